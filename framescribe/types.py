@@ -1,0 +1,220 @@
+"""The values that cross room boundaries: flat, frozen, validated. Imports nothing heavy, and nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, fields
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Strategy = Literal["chat", "base", "uniform"]
+Template = Literal["chat", "base", "vqa"]
+CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
+ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
+
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+TEMPLATES: tuple[Template, ...] = get_args(Template)
+SCHEMA_VERSION = 1
+
+
+class ClipError(ValueError):
+    """One clip cannot be captioned. ``stage`` says where on its way it failed; the message names the file and why."""
+
+    def __init__(self, stage: ErrorStage, message: str) -> None:
+        super().__init__(message)
+        self.stage: ErrorStage = stage
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A span of a video: the unit of work.
+
+    Attributes:
+        source_video: path or URL, or a label when ``data`` holds the video itself.
+        start_s: first second of the span, counted from the video's first frame.
+        end_s: end of the span in seconds (exclusive), or None for the end of the video.
+        data: the video as bytes or as a seekable binary file; None means that ``source_video`` is opened.
+    """
+
+    source_video: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    data: bytes | IO[bytes] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start_s) and self.start_s >= 0):
+            raise ValueError(f"start_s must be a number of seconds, 0 or more, not {self.start_s!r}")
+        if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
+            raise ValueError(f"end_s must be after start_s ({self.start_s} s), not {self.end_s!r}")
+
+    @property
+    def id(self) -> str:
+        """16 hexadecimal digits: a stable hash of source and span."""
+        key = f"{self.source_video}\0{self.start_s:g}\0{'' if self.end_s is None else f'{self.end_s:g}'}"
+        return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSampling:
+    """Which frames of a clip the model sees.
+
+    Attributes:
+        strategy: ``chat`` (the frame nearest to each whole second, the first ``num_frames`` of them) and ``base``
+            (``num_frames`` evenly over the first 60 s) as published; ``uniform``: ``num_frames`` evenly over the clip.
+        num_frames: upper bound on the number of frames; 24 as published.
+    """
+
+    strategy: Strategy = "chat"
+    num_frames: int = 24
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"unknown strategy {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
+        if self.num_frames < 1:
+            raise ValueError(f"the number of frames must be at least 1, not {self.num_frames}")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What a source says of itself, after rotation.
+
+    Attributes:
+        width, height: of the displayed picture, in pixels.
+        fps: average frame rate.
+        duration_s: of the clip (the span), in seconds, as far as it can be read.
+        codec: FFmpeg's name of the decoder, such as ``h264``.
+        num_frames: frames of the clip that can be read.
+        missing_s: seconds of the clip that the file promises and that cannot be read (truncated, corrupt).
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    codec: str
+    num_frames: int
+    missing_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """The frames of one clip that the model will see.
+
+    Attributes:
+        pixels: uint8 [T, 3, H, W], RGB, upright.
+        indices: of the frames within the clip, in presentation order, T of them; may repeat.
+        timestamps_s: T seconds, counted from the clip's start.
+        covered_s: seconds of the clip, from its start, that the frames stand for.
+        facts: of the clip they come from.
+    """
+
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    indices: tuple[int, ...]
+    timestamps_s: tuple[float, ...]
+    covered_s: float
+    facts: VideoFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Token ids of a prompt with the positions that the model was trained on (see ``prompt.py``).
+
+    Attributes:
+        input_ids, position_ids: L integers each.
+        is_vision: L flags, True for each of a frame's slots (boi, patches, eoi).
+        next_position: position of the first generated token.
+        labels: for training, L integers: -100 on the prompt, token ids on the answer. None at inference.
+    """
+
+    input_ids: tuple[int, ...]
+    position_ids: tuple[int, ...]
+    is_vision: tuple[bool, ...]
+    next_position: int
+    labels: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """How a caption is decoded. The defaults are the published settings: greedy in effect, 2,048 new tokens.
+
+    Attributes:
+        max_new_tokens: limit on the caption's tokens; a caption that reaches it is ``truncated``.
+        temperature: 0 is greedy; above it, tokens are drawn from the softmax of logits / temperature.
+        top_p: draw only from the most probable tokens that together reach this probability (nucleus sampling).
+        repetition_penalty: above 1, tokens that prompt or caption contain become less likely (CTRL, arXiv 1909.05858).
+        seed: of the draw; each clip draws from its own generator, so a batch's make-up changes nothing.
+    """
+
+    max_new_tokens: int = 2048
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature must be 0 (greedy) or more, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must lie in (0, 1], not {self.top_p}")
+        if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
+            raise ValueError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
+        if self.top_p < 1 and self.temperature == 0:
+            raise ValueError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionRow:
+    """One clip's result: exactly one row per clip, with all that is needed to make its caption again.
+
+    Seconds are counted from the video's first frame for ``start_s`` and ``end_s`` and from the clip's start elsewhere.
+    ``caption_raw`` is the decoded text as the model wrote it, ``caption`` the same without surrounding white space.
+    ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, with ``missing_s`` above 0.
+    """
+
+    clip_id: str
+    source_video: str
+    start_s: float
+    end_s: float | None
+    duration_s: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    codec: str | None = None
+    missing_s: float | None = None
+    caption: str | None = None
+    caption_raw: str | None = None
+    caption_status: CaptionStatus
+    error_stage: ErrorStage | None = None
+    error_message: str | None = None
+    frame_indices: tuple[int, ...] = ()
+    frame_timestamps_s: tuple[float, ...] = ()
+    covered_s: float | None = None
+    strategy: Strategy
+    num_frames: int
+    template: Template
+    prompt: str
+    model: str
+    model_revision: str | None
+    precision: str
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    repetition_penalty: float
+    seed: int
+    engine_version: str
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain JSON values, columns in order; tuples become lists."""
+        row = {column.name: getattr(self, column.name) for column in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
