@@ -1,0 +1,25 @@
+"""framescribe: video in, dense captions out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framescribe.captioner import Captioner
+    from framescribe.types import CaptionRow, Clip, FrameSampling, GenerationSettings
+
+__version__ = "0.1.0"
+__all__ = ["CaptionRow", "Captioner", "Clip", "FrameSampling", "GenerationSettings", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `import framescribe` loads no torch and `framescribe --help` answers at once.
+    if name == "Captioner":
+        from framescribe.captioner import Captioner
+
+        return Captioner
+    if name in __all__:
+        from framescribe import types
+
+        return getattr(types, name)
+    raise AttributeError(f"module 'framescribe' has no attribute {name!r}")

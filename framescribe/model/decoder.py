@@ -1,0 +1,125 @@
+"""The Llama decoder (arXiv 2407.21783) on explicit positions, with the RoPE table as published.
+
+Shape legend: B clips, L tokens, D width, H query heads, K key-value heads, E head size, N layers.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from framescribe.model.attention import Attend
+from framescribe.model.config import ROPE_BASE, ModelConfig
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm (arXiv 1910.07467) in fp32; multiplies by its weight before casting back, as published."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x_fp32 = x.float()
+        normed = x_fp32 * torch.rsqrt(x_fp32.square().mean(-1, keepdim=True) + self.eps)
+        return (self.weight * normed).to(x.dtype)
+
+
+def rotary_frequencies(config: ModelConfig) -> Tensor:
+    """Inverse frequencies of a new model, fp32 [N, E / 2]: rounded to bf16, as every released checkpoint stores them."""
+    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+    return (1.0 / ROPE_BASE**exponents).bfloat16().float().repeat(config.num_hidden_layers, 1)
+
+
+def rope_dtype(config: ModelConfig, weights_dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the RoPE table for a model whose weights are computed in ``weights_dtype``."""
+    return {"weights": weights_dtype, "float32": torch.float32, "bfloat16": torch.bfloat16}[config.rope_dtype]
+
+
+class RotaryTable(nn.Module):
+    """cos and sin for any positions, from each layer's stored inverse frequencies.
+
+    The published code builds its table in the dtype of the stored ``inv_freq``: positions, products, cos and sin. In
+    bf16 that rounds angles by up to 0.3 rad, and the model was trained that way. So the buffer's dtype, not the
+    caller's, decides; ``ModelConfig.rope_dtype`` is the switch.
+    """
+
+    inv_freq_NE: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.register_buffer("inv_freq_NE", rotary_frequencies(config))
+
+    def angles(self, positions_BL: Tensor) -> Tensor:
+        """Angles in radians, [N, B, L, E / 2], in the dtype of the stored frequencies."""
+        return positions_BL.to(self.inv_freq_NE.dtype)[None, :, :, None] * self.inv_freq_NE[:, None, None, :]
+
+    def forward(self, positions_BL: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """cos and sin, [N, B, 1, L, E] each, cast to ``dtype`` after they are rounded to the table's."""
+        angles = self.angles(positions_BL).repeat(1, 1, 1, 2).unsqueeze(2)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(x_BHLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:
+    """Rotates pairs (i, i + E/2) of each head by the angles: RoPE in its half-rotation layout (arXiv 2104.09864)."""
+    first, second = x_BHLE.chunk(2, dim=-1)
+    return x_BHLE * cos_B1LE + torch.cat((-second, first), dim=-1) * sin_B1LE
+
+
+class DecoderLayer(nn.Module):
+    """One pre-norm layer: grouped-query attention with fused qkv, then a gated MLP."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        width, head_dim = config.hidden_size, config.head_dim
+        self.index = index
+        self.heads = (config.num_attention_heads, config.num_multi_query_heads, config.num_multi_query_heads)
+        self.attention_norm = RMSNorm(width, config.rms_norm_eps)
+        self.qkv = nn.Linear(width, sum(self.heads) * head_dim, bias=False)
+        self.attention_out = nn.Linear(width, width, bias=False)
+        self.mlp_norm = RMSNorm(width, config.rms_norm_eps)
+        self.gate = nn.Linear(width, config.intermediate_size, bias=False)
+        self.up = nn.Linear(width, config.intermediate_size, bias=False)
+        self.down = nn.Linear(config.intermediate_size, width, bias=False)
+
+    def forward(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        x_BLD = x_BLD + self._attention(self.attention_norm(x_BLD), rotary, attend)
+        y_BLD = self.mlp_norm(x_BLD)
+        out: Tensor = x_BLD + self.down(F.silu(self.gate(y_BLD)) * self.up(y_BLD))
+        return out
+
+    def _attention(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        qkv = self.qkv(x_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
+        q_BHLE, k_BKLE, v_BKLE = qkv.split(self.heads, dim=1)
+        y_BHLE = attend(self.index, rotate(q_BHLE, *rotary), rotate(k_BKLE, *rotary), v_BKLE)
+        out: Tensor = self.attention_out(y_BHLE.transpose(1, 2).flatten(2))
+        return out
+
+
+class Decoder(nn.Module):
+    """Embeddings of text and vision to hidden states."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.rotary = RotaryTable(config)
+        self.layers = nn.ModuleList(DecoderLayer(config, index) for index in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, x_BLD: Tensor, positions_BL: Tensor, attend: Attend) -> Tensor:
+        """Runs all layers on L new tokens of each of B sequences.
+
+        Args:
+            x_BLD: token embeddings, vision features in their slots.
+            positions_BL: int64 position of each token; not its place in the sequence (see ``prompt.py``).
+            attend: what the tokens see and where their keys and values go (see ``attention.py``).
+
+        Returns:
+            [B, L, D] hidden states after the last norm.
+        """
+        cos_NB1LE, sin_NB1LE = self.rotary(positions_BL, x_BLD.dtype)
+        for layer, cos_B1LE, sin_B1LE in zip(self.layers, cos_NB1LE, sin_NB1LE, strict=True):
+            x_BLD = layer(x_BLD, (cos_B1LE, sin_B1LE), attend)
+        out: Tensor = self.norm(x_BLD)
+        return out

@@ -1,0 +1,96 @@
+"""EVA2-CLIP-E: a frame to 64 visual tokens between boi and eoi.
+
+Sources: EVA-CLIP (arXiv 2303.15389), CogVLM2 (arXiv 2408.16500). Post-norm layers (x + LN(f(x))), the class token is
+dropped after the last one, a 2×2 convolution quarters the patches, a gated adapter maps them to the decoder's width.
+
+Shape legend: F frames, N patches and class token, P patches, V visual tokens (P / 4), C vision width, D decoder width,
+H heads, E head size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from framescribe.model.attention import frame_attention
+from framescribe.model.config import ModelConfig, VisionConfig
+
+
+class VisionLayer(nn.Module):
+    """One post-norm transformer layer."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.num_heads = config.num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.attention_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.mlp_in = nn.Linear(width, config.intermediate_size)
+        self.mlp_out = nn.Linear(config.intermediate_size, width)
+        self.mlp_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+
+    def forward(self, x_FNC: Tensor) -> Tensor:
+        x_FNC = x_FNC + self.attention_norm(self._attention(x_FNC))
+        return x_FNC + self.mlp_norm(self.mlp_out(F.gelu(self.mlp_in(x_FNC))))
+
+    def _attention(self, x_FNC: Tensor) -> Tensor:
+        q, k, v = self.qkv(x_FNC).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        out: Tensor = self.attention_out(frame_attention(q, k, v).transpose(1, 2).flatten(2))
+        return out
+
+
+class Adapter(nn.Module):
+    """Gated linear unit from the vision width to the decoder's."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, hidden = config.hidden_size, config.intermediate_size
+        self.proj = nn.Linear(config.vision_config.hidden_size, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.gate = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x_FVC: Tensor) -> Tensor:
+        x_FVD = F.gelu(self.norm(self.proj(x_FVC)))
+        out: Tensor = self.down(F.silu(self.gate(x_FVD)) * self.up(x_FVD))
+        return out
+
+
+class VisionTower(nn.Module):
+    """Frames to the features that stand in the prompt's vision slots."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        vision = config.vision_config
+        self.grid_size = vision.grid_size
+        self.patches = nn.Conv2d(
+            vision.in_channels, vision.hidden_size, vision.patch_size, stride=vision.patch_size
+        )
+        self.class_embedding = nn.Parameter(torch.zeros(1, vision.hidden_size))
+        self.position_embedding = nn.Parameter(torch.zeros(vision.num_positions, vision.hidden_size))
+        self.layers = nn.ModuleList(VisionLayer(vision) for _ in range(vision.num_hidden_layers))
+        self.downsample = nn.Conv2d(vision.hidden_size, vision.hidden_size, 2, stride=2)
+        self.adapter = Adapter(config)
+        self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+
+    def forward(self, pixels_F3SS: Tensor) -> Tensor:
+        """Encodes normalised frames.
+
+        Args:
+            pixels_F3SS: [F, 3, image_size, image_size], in the weights' dtype.
+
+        Returns:
+            [F, V + 2, D]: boi, visual tokens row by row, eoi.
+        """
+        frames = len(pixels_F3SS)
+        x_FPC = self.patches(pixels_F3SS).flatten(2).transpose(1, 2)
+        x_FNC = torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
+        for layer in self.layers:
+            x_FNC = layer(x_FNC)
+        grid = x_FNC[:, 1:].transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
+        x_FVD = self.adapter(self.downsample(grid).flatten(2).transpose(1, 2))
+        return torch.cat((self.boi.expand(frames, -1, -1), x_FVD, self.eoi.expand(frames, -1, -1)), dim=1)
