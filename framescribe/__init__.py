@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
-    from framescribe.types import CaptionRow, Clip, FrameSampling, GenerationSettings
+    from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
 
 __version__ = "0.1.0"
-__all__ = ["CaptionRow", "Captioner", "Clip", "FrameSampling", "GenerationSettings", "__version__"]
+__all__ = [
+    "CaptionRow",
+    "CaptionSettings",
+    "Captioner",
+    "Clip",
+    "FrameSampling",
+    "GenerationSettings",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

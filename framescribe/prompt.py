@@ -19,7 +19,6 @@ from framescribe.types import TEMPLATES, Prompt, Template
 if TYPE_CHECKING:
     from framescribe.tokenizer import CaptionTokenizer
 
-DEFAULT_QUESTION = "Please describe this video in detail."
 IGNORED_LABEL = -100
 
 History = Sequence[tuple[str, str]]

@@ -18,6 +18,8 @@ ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 SCHEMA_VERSION = 1
+DEFAULT_MODEL = "tiny-random"
+DEFAULT_QUESTION = "Please describe this video in detail."
 
 
 class ClipError(ValueError):
@@ -168,6 +170,35 @@ class GenerationSettings:
             raise ValueError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
         if self.top_p < 1 and self.temperature == 0:
             raise ValueError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionSettings:
+    """How clips are captioned; with the model, all that a row needs to be made again.
+
+    Attributes:
+        prompt: what is asked about each clip.
+        template: the prompt's layout; None takes the strategy's own, as published (``chat`` for ``uniform``).
+        sampling: which frames are seen.
+        generation: how the caption is decoded.
+    """
+
+    prompt: str = DEFAULT_QUESTION
+    template: Template | None = None
+    sampling: FrameSampling = FrameSampling()
+    generation: GenerationSettings = GenerationSettings()
+
+    def __post_init__(self) -> None:
+        if self.template is not None and self.template not in TEMPLATES:
+            raise ValueError(f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}")
+        if not self.prompt.strip():
+            raise ValueError("the prompt is empty; leave it out for the published one")
+
+    @property
+    def resolved_template(self) -> Template:
+        if self.template is not None:
+            return self.template
+        return "base" if self.sampling.strategy == "base" else "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

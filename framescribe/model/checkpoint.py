@@ -22,7 +22,8 @@ from framescribe.model.model import CaptionModel
 CONFIG_FILE = "config.json"
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+GENERATION_FILE = "generation_config.json"
+_COPIED_FILES = (GENERATION_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 MAX_SHARD_BYTES = 5_000_000_000
 _METADATA = {"format": "pt"}
 
@@ -257,6 +258,18 @@ def load_model(
     return model.eval().requires_grad_(False)
 
 
+def read_stop_ids(folder: Path, config: ModelConfig) -> frozenset[int]:
+    """Tokens that end a caption: the config's EOS and those of ``generation_config.json``, where there is one."""
+    path = folder / GENERATION_FILE
+    if not path.is_file():
+        return frozenset({config.eos_token_id})
+    try:
+        extra = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") or []
+        return frozenset({config.eos_token_id, *([extra] if isinstance(extra, int) else map(int, extra))})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a generation config: {error}") from error
+
+
 def empty_model(config: ModelConfig) -> CaptionModel:
     """The model on the meta device: shapes without memory."""
     with torch.device("meta"):
@@ -356,7 +369,7 @@ def save_checkpoint(
         total = sum(tensor.nbytes for tensor in tensors.values())
         weight_map = {name: file_name for file_name, names in shards.items() for name in names}
         _write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
-    for file_name in TOKENIZER_FILES:
+    for file_name in _COPIED_FILES:
         source = tokenizer_folder / file_name
         if source.is_file() and source.resolve() != (folder / file_name).resolve():
             shutil.copyfile(source, folder / file_name)

@@ -18,7 +18,7 @@ Bits = Literal[8, 4]
 BITS: tuple[Bits, ...] = get_args(Bits)
 # Bytes per weight, scales included: int8 per row; 4 bits in blocks of 64 with an fp32 scale each.
 BYTES_PER_WEIGHT: dict[Bits, float] = {8: 1.0, 4: 0.5 + 4 / 64}
-_KEPT = ("lm_head",)
+KEPT_LAYERS = ("lm_head",)
 
 
 def quantizer(bits: Bits, device: Device) -> Quantize:
@@ -44,7 +44,7 @@ def _torchao_int8() -> Quantize:
     config = Int8WeightOnlyConfig()
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if path not in _KEPT:
+        if path not in KEPT_LAYERS:
             quantize_(linear, config)
         return linear
 
@@ -55,7 +55,7 @@ def _bitsandbytes_nf4(device: Device) -> Quantize:
     from bitsandbytes.nn import LinearNF4
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if path in _KEPT:
+        if path in KEPT_LAYERS:
             return linear
         replacement = LinearNF4(
             linear.in_features,

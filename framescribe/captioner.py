@@ -1,0 +1,324 @@
+"""The front door: clips in, exactly one row per clip out, in completion order; a failure is a row with a reason.
+
+The way of one clip: open and decode (``video``), transform, prompt, then generate (``engine``), text, row. Decoding runs
+in threads ahead of the engine; everything else here runs in the caller's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+
+from framescribe import __version__
+from framescribe.engine.engine import Engine
+from framescribe.engine.request import Completion, Request
+from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
+from framescribe.model.config import ModelConfig
+from framescribe.model.hub import Checkpoint, fetch_checkpoint
+from framescribe.model.model import CaptionModel
+from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
+from framescribe.model.quantize import quantizer
+from framescribe.prompt import History, PromptBuilder
+from framescribe.tokenizer import CaptionTokenizer
+from framescribe.types import (
+    DEFAULT_MODEL,
+    CaptionRow,
+    CaptionSettings,
+    CaptionStatus,
+    Clip,
+    ClipError,
+    Frames,
+    Prompt,
+)
+from framescribe.video.decode import decode_frames
+from framescribe.video.transform import transform
+
+Source = str | Path | bytes | IO[bytes] | Clip
+
+log = logging.getLogger("framescribe")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """A clip that is ready for the engine."""
+
+    clip: Clip
+    frames: Frames
+    prompt: Prompt
+    pixels_F3SS: torch.Tensor
+
+
+class Captioner:
+    """A loaded model that captions clips and answers questions about them.
+
+    Make one with ``Captioner.from_pretrained``.
+    """
+
+    def __init__(
+        self,
+        model: CaptionModel,
+        tokenizer: CaptionTokenizer,
+        checkpoint: Checkpoint,
+        precision: Precision,
+        stop_ids: frozenset[int],
+        batch_size: int,
+    ) -> None:
+        config = model.config
+        self.checkpoint = checkpoint
+        self.precision = precision
+        self._image_size = config.vision_config.image_size
+        self._tokenizer = tokenizer
+        self._prompts = PromptBuilder(
+            tokenizer,
+            bos_token_id=config.bos_token_id,
+            eos_token_id=config.eos_token_id,
+            slot_token_id=config.pad_token_id,
+            tokens_per_frame=config.vision_config.tokens_per_frame,
+        )
+        self._engine = Engine(model, stop_ids, batch_size)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        quant: int | None = None,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> Captioner:
+        """Loads a checkpoint of the official layout.
+
+        Args:
+            model: a folder, a bundled model's name, a Hugging Face repo id, or ``modelscope:owner/name``.
+            revision: branch, tag or commit of the repository.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+            dtype: ``auto``, ``bf16``, ``fp16``, ``fp32`` (see ``choose_precision``).
+            quant: 8 or 4 bits for the linear layers' weights.
+            batch_size: clips that decode together at most; None takes what the memory left allows.
+            progress: called with the parameters loaded so far, and all there are.
+
+        Raises:
+            ValueError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
+        """
+        precision = choose_precision(device, dtype, quant)
+        checkpoint = fetch_checkpoint(str(model), revision)
+        config = ModelConfig.from_file(checkpoint.folder / "config.json")
+        tokenizer = CaptionTokenizer(checkpoint.folder)
+        if len(tokenizer) > config.vocab_size:
+            raise ValueError(
+                f"{checkpoint.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
+            )
+        log.info("%s: %s", checkpoint.name, check_memory(config, precision))
+        loaded = load_model(
+            checkpoint.folder,
+            precision.device,
+            precision.dtype,
+            None if precision.bits is None else quantizer(precision.bits, precision.device),
+            progress,
+        )
+        return cls(
+            loaded,
+            tokenizer,
+            checkpoint,
+            precision,
+            read_stop_ids(checkpoint.folder, config),
+            batch_size or choose_batch(config, precision),
+        )
+
+    def caption(
+        self, sources: Iterable[Source], settings: CaptionSettings = CaptionSettings()
+    ) -> Iterator[CaptionRow]:
+        """Captions clips, in completion order.
+
+        Args:
+            sources: paths, URLs (any that fsspec opens), bytes, open binary files, or ``Clip`` for a span; read
+                lazily. A clip that comes twice (same source and span) gives one row.
+            settings: the same for all.
+
+        Yields:
+            Exactly one row per clip. A clip that fails gives a row with ``caption_status`` ``error``, the stage and
+            the reason, and the others go on.
+        """
+        clips = _distinct(map(as_clip, sources))
+        in_engine: dict[str, _Prepared] = {}
+        decoders = min(4, os.cpu_count() or 1)
+        with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
+            decoding: dict[Future[_Prepared | CaptionRow], None] = {}
+            try:
+                while True:
+                    # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
+                    while len(decoding) + len(in_engine) < self._engine.max_batch + decoders:
+                        if (clip := next(clips, None)) is None:
+                            break
+                        decoding[pool.submit(self._prepare, clip, settings)] = None
+                    if not decoding and not in_engine:
+                        return
+                    timeout = 0 if in_engine else None
+                    for future in wait(decoding, timeout, return_when=FIRST_COMPLETED).done:
+                        del decoding[future]
+                        prepared = future.result()
+                        if isinstance(prepared, CaptionRow):
+                            yield prepared
+                            continue
+                        in_engine[prepared.clip.id] = prepared
+                        self._engine.add(
+                            Request(
+                                prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation
+                            )
+                        )
+                    for completion in self._engine.step():
+                        yield self._row(in_engine.pop(completion.id), completion, settings)
+            finally:
+                # A consumer that stops early leaves neither work in the pool nor clips in the engine.
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._engine.cancel_all()
+
+    def ask(
+        self,
+        source: Source,
+        question: str,
+        history: History = (),
+        settings: CaptionSettings = CaptionSettings(),
+    ) -> Iterator[str]:
+        """Answers a question about one clip, piece by piece as the text grows.
+
+        Args:
+            source: as in ``caption``.
+            question: what to answer; ``settings.prompt`` is not used.
+            history: earlier (question, answer) turns about the same clip.
+            settings: frames, template (not ``base``, which knows no questions before) and decoding.
+
+        Raises:
+            ClipError: the clip cannot be read.
+            ValueError: history with the ``base`` template.
+        """
+        if history and settings.resolved_template == "base":
+            raise ValueError("the base template has no turns; use --template chat for a conversation")
+        clip = as_clip(source)
+        prepared = self._decode(clip, settings, question, history)
+        request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
+        token_ids: list[int] = []
+        sent = ""
+        for token_id in self._engine.stream(request):
+            token_ids.append(token_id)
+            text = self._tokenizer.decode(token_ids)
+            # Half a character decodes to U+FFFD: wait for the rest of it. Tidied spaces may still change the end.
+            if text.startswith(sent) and not text.endswith(("\ufffd", " ")):
+                yield text[len(sent) :]
+                sent = text
+        yield self._tokenizer.decode(token_ids)[len(sent) :]
+
+    def _prepare(self, clip: Clip, settings: CaptionSettings) -> _Prepared | CaptionRow:
+        """Decodes a clip, or gives the row that says why it could not be."""
+        try:
+            return self._decode(clip, settings, settings.prompt)
+        except ClipError as error:
+            return self._base_row(clip, settings, "error", error_stage=error.stage, error_message=str(error))
+        except Exception as error:  # noqa: BLE001 - the one boundary: whatever a clip does, it is one row
+            log.debug("%s", clip.source_video, exc_info=True)
+            message = f"{clip.source_video}: {type(error).__name__}: {error}"
+            return self._base_row(clip, settings, "error", error_stage="decode", error_message=message)
+
+    def _decode(
+        self, clip: Clip, settings: CaptionSettings, question: str, history: History = ()
+    ) -> _Prepared:
+        frames = decode_frames(clip, settings.sampling)
+        if settings.sampling.strategy == "uniform":
+            seconds = [round(timestamp) for timestamp in frames.timestamps_s]
+        else:
+            # As published: the frame's number, which is its second under `chat`.
+            seconds = list(range(len(frames.indices)))
+        prompt = self._prompts.build(question, settings.resolved_template, seconds, history=history)
+        return _Prepared(clip, frames, prompt, transform(frames.pixels, self._image_size))
+
+    def _row(self, prepared: _Prepared, completion: Completion, settings: CaptionSettings) -> CaptionRow:
+        raw = self._tokenizer.decode(completion.token_ids)
+        caption = raw.strip()
+        status: CaptionStatus = "truncated" if completion.finish_reason == "length" else "success"
+        facts = prepared.frames.facts
+        damage = None
+        if facts.missing_s > 0:
+            promised_s = facts.duration_s + facts.missing_s
+            damage = (
+                f"{prepared.clip.source_video}: {facts.missing_s:.2f} s of {promised_s:.2f} s cannot be read; "
+                "the caption is of the rest"
+            )
+        return self._base_row(
+            prepared.clip,
+            settings,
+            status if caption else "empty",
+            duration_s=facts.duration_s,
+            width=facts.width,
+            height=facts.height,
+            fps=facts.fps,
+            codec=facts.codec,
+            missing_s=facts.missing_s,
+            caption=caption,
+            caption_raw=raw,
+            error_message=damage,
+            frame_indices=prepared.frames.indices,
+            frame_timestamps_s=prepared.frames.timestamps_s,
+            covered_s=prepared.frames.covered_s,
+            prompt_tokens=len(prepared.prompt),
+            output_tokens=len(completion.token_ids),
+        )
+
+    def _base_row(
+        self, clip: Clip, settings: CaptionSettings, status: CaptionStatus, **columns: object
+    ) -> CaptionRow:
+        generation = settings.generation
+        return CaptionRow(
+            clip_id=clip.id,
+            source_video=clip.source_video,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            caption_status=status,
+            strategy=settings.sampling.strategy,
+            num_frames=settings.sampling.num_frames,
+            template=settings.resolved_template,
+            prompt=settings.prompt,
+            model=self.checkpoint.name,
+            model_revision=self.checkpoint.revision,
+            precision=str(self.precision),
+            max_new_tokens=generation.max_new_tokens,
+            temperature=generation.temperature,
+            top_p=generation.top_p,
+            repetition_penalty=generation.repetition_penalty,
+            seed=generation.seed,
+            engine_version=__version__,
+            **columns,  # type: ignore[arg-type]
+        )
+
+
+def as_clip(source: Source) -> Clip:
+    """Wraps what a caller may give for a whole video; bytes and nameless files are labelled by their content."""
+    if isinstance(source, Clip):
+        return source
+    if isinstance(source, str | Path):
+        return Clip(os.fspath(source))
+    if isinstance(source, bytes):
+        return Clip(f"bytes:{hashlib.sha256(source).hexdigest()[:16]}", data=source)
+    if not hasattr(source, "read"):
+        raise ValueError(f"a clip must be a path, URL, bytes, open binary file or Clip, not {source!r}")
+    if isinstance(name := getattr(source, "name", None), str):
+        return Clip(name, data=source)
+    return as_clip(source.read())
+
+
+def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.id not in seen:
+            seen.add(clip.id)
+            yield clip

@@ -1,0 +1,72 @@
+"""``framescribe ask``: a conversation about one clip."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from framescribe.cli import options
+from framescribe.types import DEFAULT_MODEL
+
+
+def ask(
+    video: Annotated[str, typer.Argument(help="File or URL.")],
+    questions: Annotated[
+        list[str] | None, typer.Argument(help="Asked in turn; without any, type them at the prompt.")
+    ] = None,
+    template: options.Template = None,
+    model: options.Model = DEFAULT_MODEL,
+    revision: options.Revision = None,
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    quant: options.Quant = None,
+    strategy: options.Strategy = "chat",
+    frames: options.NumFrames = 24,
+    start: options.Start = 0.0,
+    end: options.End = None,
+    max_new_tokens: options.MaxNewTokens = 2048,
+    temperature: options.Temperature = 0.0,
+    top_p: options.TopP = 1.0,
+    repetition_penalty: options.RepetitionPenalty = 1.0,
+    seed: options.Seed = 0,
+) -> None:
+    """Ask questions about a video; answers stream as they are written.
+
+    Each question sees the earlier ones and their answers. Without questions a conversation opens; an empty line or
+    Ctrl-D ends it.
+    """
+    from framescribe.cli.console import load_captioner, out, usage_errors
+    from framescribe.types import Clip
+
+    with usage_errors():
+        settings = options.caption_settings(
+            strategy=strategy,
+            frames=frames,
+            template=template,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+        )
+        if settings.resolved_template == "base" and len(questions or ()) != 1:
+            raise ValueError("the base template has no turns; ask one question, or use --template chat")
+        clip = Clip(video, start, end)
+        captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
+        history: list[tuple[str, str]] = []
+        for question in questions or iter(_read_question, ""):
+            answer = ""
+            for piece in captioner.ask(clip, question, history, settings):
+                piece = piece if answer else piece.lstrip()
+                out.print(piece, end="", markup=False)
+                answer += piece
+            out.print()
+            history.append((question, answer.strip()))
+
+
+def _read_question() -> str:
+    try:
+        return input("> ").strip()
+    except EOFError:
+        return ""

@@ -1,0 +1,129 @@
+"""What people see: results on stdout; messages, progress and summary on stderr, as plain lines where it is no terminal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from framescribe.captioner import Captioner
+    from framescribe.types import CaptionRow
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_PLAIN_PROGRESS_S = 30.0
+
+
+def set_up_logging(verbose: bool) -> None:
+    """Sends the package's log to stderr."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, show_level=False, markup=False)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
+    logging.getLogger("framescribe").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def load_captioner(
+    model: str, revision: str | None, device: str, dtype: str, quant: int | None, batch_size: int | None = None
+) -> Captioner:
+    """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled stand-in."""
+    from framescribe.captioner import Captioner
+    from framescribe.model.hub import OFFICIAL_MODEL
+    from framescribe.types import DEFAULT_MODEL
+
+    if model == DEFAULT_MODEL:
+        err.print(
+            f"Using the bundled {DEFAULT_MODEL}: random weights that show the way, not true captions. "
+            f"For those: --model {OFFICIAL_MODEL}"
+        )
+    columns = (TextColumn("Loading"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        task = bar.add_task("load", total=None)
+        return Captioner.from_pretrained(
+            model,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            quant=quant,
+            batch_size=batch_size,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+class _ClipsPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f} clips/s" if task.speed else "– clips/s")
+
+
+def track(rows: Iterable[CaptionRow], total: int, counts: Counter[str]) -> Iterator[CaptionRow]:
+    """Passes rows on, counts them by status, and shows how far it is."""
+    started = last_line = time.monotonic()
+    columns = (BarColumn(), MofNCompleteColumn(), _ClipsPerSecond(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        task = bar.add_task("caption", total=total)
+        for row in rows:
+            counts[row.caption_status] += 1
+            bar.advance(task)
+            yield row
+            now, done = time.monotonic(), counts.total()
+            if not err.is_terminal and now - last_line >= _PLAIN_PROGRESS_S:
+                rate = done / (now - started)
+                err.print(f"{done}/{total} clips, {rate:.2f} clips/s, {(total - done) / rate:.0f} s left")
+                last_line = now
+
+
+def print_caption(row: CaptionRow) -> None:
+    """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
+    caption = " ".join((row.caption or "").split())
+    if out.is_terminal:
+        out.print(Text(row.source_video, style="bold"))
+        out.print(Text(f"  {caption}\n"), soft_wrap=False)
+    else:
+        out.print(Text(f"{row.source_video}\t{caption}"))
+
+
+def print_problem(row: CaptionRow) -> None:
+    """What went wrong with a clip, or is missing from it, on stderr."""
+    if row.caption_status == "error":
+        err.print(Text.assemble(("error ", "red"), row.error_message or ""))
+    elif row.error_message:
+        err.print(Text.assemble(("damaged ", "yellow"), row.error_message))
+    elif row.caption_status != "success":
+        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), row.source_video))
+
+
+def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:
+    """One closing line: clips by status, time, rate."""
+    done = counts.total()
+    by_status = ", ".join(f"{number} {status}" for status, number in counts.most_common()) or "none"
+    rate = f", {done / elapsed_s:.2f} clips/s" if done and elapsed_s > 0 else ""
+    err.print(f"{done} {'clip' if done == 1 else 'clips'} in {elapsed_s:.1f} s{rate}: {by_status}{note}")
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turns a ValueError (what the user can mend) into a message and exit code 2."""
+    import typer
+
+    try:
+        yield
+    except ValueError as error:
+        err.print(Text.assemble(("framescribe: ", "red"), str(error)))
+        raise typer.Exit(2) from error

@@ -1,0 +1,55 @@
+"""``framescribe``: the commands and what surrounds them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from framescribe import __version__
+from framescribe.cli.ask import ask
+from framescribe.cli.caption import caption
+from framescribe.cli.inspect import inspect
+from framescribe.cli.parity import parity
+
+app = typer.Typer(
+    name="framescribe",
+    help="Video in, dense captions out: CogVLM2-Llama3-Caption, natively.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (caption, ask, inspect, parity):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"framescribe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _framescribe(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    from framescribe.cli.console import set_up_logging
+
+    set_up_logging(verbose)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 a clip or the output failed, 2 wrong usage, 130 Ctrl-C."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        # A full disk, a vanished folder: what was written so far has been kept.
+        print(f"framescribe: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,84 @@
+"""Options that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from framescribe.types import DEFAULT_QUESTION, CaptionSettings, FrameSampling, GenerationSettings
+
+_MODEL, _FRAMES, _DECODING = "Model", "Frames", "Decoding"
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="Folder, bundled name, Hugging Face id or modelscope:ID.", rich_help_panel=_MODEL
+    ),
+]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of the repository.", rich_help_panel=_MODEL)
+]
+DeviceName = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_MODEL)
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="bf16, fp16, fp32; auto: bf16 or fp16 on a GPU, fp32 on a CPU.", rich_help_panel=_MODEL
+    ),
+]
+Quant = Annotated[
+    int | None,
+    typer.Option(help="Quantise the linear layers' weights to 8 or 4 bits.", rich_help_panel=_MODEL),
+]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        help="chat: a frame a second, the first 24 s. base: 24 frames over 60 s. uniform: 24 over all of the clip.",
+        rich_help_panel=_FRAMES,
+    ),
+]
+NumFrames = Annotated[int, typer.Option("--frames", help="Frames at most.", rich_help_panel=_FRAMES)]
+Start = Annotated[float, typer.Option(help="First second of the span to look at.", rich_help_panel=_FRAMES)]
+End = Annotated[
+    float | None, typer.Option(help="Last second of the span, exclusive.", rich_help_panel=_FRAMES)
+]
+Template = Annotated[
+    str | None,
+    typer.Option(help="Prompt layout: chat, base or vqa. The strategy's own if not given."),
+]
+MaxNewTokens = Annotated[
+    int, typer.Option(help="Token limit; a caption that reaches it is `truncated`.", rich_help_panel=_DECODING)
+]
+Temperature = Annotated[
+    float, typer.Option(help="0 is greedy, as published; above, tokens are drawn.", rich_help_panel=_DECODING)
+]
+TopP = Annotated[
+    float, typer.Option(help="Draw from the most probable tokens up to this sum.", rich_help_panel=_DECODING)
+]
+RepetitionPenalty = Annotated[
+    float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
+]
+Seed = Annotated[int, typer.Option(help="Of the draw.", rich_help_panel=_DECODING)]
+
+
+def caption_settings(
+    *,
+    prompt: str = DEFAULT_QUESTION,
+    strategy: str,
+    frames: int,
+    template: str | None,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    repetition_penalty: float,
+    seed: int,
+) -> CaptionSettings:
+    """The settings that the options spell; unknown names raise ValueError."""
+    return CaptionSettings(
+        prompt=prompt,
+        template=template,  # type: ignore[arg-type] - checked there
+        sampling=FrameSampling(strategy, frames),  # type: ignore[arg-type] - checked there
+        generation=GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed),
+    )

@@ -1,0 +1,1 @@
+"""Requests in, completions out: batched generation."""

@@ -1,0 +1,43 @@
+"""What goes into the engine and what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from framescribe.types import GenerationSettings, Prompt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One caption to generate.
+
+    Attributes:
+        id: names the completion; unique among the requests in flight.
+        prompt: without labels.
+        pixels_F3SS: normalised frames, float32 [F, 3, S, S] on the CPU; None for text only.
+        settings: how to decode.
+    """
+
+    id: str
+    prompt: Prompt
+    pixels_F3SS: Tensor | None
+    settings: GenerationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished request.
+
+    Attributes:
+        id: of its request.
+        token_ids: what was generated, without the end-of-text token.
+        finish_reason: ``stop`` at end of text, ``length`` at the token limit.
+    """
+
+    id: str
+    token_ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length"]

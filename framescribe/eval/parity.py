@@ -1,0 +1,195 @@
+"""How far the model is from recorded outputs of the published code.
+
+A folder of cases holds ``cases.json`` (name, query, template, history, answer of each) and one ``NAME.safetensors``
+per case with inputs and outputs; ``tests/data/README.md`` lists the keys. Everything is computed in fp32.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from framescribe.engine.engine import Engine
+from framescribe.engine.request import Request
+from framescribe.model.attention import causal_attention
+from framescribe.model.checkpoint import load_model, read_stop_ids
+from framescribe.model.hub import fetch_checkpoint
+from framescribe.model.model import caption_loss
+from framescribe.prompt import PromptBuilder
+from framescribe.tokenizer import CaptionTokenizer
+from framescribe.types import Clip, FrameSampling, GenerationSettings
+from framescribe.video.decode import decode_frames
+from framescribe.video.transform import transform
+
+# Largest differences allowed. Of ids, types, positions, labels and tokens, the places that differ are counted.
+BOUNDS = {
+    "input_ids": 0.0,
+    "token_type_ids": 0.0,
+    "position_ids": 0.0,
+    "labels": 0.0,
+    "pixels": 1e-5,
+    "clip_pixels": 0.02,  # of cases whose video is decoded here
+    "vision_features": 1e-3,
+    "logits": 1e-3,
+    "greedy_tokens": 0.0,
+    "greedy_text": 0.0,
+    "loss": 1e-4,
+}
+_CLIP_CASE = "clip-"
+
+
+@dataclass(frozen=True, slots=True)
+class ParityReport:
+    """Differences by case and kind.
+
+    Attributes:
+        cases: case name -> kind (a key of ``BOUNDS``) -> largest difference.
+    """
+
+    cases: dict[str, dict[str, float]]
+
+    @property
+    def largest(self) -> dict[str, float]:
+        """Kind -> largest difference over all cases."""
+        return {
+            kind: max(found[kind] for found in self.cases.values() if kind in found)
+            for kind in BOUNDS
+            if any(kind in found for found in self.cases.values())
+        }
+
+    @property
+    def within_bounds(self) -> bool:
+        # Written so that NaN fails.
+        return all(value <= BOUNDS[kind] for kind, value in self.largest.items())
+
+
+def measure_parity(checkpoint: str, cases_folder: Path, device: str = "cpu") -> ParityReport:
+    """Runs every case of ``cases_folder`` through the model of ``checkpoint``.
+
+    Raises:
+        ValueError: the checkpoint cannot be loaded, or the folder holds no cases.
+    """
+    from safetensors.torch import load_file
+
+    path = cases_folder / "cases.json"
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: not a folder of recorded cases")
+    cases = json.loads(path.read_text(encoding="utf-8"))
+    runner = _Runner(checkpoint, torch.device(device), cases_folder)
+    report = {}
+    for case in cases:
+        recorded = load_file(cases_folder / f"{case['name']}.safetensors")
+        with torch.inference_mode():
+            report[case["name"]] = dict(runner.differences(case, recorded))
+    return ParityReport(report)
+
+
+class _Runner:
+    def __init__(self, checkpoint: str, device: torch.device, cases_folder: Path) -> None:
+        folder = fetch_checkpoint(checkpoint).folder
+        self.model = load_model(folder, device, torch.float32)
+        self.tokenizer = CaptionTokenizer(folder)
+        config = self.model.config
+        self.stop_ids = read_stop_ids(folder, config)
+        self.prompts = PromptBuilder(
+            self.tokenizer,
+            bos_token_id=config.bos_token_id,
+            eos_token_id=config.eos_token_id,
+            slot_token_id=config.pad_token_id,
+            tokens_per_frame=config.vision_config.tokens_per_frame,
+        )
+        self.clips_folder = cases_folder / ".." / ".." / "clips"
+
+    def differences(self, case: dict[str, Any], recorded: dict[str, Tensor]) -> Iterator[tuple[str, float]]:
+        """Yields (kind, largest difference) of one case."""
+        model = self.model
+        pixels = self._pixels(case, recorded)
+        frames = 0 if pixels is None else len(pixels)
+        prompt = self.prompts.build(
+            case["query"],
+            case["template"],
+            range(frames),
+            history=[(asked, answered) for asked, answered in case["history"]],
+            answer=case["answer"],
+        )
+        yield "input_ids", _places(prompt.input_ids, recorded["input_ids"])
+        yield "token_type_ids", _places(prompt.is_vision, recorded["token_type_ids"])
+        yield "position_ids", _places(prompt.position_ids, recorded["position_ids"])
+
+        features = None
+        if pixels is not None:
+            kind = "clip_pixels" if case["name"].startswith(_CLIP_CASE) else "pixels"
+            yield kind, _pixel_difference(pixels, recorded)
+            features = model.vision(pixels.to(model.device))
+            yield "vision_features", _largest(features, recorded["vision_features"])
+
+        input_ids_BL = torch.tensor([prompt.input_ids], device=model.device)
+        x_BLD = model.embed(input_ids_BL, torch.tensor([prompt.is_vision], device=model.device), features)
+        positions_BL = torch.tensor([prompt.position_ids], device=model.device)
+        logits_BLW = model.lm_head(model.decoder(x_BLD, positions_BL, causal_attention))
+        yield "logits", _largest(logits_BLW[0, -8:], recorded["logits_last8"])
+
+        if prompt.labels is not None:
+            yield "labels", _places(prompt.labels, recorded["labels"])
+            loss = caption_loss(logits_BLW, torch.tensor([prompt.labels], device=model.device))
+            yield "loss", _largest(loss[None], recorded["loss"])
+        if "greedy_ids" in recorded:
+            expected = recorded["greedy_ids"].tolist()
+            limit = len(expected) + (expected[-1] not in self.stop_ids)
+            engine = Engine(model, self.stop_ids, max_batch=1)
+            engine.add(Request(case["name"], prompt, pixels, GenerationSettings(max_new_tokens=limit)))
+            yield from self._greedy_differences(engine, expected, case)
+
+    def _greedy_differences(
+        self, engine: Engine, expected: list[int], case: dict[str, Any]
+    ) -> Iterator[tuple[str, float]]:
+        while not (finished := engine.step()):
+            pass
+        kept = [token for token in expected if token not in self.stop_ids]
+        found = list(finished[0].token_ids)
+        if len(kept) == len(expected):
+            found = found[: len(kept)]  # the recording stopped at its own limit
+        yield "greedy_tokens", _places(found, torch.tensor(kept))
+        if "greedy_text" in case:
+            yield "greedy_text", float(self.tokenizer.decode(found) != case["greedy_text"])
+
+    def _pixels(self, case: dict[str, Any], recorded: dict[str, Tensor]) -> Tensor | None:
+        """Normalised frames [T, 3, S, S] of the recorded video, or of the clip that the case's name tells; or None."""
+        size = self.model.config.vision_config.image_size
+        if "video_u8_cthw" in recorded:
+            return transform(recorded["video_u8_cthw"].transpose(0, 1), size)
+        if case["name"].startswith(_CLIP_CASE):
+            clip_name, _, strategy = case["name"].removeprefix(_CLIP_CASE).rpartition("-")
+            clip = Clip(str(self.clips_folder / f"{clip_name}.mp4"))
+            return transform(decode_frames(clip, FrameSampling(strategy)).pixels, size)  # type: ignore[arg-type]
+        return None
+
+
+def _places(found: Any, expected: Tensor) -> float:
+    """How many places differ; a difference in length counts too."""
+    expected_list = expected.tolist()
+    differing = sum(int(a) != b for a, b in zip(found, expected_list, strict=False))
+    return float(differing + abs(len(found) - len(expected_list)))
+
+
+def _largest(found: Tensor, expected: Tensor) -> float:
+    if found.shape != expected.shape:
+        return float("inf")
+    return (found.cpu() - expected).abs().max().item()
+
+
+def _pixel_difference(pixels_T3SS: Tensor, recorded: dict[str, Tensor]) -> float:
+    """Against the recorded pixels where a case has them, and against their summaries."""
+    summaries = {
+        "pixel_values": pixels_T3SS,
+        "pixel_mean": pixels_T3SS.mean((2, 3)),
+        "pixel_std": pixels_T3SS.std((2, 3)),
+        "pixel_row_112": pixels_T3SS[:, :, 112],
+    }
+    return max(_largest(found, recorded[key]) for key, found in summaries.items() if key in recorded)

@@ -1,0 +1,110 @@
+"""Where checkpoints come from: a local folder, the Hugging Face hub, or ModelScope. Downloads data, never code."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from framescribe.model.checkpoint import CONFIG_FILE
+
+OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
+MODELSCOPE_PREFIX = "modelscope:"
+_BUNDLED_FOLDER = Path(__file__).parent.parent / "models"
+_FILES = ["*.json", "*.safetensors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint on this machine.
+
+    Attributes:
+        folder: holds the official layout.
+        name: as the user gave it; goes into the rows.
+        revision: commit of a hub's repository, or a fingerprint of a local folder's weights.
+    """
+
+    folder: Path
+    name: str
+    revision: str
+
+
+def bundled_models() -> list[str]:
+    """Names of the checkpoints inside the package."""
+    return sorted(path.parent.name for path in _BUNDLED_FOLDER.glob(f"*/{CONFIG_FILE}"))
+
+
+def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
+    """Finds ``model`` and downloads what is not here yet.
+
+    Args:
+        model: a folder, the name of a bundled model, a Hugging Face repo id (``owner/name``), or
+            ``modelscope:owner/name``.
+        revision: branch, tag or commit of the repository; None is its main branch.
+
+    Raises:
+        ValueError: no such folder or repository, no network, or a revision of a local folder.
+    """
+    bundled = _BUNDLED_FOLDER / model
+    local = bundled if model in bundled_models() else Path(model).expanduser()
+    if local.is_dir():
+        if revision is not None:
+            raise ValueError(f"{model} is a local folder and has no revisions; leave out --revision")
+        if not (local / CONFIG_FILE).is_file():
+            raise ValueError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
+        return Checkpoint(local, model, _fingerprint(local))
+    if model.startswith(MODELSCOPE_PREFIX):
+        return _from_modelscope(model, revision)
+    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise ValueError(
+            f"no checkpoint folder {model!r}, and it is no repository id (owner/name) either; "
+            f"bundled models: {', '.join(bundled_models())}; the official one: {OFFICIAL_MODEL}"
+        )
+    return _from_hugging_face(model, revision)
+
+
+def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
+    except LocalEntryNotFoundError as error:
+        raise ValueError(
+            f"{model}{at} is not on this machine and the Hugging Face hub cannot be reached; "
+            "connect, or give --model a local folder"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+        raise ValueError(f"{model}{at} cannot be downloaded from the Hugging Face hub: {error}") from error
+    # The hub keeps each snapshot in a folder named by its commit.
+    return Checkpoint(folder, model, folder.name)
+
+
+def _from_modelscope(model: str, revision: str | None) -> Checkpoint:
+    try:
+        from modelscope import snapshot_download
+    except ImportError as error:
+        raise ValueError(f"{model} needs an extra: pip install 'framescribe[modelscope]'") from error
+    try:
+        folder = snapshot_download(
+            model.removeprefix(MODELSCOPE_PREFIX), revision=revision, allow_file_pattern=_FILES
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{model} cannot be downloaded from ModelScope: {error}") from error
+    return Checkpoint(Path(folder), model, revision or _fingerprint(Path(folder)))
+
+
+def _fingerprint(folder: Path) -> str:
+    """Tells one local checkpoint from another without reading gigabytes: sizes, first and last 64 KiB of each file."""
+    digest = hashlib.sha256()
+    window = 1 << 16
+    for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(window))
+            file.seek(max(0, size - window))
+            digest.update(file.read(window))
+    return f"sha256:{digest.hexdigest()[:16]}"

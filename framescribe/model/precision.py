@@ -1,0 +1,164 @@
+"""Device, dtype and the memory they need, settled before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import psutil
+import torch
+from torch import nn
+
+from framescribe.model.checkpoint import empty_model
+from framescribe.model.config import ModelConfig
+from framescribe.model.quantize import BITS, BYTES_PER_WEIGHT, KEPT_LAYERS, Bits
+
+DtypeName = Literal["bf16", "fp16", "fp32"]
+DTYPES: tuple[DtypeName, ...] = get_args(DtypeName)
+_TORCH_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+# One clip as published: 24 frames (1,622 prompt tokens) and 2,048 new ones.
+_CLIP_FRAMES = 24
+_CLIP_TOKENS = 1622 + 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How a model is held and computed.
+
+    Attributes:
+        device: where it is.
+        dtype_name: what weights and activations are computed in.
+        bits: of the linear layers' weights; None leaves them in ``dtype_name``.
+    """
+
+    device: torch.device
+    dtype_name: DtypeName
+    bits: Bits | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return _TORCH_DTYPES[self.dtype_name]
+
+    def __str__(self) -> str:
+        """As rows record it: ``bf16``, ``bf16-int8``, ``fp32-nf4``."""
+        return self.dtype_name + {None: "", 8: "-int8", 4: "-nf4"}[self.bits]
+
+
+def choose_precision(device: str = "auto", dtype: str = "auto", bits: int | None = None) -> Precision:
+    """Fills in what is left to choose.
+
+    Args:
+        device: ``auto`` (CUDA where there is one, else CPU) or any of torch's device names.
+        dtype: ``bf16``, ``fp16``, ``fp32`` or ``auto``: bf16 on a GPU that has it, fp16 on an older one, fp32 on CPU.
+        bits: 8 or 4 to quantise the linear layers.
+
+    Raises:
+        ValueError: a device that is not there, an unknown dtype or bits.
+    """
+    chosen = _device(device)
+    if dtype == "auto":
+        if chosen.type == "cuda":
+            dtype = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        else:
+            dtype = "fp16" if chosen.type == "mps" else "fp32"
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
+    if bits is not None and bits not in BITS:
+        raise ValueError(f"--quant takes {' or '.join(map(str, BITS))}, not {bits}")
+    return Precision(chosen, dtype, bits)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device mps is not there: torch sees no Apple GPU")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device {name!r} is not supported; use auto, cpu, cuda, cuda:1 or mps")
+    return device
+
+
+def weight_bytes(config: ModelConfig, precision: Precision) -> int:
+    """Bytes that the weights take on the device."""
+    size = precision.dtype.itemsize
+    total = 0.0
+    for path, module in empty_model(config).named_modules():
+        quantised = precision.bits and isinstance(module, nn.Linear) and path not in KEPT_LAYERS
+        for name, parameter in module.named_parameters(recurse=False):
+            each = BYTES_PER_WEIGHT[precision.bits] if precision.bits and quantised and name == "weight" else size
+            total += parameter.numel() * each
+    return int(total)
+
+
+def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
+    """Bytes that one token's keys and values take in all layers."""
+    return 2 * config.num_hidden_layers * config.num_multi_query_heads * config.head_dim * dtype.itemsize
+
+
+def clip_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
+    """Bytes that one clip of 24 frames needs beside the weights: its KV cache and the widest activations.
+
+    Those are the hidden states of one MLP over all of its frames' patches, or over its prompt; twice that for the
+    gated halves.
+    """
+    vision = config.vision_config
+    vision_wide = _CLIP_FRAMES * vision.num_positions * vision.intermediate_size
+    prompt_wide = 2 * _CLIP_TOKENS * config.intermediate_size
+    return _CLIP_TOKENS * kv_bytes_per_token(config, dtype) + 2 * max(vision_wide, prompt_wide) * dtype.itemsize
+
+
+def available_bytes(device: torch.device) -> int:
+    """Bytes free on ``device`` now; host memory for the CPU and for Apple GPUs, which share it."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return int(psutil.virtual_memory().available)
+
+
+def choose_batch(config: ModelConfig, precision: Precision) -> int:
+    """Clips that can decode together in four fifths of the memory left once the model is loaded; 1 to 64 (8 on CPU)."""
+    fitting = int(0.8 * available_bytes(precision.device) / clip_bytes(config, precision.dtype))
+    return max(1, min(fitting, 64 if precision.device.type == "cuda" else 8))
+
+
+def check_memory(config: ModelConfig, precision: Precision) -> str:
+    """Compares what the model and one clip need with what there is.
+
+    Returns:
+        One line that says both.
+
+    Raises:
+        ValueError: too little; names the setting that would fit, if one would.
+    """
+
+    def needed(option: Precision) -> int:
+        return weight_bytes(config, option) + clip_bytes(config, option.dtype)
+
+    there = available_bytes(precision.device)
+    line = (
+        f"{precision} on {precision.device}: needs {_gb(needed(precision))} "
+        f"({_gb(weight_bytes(config, precision))} of it weights), {_gb(there)} free"
+    )
+    if needed(precision) <= there:
+        return line
+    options: list[Precision] = []
+    if precision.bits is None and precision.dtype_name == "fp32":
+        options.append(Precision(precision.device, "bf16"))
+    options += [
+        Precision(precision.device, precision.dtype_name, bits) for bits in BITS if bits < (precision.bits or 16)
+    ]
+    for option in options:
+        if needed(option) <= there:
+            flag = f"--quant {option.bits}" if option.bits else f"--dtype {option.dtype_name}"
+            raise ValueError(f"not enough memory. {line}. {flag} would fit: it needs {_gb(needed(option))}")
+    raise ValueError(f"not enough memory. {line}. No setting would fit; use a device with more memory")
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

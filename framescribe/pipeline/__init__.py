@@ -1,0 +1,1 @@
+"""From a pile of video to rows in files."""
