@@ -1,0 +1,45 @@
+"""Frames in, an H.264 file out."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+
+def write_mp4(
+    path: str | os.PathLike[str], frames_u8: np.ndarray[Any, np.dtype[np.uint8]], fps: float
+) -> None:
+    """Write frames as H.264 (yuv420p) in MP4, to a temporary name first: a file of this name is always whole.
+
+    Args:
+        path: of the file; its folder must exist.
+        frames_u8: uint8 [T, 3, H, W], RGB; H and W even, as yuv420p needs.
+        fps: frames per second.
+
+    Raises:
+        ValueError: the frames are not of that form.
+        OSError: the file cannot be written.
+    """
+    frames_u8 = np.asarray(frames_u8)
+    if frames_u8.dtype != np.uint8 or frames_u8.ndim != 4 or frames_u8.shape[1] != 3 or len(frames_u8) == 0:
+        raise ValueError(f"frames must be uint8 [T, 3, H, W], not {frames_u8.dtype} {list(frames_u8.shape)}")
+    height, width = frames_u8.shape[2:]
+    if height % 2 or width % 2:
+        raise ValueError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
+    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    try:
+        with av.open(str(temporary), "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65535))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for frame in frames_u8:
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.transpose(1, 2, 0)), "rgb24")
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
