@@ -124,7 +124,7 @@ class Captioner:
             checkpoint.folder,
             precision.device,
             precision.dtype,
-            None if precision.bits is None else quantizer(precision.bits, precision.device),
+            None if precision.bits is None else quantizer(precision.bits),
             progress,
         )
         return cls(

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -34,10 +32,11 @@ _PLAIN_PROGRESS_S = 30.0
 
 
 def set_up_logging(verbose: bool) -> None:
-    """Sends the package's log to stderr."""
-    handler = RichHandler(console=err, show_time=False, show_path=False, show_level=False, markup=False)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s", force=True)
+    """Sends the package's log to stderr; of other libraries only errors, unless ``verbose``."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s", force=True)
     logging.getLogger("framescribe").setLevel(logging.DEBUG if verbose else logging.INFO)
+    if not verbose:
+        logging.getLogger("torch").setLevel(logging.ERROR)
 
 
 def load_captioner(

@@ -7,11 +7,10 @@ from typing import Literal, get_args
 
 import psutil
 import torch
-from torch import nn
 
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.quantize import BITS, BYTES_PER_WEIGHT, KEPT_LAYERS, Bits
+from framescribe.model.quantize import BITS, BYTES_PER_WEIGHT, Bits, is_quantised
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
 DTYPES: tuple[DtypeName, ...] = get_args(DtypeName)
@@ -87,13 +86,14 @@ def _device(name: str) -> torch.device:
 
 def weight_bytes(config: ModelConfig, precision: Precision) -> int:
     """Bytes that the weights take on the device."""
-    size = precision.dtype.itemsize
+    size: float = precision.dtype.itemsize
     total = 0.0
     for path, module in empty_model(config).named_modules():
-        quantised = precision.bits and isinstance(module, nn.Linear) and path not in KEPT_LAYERS
+        per_weight = size
+        if precision.bits is not None and is_quantised(path, module, precision.bits):
+            per_weight = BYTES_PER_WEIGHT[precision.bits]
         for name, parameter in module.named_parameters(recurse=False):
-            each = BYTES_PER_WEIGHT[precision.bits] if precision.bits and quantised and name == "weight" else size
-            total += parameter.numel() * each
+            total += parameter.numel() * (per_weight if name == "weight" else size)
     return int(total)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from torch import device as Device
 from torch import nn
 
 if TYPE_CHECKING:
@@ -18,10 +17,20 @@ Bits = Literal[8, 4]
 BITS: tuple[Bits, ...] = get_args(Bits)
 # Bytes per weight, scales included: int8 per row; 4 bits in blocks of 64 with an fp32 scale each.
 BYTES_PER_WEIGHT: dict[Bits, float] = {8: 1.0, 4: 0.5 + 4 / 64}
-KEPT_LAYERS = ("lm_head",)
+_NF4_BLOCK = 64
 
 
-def quantizer(bits: Bits, device: Device) -> Quantize:
+def is_quantised(path: str, module: nn.Module, bits: Bits | None) -> bool:
+    """Whether ``quantizer(bits)`` replaces the module at ``path``.
+
+    NF4 scales blocks of 64 weights of a row, so a row must divide into them (those of the official sizes do).
+    """
+    if bits is None or not isinstance(module, nn.Linear) or path == "lm_head":
+        return False
+    return bits == 8 or module.in_features % _NF4_BLOCK == 0
+
+
+def quantizer(bits: Bits) -> Quantize:
     """What ``load_model`` applies to each linear layer.
 
     8 bits: torchao int8, one scale per output row. 4 bits: bitsandbytes NF4 (arXiv 2305.14314), which runs on CPU and
@@ -33,7 +42,7 @@ def quantizer(bits: Bits, device: Device) -> Quantize:
     if bits not in BITS:
         raise ValueError(f"--quant takes 8 or 4, not {bits}")
     try:
-        return _torchao_int8() if bits == 8 else _bitsandbytes_nf4(device)
+        return _torchao_int8() if bits == 8 else _bitsandbytes_nf4()
     except ImportError as error:
         raise ValueError(f"--quant {bits} needs {error.name}: pip install 'framescribe[quant]'") from error
 
@@ -44,18 +53,18 @@ def _torchao_int8() -> Quantize:
     config = Int8WeightOnlyConfig()
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if path not in KEPT_LAYERS:
+        if is_quantised(path, linear, 8):
             quantize_(linear, config)
         return linear
 
     return quantize
 
 
-def _bitsandbytes_nf4(device: Device) -> Quantize:
-    from bitsandbytes.nn import LinearNF4
+def _bitsandbytes_nf4() -> Quantize:
+    from bitsandbytes.nn import LinearNF4, Params4bit
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if path in KEPT_LAYERS:
+        if not is_quantised(path, linear, 4):
             return linear
         replacement = LinearNF4(
             linear.in_features,
@@ -64,8 +73,11 @@ def _bitsandbytes_nf4(device: Device) -> Quantize:
             compute_dtype=linear.weight.dtype,
             device="meta",
         )
-        # The library quantises when the weight moves to its device, so it sets out from the CPU's side.
-        replacement.load_state_dict(linear.to("cpu").state_dict(), assign=True)
-        return replacement.to(device).requires_grad_(False)
+        replacement.bias = linear.bias
+        replacement.weight = Params4bit(
+            linear.weight.data, requires_grad=False, quant_type="nf4", module=replacement
+        )
+        # The library quantises when a weight is moved to the device it will stay on.
+        return replacement.to(linear.weight.device)
 
     return quantize
