@@ -47,7 +47,8 @@ def sample_facts(rng: random.Random, *, held_out: bool = False) -> Facts:
     background = rng.choice(BACKGROUNDS)
     weathers = WEATHERS_OF_BACKGROUND[background]
     weather = CLEAR if len(weathers) == 1 or rng.random() < SHARE_CLEAR else rng.choice(weathers[1:])
-    count = rng.choices((0, 1, 2), SHARES_OF_COMPANION_COUNTS)[0]
+    # Where nothing moves, no one could say which of several subjects is the main one.
+    count = 0 if motions == (STILL,) else rng.choices((0, 1, 2), SHARES_OF_COMPANION_COUNTS)[0]
     companions = _sample_companions(rng, subject, motions, camera, count)
     return Facts(subject, motions, companions, background, weather, camera)
 

@@ -39,7 +39,7 @@ _GAIN = {
     "rain": (0.66, 0.72, 0.80),
     "snow": (0.84, 0.88, 0.95),
     "fog": (0.90, 0.90, 0.90),
-    "sunset": (1.0, 0.70, 0.46),
+    "sunset": (1.0, 0.76, 0.53),
     "night": (0.40, 0.44, 0.70),
 }
 _OFFSET = {"sunset": (0.10, 0.03, 0.0), "night": (0.0, 0.01, 0.05)}
@@ -104,4 +104,4 @@ def _fog() -> torch.Tensor:
     coarse[:, :, -1] = coarse[:, :, 0]
     size = (PATTERN_PX + 1, FRAME_PX)
     smooth = torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=True)[0, 0, :-1]
-    return 0.34 + 0.30 * smooth
+    return 0.22 + 0.30 * smooth
