@@ -95,7 +95,8 @@ def print_caption(row: CaptionRow) -> None:
         out.print(Text(row.source_video, style="bold"))
         out.print(Text(f"  {caption}\n"), soft_wrap=False)
     else:
-        out.print(Text(f"{row.source_video}\t{caption}"))
+        # Not through rich, which would turn the tab into spaces.
+        print(row.source_video, caption, sep="\t", flush=True)
 
 
 def print_problem(row: CaptionRow) -> None:

@@ -6,6 +6,7 @@ as they are: small, and the most sensitive.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal, get_args
 
 from torch import nn
@@ -48,6 +49,8 @@ def quantizer(bits: Bits) -> Quantize:
 
 
 def _torchao_int8() -> Quantize:
+    # torch 2.13 warns of how torchao 0.18 registers its types; users can do nothing about it.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
     config = Int8WeightOnlyConfig()
