@@ -75,7 +75,7 @@ class PromptBuilder:
             seconds: the number that ``chat`` writes behind each frame; its length is the number of frames, 0 for
                 text only. The published numbers are 0, 1, 2, …
             history: earlier (question, answer) turns.
-            answer: for training: the caption; the prompt ends with it and EOS, and only these have labels.
+            answer: for training: the caption (see ``with_answer``).
         """
         input_ids = [self.bos_token_id]
         is_vision = [False]
@@ -89,13 +89,21 @@ class PromptBuilder:
             if template == "chat":
                 append(self.tokenizer.encode(str(second)), False)
         append(self.tokenizer.encode(render(question, template, history)), False)
-        labels = None
-        if answer is not None:
-            answer_ids = [*self.tokenizer.encode(answer), self.eos_token_id]
-            labels = (*[IGNORED_LABEL] * len(input_ids), *answer_ids)
-            append(answer_ids, False)
         positions = position_ids(is_vision)
-        return Prompt(tuple(input_ids), tuple(positions), tuple(is_vision), positions[-1] + 1, labels)
+        prompt = Prompt(tuple(input_ids), tuple(positions), tuple(is_vision), positions[-1] + 1)
+        return prompt if answer is None else self.with_answer(prompt, answer)
+
+    def with_answer(self, prompt: Prompt, answer: str) -> Prompt:
+        """The training example that ends with ``answer`` and EOS; only these have labels."""
+        answer_ids = (*self.tokenizer.encode(answer), self.eos_token_id)
+        end = prompt.next_position + len(answer_ids)
+        return Prompt(
+            prompt.input_ids + answer_ids,
+            (*prompt.position_ids, *range(prompt.next_position, end)),
+            prompt.is_vision + (False,) * len(answer_ids),
+            end,
+            (IGNORED_LABEL,) * len(prompt) + answer_ids,
+        )
 
 
 def position_ids(is_vision: Sequence[bool]) -> list[int]:

@@ -20,7 +20,6 @@ from framescribe.engine.request import Request
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.hub import fetch_checkpoint
-from framescribe.model.model import caption_loss
 from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import Clip, FrameSampling, GenerationSettings
@@ -130,14 +129,15 @@ class _Runner:
             yield "vision_features", _largest(features, recorded["vision_features"])
 
         input_ids_BL = torch.tensor([prompt.input_ids], device=model.device)
-        x_BLD = model.embed(input_ids_BL, torch.tensor([prompt.is_vision], device=model.device), features)
+        is_vision_BL = torch.tensor([prompt.is_vision], device=model.device)
+        x_BLD = model.embed(input_ids_BL, is_vision_BL, features)
         positions_BL = torch.tensor([prompt.position_ids], device=model.device)
         logits_BLW = model.lm_head(model.decoder(x_BLD, positions_BL, causal_attention))
         yield "logits", _largest(logits_BLW[0, -8:], recorded["logits_last8"])
 
         if prompt.labels is not None:
             yield "labels", _places(prompt.labels, recorded["labels"])
-            loss = caption_loss(logits_BLW, torch.tensor([prompt.labels], device=model.device))
+            loss = model(input_ids_BL, positions_BL, is_vision_BL, torch.tensor([prompt.labels]).to(x_BLD.device), pixels)
             yield "loss", _largest(loss[None], recorded["loss"])
         if "greedy_ids" in recorded:
             expected = recorded["greedy_ids"].tolist()

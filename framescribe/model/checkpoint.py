@@ -373,7 +373,7 @@ def save_checkpoint(
         source = tokenizer_folder / file_name
         if source.is_file() and source.resolve() != (folder / file_name).resolve():
             shutil.copyfile(source, folder / file_name)
-    _write_json(folder / CONFIG_FILE, model.config.to_dict(str(model.dtype).removeprefix("torch.")))
+    _write_json(folder / CONFIG_FILE, model.config.official_values(str(model.dtype).removeprefix("torch.")))
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -146,7 +146,7 @@ class ModelConfig:
         except ValueError as error:
             raise ValueError(f"{path} does not describe a CogVLM2-Caption model: {error}") from error
 
-    def to_dict(self, torch_dtype: str) -> dict[str, Any]:
+    def official_values(self, torch_dtype: str) -> dict[str, Any]:
         """The official ``config.json``'s keys and values for this model, without its ``auto_map`` to remote code."""
         language = {name: getattr(self, name) for name in self.__dataclass_fields__}
         vision = {name: getattr(self.vision_config, name) for name in self.vision_config.__dataclass_fields__}

@@ -5,9 +5,12 @@ Shape legend: B clips, L tokens, D width, H query heads, K key-value heads, E he
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from framescribe.model.attention import Attend
 from framescribe.model.config import ROPE_BASE, ModelConfig
@@ -99,13 +102,17 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embeddings of text and vision to hidden states."""
+    """Embeddings of text and vision to hidden states.
+
+    ``recomputes_activations`` (for training) keeps only each layer's input for the backward pass.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.rotary = RotaryTable(config)
         self.layers = nn.ModuleList(DecoderLayer(config, index) for index in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.recomputes_activations = False
 
     def forward(self, x_BLD: Tensor, positions_BL: Tensor, attend: Attend) -> Tensor:
         """Runs all layers on L new tokens of each of B sequences.
@@ -120,6 +127,7 @@ class Decoder(nn.Module):
         """
         cos_NB1LE, sin_NB1LE = self.rotary(positions_BL, x_BLD.dtype)
         for layer, cos_B1LE, sin_B1LE in zip(self.layers, cos_NB1LE, sin_NB1LE, strict=True):
-            x_BLD = layer(x_BLD, (cos_B1LE, sin_B1LE), attend)
+            run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
+            x_BLD = run(x_BLD, (cos_B1LE, sin_B1LE), attend)
         out: Tensor = self.norm(x_BLD)
         return out

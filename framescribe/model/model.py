@@ -46,26 +46,29 @@ class CaptionModel(nn.Module):
         return x_BLD.masked_scatter(is_vision_BL[..., None], features)
 
     def forward(
-        self, input_ids_BL: Tensor, positions_BL: Tensor, is_vision_BL: Tensor, pixels_F3SS: Tensor | None
+        self,
+        input_ids_BL: Tensor,
+        positions_BL: Tensor,
+        is_vision_BL: Tensor,
+        labels_BL: Tensor,
+        pixels_F3SS: Tensor | None,
     ) -> Tensor:
-        """Whole sequences at once, as training does; padding goes at the end of a sequence.
+        """The training loss of whole sequences; padding goes at the end of a sequence.
 
         Args:
             input_ids_BL, positions_BL: int64 (see ``types.Prompt``).
             is_vision_BL: bool, the frames' slots; as many as ``pixels_F3SS`` has frames, times slots per frame.
+            labels_BL: int64, -100 where nothing is to be learnt.
             pixels_F3SS: normalised frames of all clips, clip after clip; None where there are none.
 
         Returns:
-            Logits [B, L, W].
+            Scalar: mean cross-entropy, in fp32, of each labelled token given those before it.
         """
         features = None if pixels_F3SS is None else self.vision(pixels_F3SS.to(self.dtype))
         x_BLD = self.embed(input_ids_BL, is_vision_BL, features)
-        logits: Tensor = self.lm_head(self.decoder(x_BLD, positions_BL, causal_attention))
-        return logits
-
-
-def caption_loss(logits_BLW: Tensor, labels_BL: Tensor) -> Tensor:
-    """Mean cross-entropy of each labelled token given those before it, in fp32; labels of -100 do not count."""
-    return F.cross_entropy(
-        logits_BLW[:, :-1].flatten(0, 1).float(), labels_BL[:, 1:].flatten(), ignore_index=IGNORED_LABEL
-    )
+        hidden_BLD = self.decoder(x_BLD, positions_BL, causal_attention)
+        # Logits of labelled tokens only: those of a whole prompt over 128,256 tokens would fill gigabytes.
+        next_BL = labels_BL[:, 1:]
+        labelled_BL = next_BL != IGNORED_LABEL
+        logits_NW = self.lm_head(hidden_BLD[:, :-1][labelled_BL])
+        return F.cross_entropy(logits_NW.float(), next_BL[labelled_BL])

@@ -9,9 +9,12 @@ H heads, E head size.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from framescribe.model.attention import frame_attention
 from framescribe.model.config import ModelConfig, VisionConfig
@@ -60,7 +63,10 @@ class Adapter(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Frames to the features that stand in the prompt's vision slots."""
+    """Frames to the features that stand in the prompt's vision slots.
+
+    ``recomputes_activations`` (for training) keeps only each layer's input for the backward pass.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -76,6 +82,7 @@ class VisionTower(nn.Module):
         self.adapter = Adapter(config)
         self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
+        self.recomputes_activations = False
 
     def forward(self, pixels_F3SS: Tensor) -> Tensor:
         """Encodes normalised frames.
@@ -90,7 +97,8 @@ class VisionTower(nn.Module):
         x_FPC = self.patches(pixels_F3SS).flatten(2).transpose(1, 2)
         x_FNC = torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
         for layer in self.layers:
-            x_FNC = layer(x_FNC)
+            run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
+            x_FNC = run(x_FNC)
         grid = x_FNC[:, 1:].transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
         x_FVD = self.adapter(self.downsample(grid).flatten(2).transpose(1, 2))
         return torch.cat((self.boi.expand(frames, -1, -1), x_FVD, self.eoi.expand(frames, -1, -1)), dim=1)
