@@ -19,7 +19,7 @@ from framescribe.synthetic.facts import BACKGROUNDS, WEATHERS, Facts
 from framescribe.synthetic.scenes import WORLD_PX, scenes
 from framescribe.synthetic.sprites import sprites
 from framescribe.synthetic.staging import CLIP_S, FRAME_PX, HOP_S, ROUND_S, Segment, Staging
-from framescribe.synthetic.weather import PATTERN_PX, weather_looks
+from framescribe.synthetic.weather import PATTERN_PX, WeatherLooks, weather_looks
 
 HALF_PX = FRAME_PX / 2
 _REST = Segment(0.0, CLIP_S)
@@ -69,7 +69,10 @@ def render(
     backgrounds = torch.tensor([BACKGROUNDS.index(clip.facts.background) for clip in clips], device=device)
     variants = torch.tensor([clip.staging.background_variant for clip in clips], device=device)
     brightness = torch.tensor([clip.staging.brightness for clip in clips], device=device)
-    world_B3WW = scenes(device)[backgrounds, variants] * (brightness / 255)[:, None, None, None]
+    looks = weather_looks(device)
+    weathers = torch.tensor([WEATHERS.index(clip.facts.weather) for clip in clips], device=device)
+    gain_B311 = (looks.gain[weathers] * (brightness / 255)[:, None])[..., None, None]
+    world_B3WW = scenes(device)[backgrounds, variants] * gain_B311 + looks.offset[weathers][..., None, None]
     zero_BT = torch.zeros_like(camera.scale)
     scenery = _Path(zero_BT, zero_BT, zero_BT + 1, zero_BT)
     picture = functional.grid_sample(
@@ -79,18 +82,18 @@ def render(
     for index in range(max(len(clip.staging.actors) for clip in clips) - 1, -1, -1):
         rows = [row for row, clip in enumerate(clips) if len(clip.staging.actors) > index]
         rows_R = torch.tensor(rows, device=device)
-        actors_R6 = torch.tensor([clips[row].staging.actors[index] for row in rows], device=device)
-        path = _main_path(clips, times_T) if index == 0 else _rest_path(actors_R6, times)
+        actors_R7 = torch.tensor([clips[row].staging.actors[index] for row in rows], device=device)
+        path = _main_path(clips, times_T) if index == 0 else _rest_path(actors_R7, times)
         view = _Path(*(part[rows_R] for part in camera))
-        path = path._replace(x=path.x + actors_R6[:, 1:2], y=path.y + actors_R6[:, 2:3])
-        sprite_R4 = sprites(device)[actors_R6[:, 0].long()]
-        sprite_R4[:, :3] *= actors_R6[:, 4:7, None, None]
+        path = path._replace(x=path.x + actors_R7[:, 1:2], y=path.y + actors_R7[:, 2:3])
+        sprite_R4 = sprites(device)[actors_R7[:, 0].long()]
+        sprite_R4[:, :3] *= (actors_R7[:, 4:] * looks.actor_gain[weathers[rows_R]])[..., None, None]
         drawn_R4 = functional.grid_sample(
-            sprite_R4, _grid(view, path, actors_R6[:, 3:4]), padding_mode="zeros", align_corners=False
+            sprite_R4, _grid(view, path, actors_R7[:, 3:4]), padding_mode="zeros", align_corners=False
         )
         picture[rows_R] = picture[rows_R] * (1 - drawn_R4[:, 3:]) + drawn_R4[:, :3]
     frames = picture.reshape(count, 3, times, FRAME_PX, FRAME_PX).transpose(1, 2)
-    frames = _with_weather(frames, clips, times_T)
+    frames = _with_particles(frames, clips, times_T, looks, weathers)
     if grain is not None:
         frames = _with_grain(frames, clips, grain)
     return (frames.clamp_(0, 1) * 255).round_().to(torch.uint8)
@@ -120,8 +123,8 @@ def _main_path(clips: Sequence[Renderable], times_T: torch.Tensor) -> _Path:
     return _Path(x.sum(1), y.sum(1), torch.exp((growth * share).sum(1)), (turn * share).sum(1))
 
 
-def _rest_path(actors_R6: torch.Tensor, times: int) -> _Path:
-    zero_RT = actors_R6.new_zeros(len(actors_R6), times)
+def _rest_path(actors_R7: torch.Tensor, times: int) -> _Path:
+    zero_RT = actors_R7.new_zeros(len(actors_R7), times)
     return _Path(zero_RT, zero_RT, zero_RT + 1, zero_RT)
 
 
@@ -131,28 +134,32 @@ def _grid(camera: _Path, thing: _Path, size_px: torch.Tensor | float) -> torch.T
     step = HALF_PX / (camera.scale * half_px)
     cos, sin = torch.cos(thing.angle), torch.sin(thing.angle)
     dx, dy = (camera.x - thing.x) / half_px, (camera.y - thing.y) / half_px
-    rows = [step * cos, step * sin, dx * cos + dy * sin, -step * sin, step * cos, dy * cos - dx * sin]
-    theta = torch.stack(rows, dim=-1)  # [B, T, 6]
-    count, times = theta.shape[:2]
-    shape = [count * times, 1, FRAME_PX, FRAME_PX]
-    grid = functional.affine_grid(theta.reshape(-1, 2, 3), shape, align_corners=False)
-    return grid.reshape(count, times * FRAME_PX, FRAME_PX, 2)
+    # Written out, as affine_grid multiplies matrices, coarsely so where TensorFloat-32 is allowed.
+    pixel_P = (torch.arange(FRAME_PX, device=step.device) + 0.5) / HALF_PX - 1
+    x, y = pixel_P, pixel_P[:, None]
+
+    def spread(per_frame_BT: torch.Tensor) -> torch.Tensor:
+        return per_frame_BT[..., None, None]
+
+    columns = spread(step * cos) * x + (spread(step * sin) * y + spread(dx * cos + dy * sin))
+    rows = spread(-step * sin) * x + (spread(step * cos) * y + spread(dy * cos - dx * sin))
+    return torch.stack([columns, rows], dim=-1).flatten(1, 2)
 
 
-def _with_weather(frames: torch.Tensor, clips: Sequence[Renderable], times_T: torch.Tensor) -> torch.Tensor:
-    looks = weather_looks(str(times_T.device))
-    weathers = torch.tensor([WEATHERS.index(clip.facts.weather) for clip in clips], device=times_T.device)
+def _with_particles(
+    frames: torch.Tensor,
+    clips: Sequence[Renderable],
+    times_T: torch.Tensor,
+    looks: WeatherLooks,
+    weathers: torch.Tensor,
+) -> torch.Tensor:
+    """Rain, snow or fog in front of everything; it moves with time and not with the camera."""
     phase = torch.tensor([clip.staging.weather_phase for clip in clips], device=times_T.device)
     fallen_BT = phase[:, None] * PATTERN_PX + looks.fall_px_s[weathers][:, None] * times_T
     rows_P = torch.arange(FRAME_PX, device=times_T.device)
     rows_BTP = (rows_P - fallen_BT.long()[..., None]) % PATTERN_PX
     cover = looks.particles[weathers[:, None, None], rows_BTP][:, :, None]  # [B, T, 1, P, P]
-
-    def colour(table_W3: torch.Tensor) -> torch.Tensor:
-        return table_W3[weathers][:, None, :, None, None]
-
-    frames = frames * colour(looks.gain) + colour(looks.offset)
-    return torch.lerp(frames, colour(looks.particle_colour).expand_as(frames), cover)
+    return torch.lerp(frames, looks.particle_colour[weathers][:, None, :, None, None], cover)
 
 
 def _with_grain(frames: torch.Tensor, clips: Sequence[Renderable], grain: torch.Generator) -> torch.Tensor:

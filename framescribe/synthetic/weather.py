@@ -1,4 +1,4 @@
-"""Weather and light, laid over a rendered frame: a change of all colours, and particles that fall or drift.
+"""Weather and light: a change of all colours, and particles that fall or drift in front of everything.
 
 Shapes: W weathers, P pixels of the frame's side, H height of the particles' pattern, which repeats downwards.
 """
@@ -22,7 +22,8 @@ class WeatherLooks(NamedTuple):
     """What each weather does; colours as red, green and blue in 0..1.
 
     Attributes:
-        gain, offset: float32 [W, 3]: a colour becomes colour x gain + offset.
+        gain, offset: float32 [W, 3]: the scenery's colours become colour x gain + offset.
+        actor_gain: float32 [W, 3]: the subjects' colours change half as much, to remain recognizable.
         particles: float32 [W, H, P], how much of the particles' colour covers each pixel.
         particle_colour: float32 [W, 3].
         fall_px_s: float32 [W], how fast the pattern moves down.
@@ -30,6 +31,7 @@ class WeatherLooks(NamedTuple):
 
     gain: torch.Tensor
     offset: torch.Tensor
+    actor_gain: torch.Tensor
     particles: torch.Tensor
     particle_colour: torch.Tensor
     fall_px_s: torch.Tensor
@@ -58,9 +60,11 @@ def weather_looks(device: str = "cpu") -> WeatherLooks:
     particles[WEATHERS.index("rain")] = _rain()
     particles[WEATHERS.index("snow")] = _snow()
     particles[WEATHERS.index("fog")] = _fog()
+    gain = table(_GAIN, 1.0)
     looks = WeatherLooks(
-        gain=table(_GAIN, 1.0),
+        gain=gain,
         offset=table(_OFFSET, 0.0),
+        actor_gain=(1 + gain) / 2,
         particles=particles,
         particle_colour=table(_PARTICLE_COLOUR, 0.0),
         fall_px_s=torch.tensor([_FALL_PX_S.get(weather, 0.0) for weather in WEATHERS]),
