@@ -21,8 +21,8 @@ def synthesize(
 ) -> None:
     """Write synthetic clips of 7 s with known captions.
 
-    Each is an mp4 with its caption in a .txt beside it; captions.jsonl lists file, caption, facts, and whether the
-    clip shows a pair that is held out of training.
+    Each is an mp4 with its caption in a .txt beside it; captions.jsonl lists file, caption, facts, and whether
+    the clip shows a pair that is held out of training.
     """
     from rich.progress import track
 

@@ -10,7 +10,9 @@ from framescribe.synthetic.batches import SyntheticClip, make_clip
 from framescribe.synthetic.facts import has_held_out_pair
 
 FPS = 8
-NUM_FRAMES = 57  # the last one is shown at 7.0 s, so the frames nearest to whole seconds are those at 0, 1, …, 7 s
+NUM_FRAMES = (
+    57  # the last one is shown at 7.0 s, so the frames nearest to whole seconds are those at 0, 1, …, 7 s
+)
 CAPTIONS_FILE = "captions.jsonl"
 
 

@@ -1,0 +1,163 @@
+"""``framescribe evaluate``: captions against what is known of their clips."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from framescribe.cli import options
+from framescribe.types import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from framescribe.eval.attributes import AttributeReport
+    from framescribe.eval.matching import Pair
+    from framescribe.types import CaptionSettings
+
+_SYNTHETIC = "Synthetic clips"
+
+
+def evaluate(
+    rows: Annotated[
+        Path | None, typer.Argument(help="Caption rows, .jsonl or .parquet.", show_default=False)
+    ] = None,
+    references: Annotated[
+        Path | None,
+        typer.Argument(help="What is known of the same clips, .jsonl or .parquet.", show_default=False),
+    ] = None,
+    synthetic: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Draw N synthetic clips, half of them with held-out pairs, and caption them.",
+            rich_help_panel=_SYNTHETIC,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the clips.", rich_help_panel=_SYNTHETIC)] = 0,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep the clips and rows in this empty folder.", rich_help_panel=_SYNTHETIC),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: options.Model = DEFAULT_MODEL,
+    revision: options.Revision = None,
+    device: options.DeviceName = "auto",
+    dtype: options.Dtype = "auto",
+    quant: options.Quant = None,
+    template: options.Template = None,
+    strategy: options.Strategy = "chat",
+    frames: options.NumFrames = 24,
+    max_new_tokens: options.MaxNewTokens = 256,
+) -> None:
+    """Measure captions: those of a file against references, or the model's own on synthetic clips.
+
+    ROWS and REFERENCES are rows of `framescribe caption`, or captions.jsonl of `framescribe synthesize`;
+    clips are matched by clip id, else by file name. Facts in the references give the shares of right
+    attributes.
+    """
+    from framescribe.cli.console import usage_errors
+    from framescribe.eval.matching import match
+    from framescribe.pipeline.sinks import read_rows
+
+    with usage_errors():
+        if synthetic is not None:
+            if rows is not None:
+                raise ValueError("give ROWS and REFERENCES, or --synthetic N, not both")
+            settings = options.caption_settings(
+                strategy=strategy,
+                frames=frames,
+                template=template,
+                max_new_tokens=max_new_tokens,
+                temperature=0.0,
+                top_p=1.0,
+                repetition_penalty=1.0,
+                seed=0,
+            )
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = keep or Path(temporary)
+                loading = (model, revision, device, dtype, quant)
+                pairs = _caption_synthetic(synthetic, seed, folder, loading, settings)
+        elif rows is not None and references is not None:
+            for path in (rows, references):
+                if not path.is_file():
+                    raise ValueError(f"there is no file {path}")
+            pairs = match(list(read_rows(rows)), list(read_rows(references)))
+        else:
+            raise ValueError("give ROWS and REFERENCES, or --synthetic N")
+        _print_figures(pairs, as_json, overlap=synthetic is None)
+
+
+def _caption_synthetic(
+    count: int,
+    seed: int,
+    folder: Path,
+    loading: tuple[str, str | None, str, str, int | None],
+    settings: CaptionSettings,
+) -> list[Pair]:
+    """Draws clips into the folder, the seen pairs first, captions them, and leaves rows.jsonl there too."""
+    from rich.progress import track
+
+    from framescribe.cli import console
+    from framescribe.eval.matching import match
+    from framescribe.pipeline.sinks import RowFile, read_rows
+    from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
+
+    prepare_folder(folder, overwrite=False)
+    captioner = console.load_captioner(*loading)
+    clips = file_clips(count - count // 2, seed) + file_clips(count // 2, seed, held_out=True)
+    quiet = not console.err.is_terminal
+    drawn = track(
+        write_clips(clips, folder), "Drawing", count, console=console.err, transient=True, disable=quiet
+    )
+    paths = list(drawn)
+    with RowFile(folder / "rows.jsonl") as file:
+        for row in console.track(captioner.caption(paths, settings), count, Counter()):
+            file.write(row)
+            console.print_problem(row)
+    return match(list(read_rows(folder / "rows.jsonl")), list(read_rows(folder / CAPTIONS_FILE)))
+
+
+def _print_figures(pairs: list[Pair], as_json: bool, *, overlap: bool) -> None:
+    from framescribe.cli.console import err
+    from framescribe.eval.attributes import score_attributes
+    from framescribe.eval.metrics import overlap_figures, text_figures
+
+    captions = {pair.clip: pair.caption for pair in pairs if pair.caption}
+    if not captions:
+        raise ValueError("none of the clips that have references has a caption")
+    with_facts = [(pair.caption, pair.facts) for pair in pairs if pair.facts]
+    report = score_attributes(with_facts) if with_facts else None
+    figures: dict[str, Any] = {"clips": len(pairs), **text_figures(list(captions.values()))}
+    if overlap:
+        # Without a caption counts as an empty one. Not for synthetic clips, whose wording varies freely.
+        expected = {pair.clip: pair.references for pair in pairs if pair.references}
+        figures |= overlap_figures({clip: captions.get(clip, "") for clip in expected}, expected)
+    if as_json:
+        print(json.dumps({**(report.to_dict() if report else {}), "captions": figures}))
+        return
+    if missing := len(pairs) - len(captions):
+        err.print(f"{missing} of {len(pairs)} clips have no caption and count as wrong")
+    _print_tables(report, figures)
+
+
+def _print_tables(report: AttributeReport | None, figures: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from framescribe.cli.console import out
+    from framescribe.eval.attributes import ATTRIBUTES, SPLITS
+
+    if report:
+        table = Table("right, in %", *(split.replace("_", " ") for split in SPLITS))
+        for name in ATTRIBUTES:
+            shares = [report.shares[split][name] for split in SPLITS]
+            table.add_row(name, *(str(share) for share in shares))
+        out.print(table)
+    table = Table("captions", "")
+    for name, value in figures.items():
+        table.add_row(name.replace("_", " "), f"{value:.3g}" if isinstance(value, float) else str(value))
+    out.print(table)
