@@ -273,7 +273,7 @@ def _frames_at(
     """
     stream.thread_type = "AUTO"
     may_seek = container.format.name in _SEEKABLE_FORMATS
-    frames = container.decode(stream)
+    frames = _decoded(container, stream)
     position = 0  # number of the frame that comes next
     for number in wanted:
         target = int(index.pts[number])
@@ -282,7 +282,7 @@ def _frames_at(
         sought = may_seek and is_far
         if sought:
             container.seek(keyframe, stream=stream)
-            frames = container.decode(stream)
+            frames = _decoded(container, stream)
         for frame in frames:
             if sought and frame.pts is not None and frame.pts < index.pts[position]:
                 may_seek = False  # landed before where we were: a file without an index; read on from here
@@ -295,6 +295,11 @@ def _frames_at(
                 raise _IndexDisagrees
         else:
             raise _IndexDisagrees
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    for packet in itertools.chain(_packets(container, stream), [None]):  # None: give what is held back
+        yield from stream.codec_context.decode(packet)
 
 
 def _frames_numbered(
@@ -325,17 +330,23 @@ def _readable_frames(container: InputContainer, stream: VideoStream) -> Iterator
     """Every frame that decodes without damage, packet by packet, whatever fails in between."""
     context = stream.codec_context
     context.thread_count = 1  # threads report an error late, and good frames are lost with it
-    for packet in itertools.chain(_packets(container, stream), [None]):  # None: give what is held back
+    for packet in itertools.chain(_packets(container, stream), [None]):
         with contextlib.suppress(av.FFmpegError):
             yield from [frame for frame in context.decode(packet) if not frame.is_corrupt]
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """The packets of a stream as far as they can be read."""
-    with contextlib.suppress(av.FFmpegError):
-        for packet in container.demux(stream):
-            if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
-                yield packet
+    while True:
+        try:
+            for packet in container.demux(stream):
+                if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
+                    yield packet
+        except IndexError:  # PyAV may stumble over a stream that appears midway (MPEG-TS); read on after it
+            continue
+        except av.FFmpegError:
+            return
+        return
 
 
 def _reason(error: Exception) -> str:
