@@ -1,7 +1,7 @@
 """The front door: clips in, exactly one row per clip out, in completion order; a failure is a row with a reason.
 
-The way of one clip: open and decode (``video``), transform, prompt, then generate (``engine``), text, row. Decoding runs
-in threads ahead of the engine; everything else here runs in the caller's.
+The way of one clip: open and decode (``video``), transform, prompt, then generate (``engine``), text, row. Decoding
+runs in threads ahead of the engine; everything else here runs in the caller's.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ class Captioner:
             slot_token_id=config.pad_token_id,
             tokens_per_frame=config.vision_config.tokens_per_frame,
         )
-        self._engine = Engine(model, stop_ids, batch_size)
+        self._model = model
+        self._stop_ids = stop_ids
+        self._batch_size = batch_size
 
     @classmethod
     def from_pretrained(
@@ -151,6 +153,8 @@ class Captioner:
             the reason, and the others go on.
         """
         clips = _distinct(map(as_clip, sources))
+        # Each call has its own engine: calls may overlap, and one that is abandoned disturbs no other.
+        engine = Engine(self._model, self._stop_ids, self._batch_size)
         in_engine: dict[str, _Prepared] = {}
         decoders = min(4, os.cpu_count() or 1)
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
@@ -158,7 +162,7 @@ class Captioner:
             try:
                 while True:
                     # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
-                    while len(decoding) + len(in_engine) < self._engine.max_batch + decoders:
+                    while len(decoding) + len(in_engine) < engine.max_batch + decoders:
                         if (clip := next(clips, None)) is None:
                             break
                         decoding[pool.submit(self._prepare, clip, settings)] = None
@@ -172,17 +176,16 @@ class Captioner:
                             yield prepared
                             continue
                         in_engine[prepared.clip.id] = prepared
-                        self._engine.add(
+                        engine.add(
                             Request(
                                 prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation
                             )
                         )
-                    for completion in self._engine.step():
+                    for completion in engine.step():
                         yield self._row(in_engine.pop(completion.id), completion, settings)
             finally:
-                # A consumer that stops early leaves neither work in the pool nor clips in the engine.
+                # A consumer that stops early leaves no work in the pool.
                 pool.shutdown(wait=False, cancel_futures=True)
-                self._engine.cancel_all()
 
     def ask(
         self,
@@ -209,15 +212,13 @@ class Captioner:
         prepared = self._decode(clip, settings, question, history)
         request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
         token_ids: list[int] = []
-        sent = ""
-        for token_id in self._engine.stream(request):
+        sent = 0
+        for token_id in Engine(self._model, self._stop_ids, max_batch=1).stream(request):
             token_ids.append(token_id)
-            text = self._tokenizer.decode(token_ids)
-            # Half a character decodes to U+FFFD: wait for the rest of it. Tidied spaces may still change the end.
-            if text.startswith(sent) and not text.endswith(("\ufffd", " ")):
-                yield text[len(sent) :]
-                sent = text
-        yield self._tokenizer.decode(token_ids)[len(sent) :]
+            if piece := self._tokenizer.decode_settled(token_ids)[sent:]:
+                yield piece
+                sent += len(piece)
+        yield self._tokenizer.decode(token_ids)[sent:]
 
     def _prepare(self, clip: Clip, settings: CaptionSettings) -> _Prepared | CaptionRow:
         """Decodes a clip, or gives the row that says why it could not be."""
@@ -225,7 +226,7 @@ class Captioner:
             return self._decode(clip, settings, settings.prompt)
         except ClipError as error:
             return self._base_row(clip, settings, "error", error_stage=error.stage, error_message=str(error))
-        except Exception as error:  # noqa: BLE001 - the one boundary: whatever a clip does, it is one row
+        except Exception as error:  # the one boundary: whatever a clip does, it is one row
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
             return self._base_row(clip, settings, "error", error_stage="decode", error_message=message)
@@ -234,11 +235,7 @@ class Captioner:
         self, clip: Clip, settings: CaptionSettings, question: str, history: History = ()
     ) -> _Prepared:
         frames = decode_frames(clip, settings.sampling)
-        if settings.sampling.strategy == "uniform":
-            seconds = [round(timestamp) for timestamp in frames.timestamps_s]
-        else:
-            # As published: the frame's number, which is its second under `chat`.
-            seconds = list(range(len(frames.indices)))
+        seconds = frames.text_seconds(settings.sampling.strategy)
         prompt = self._prompts.build(question, settings.resolved_template, seconds, history=history)
         return _Prepared(clip, frames, prompt, transform(frames.pixels, self._image_size))
 
@@ -313,7 +310,11 @@ def as_clip(source: Source) -> Clip:
         raise ValueError(f"a clip must be a path, URL, bytes, open binary file or Clip, not {source!r}")
     if isinstance(name := getattr(source, "name", None), str):
         return Clip(name, data=source)
-    return as_clip(source.read())
+    if source.seekable():
+        source.seek(0)
+    if not isinstance(content := source.read(), bytes):
+        raise ValueError(f"{source!r} is open as text; open it in binary mode")
+    return as_clip(content)
 
 
 def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
-from framescribe.types import TEMPLATES, Prompt, Template
+from framescribe.types import IGNORED_LABEL, TEMPLATES, Prompt, Template
 
 if TYPE_CHECKING:
     from framescribe.tokenizer import CaptionTokenizer
 
-IGNORED_LABEL = -100
 
 History = Sequence[tuple[str, str]]
 

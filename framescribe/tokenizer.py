@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 # What transformers 4.42, which the model was published with, tidies in decoded English text.
@@ -11,6 +11,8 @@ _TIDY_UP = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"),
     (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
 )  # fmt: skip
+
+_SPECIAL_TOKENS = ("<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>")
 
 
 class CaptionTokenizer:
@@ -28,18 +30,29 @@ class CaptionTokenizer:
 
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise ValueError(f"{path} is missing; the checkpoint's folder must hold the tokenizer's files too")
+            raise ValueError(
+                f"{path} is missing; the checkpoint's folder must hold the tokenizer's files too"
+            )
         try:
             self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception for malformed files
+        except Exception as error:  # the library raises bare Exception for malformed files
             raise ValueError(f"{path} is not a tokenizer file: {error}") from error
         config_path = folder / "tokenizer_config.json"
-        config = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
-        self._tidies_up = bool(config.get("clean_up_tokenization_spaces", True))
+        try:
+            config = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
+            self._tidies_up = bool(config.get("clean_up_tokenization_spaces", True))
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{config_path} is not a tokenizer config: {error}") from error
 
     def __len__(self) -> int:
         """Size of the vocabulary, added tokens included."""
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    @property
+    def special_ids(self) -> tuple[int | None, int | None, int | None]:
+        """Ids of the BOS, EOS and padding tokens that ``learn_tokenizer`` adds; None where there is none."""
+        bos, eos, pad = (self._tokenizer.token_to_id(token) for token in _SPECIAL_TOKENS)
+        return bos, eos, pad
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text``; no BOS, no EOS."""
@@ -47,9 +60,56 @@ class CaptionTokenizer:
         return ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of ``token_ids``; special tokens are left out, spaces are tidied as the published script's library does."""
+        """Text of ``token_ids`` without special tokens, spaces tidied as the published script's library does."""
+        return self._tidied(self._decode(token_ids))
+
+    def decode_settled(self, token_ids: Sequence[int]) -> str:
+        """The start of ``decode(token_ids)`` that no further token changes."""
+        text = self._decode(token_ids).rstrip("\ufffd")  # the last character may be half there
+        while self._tidies_up and (space := text.rfind(" ")) >= 0:
+            if not any(untidy.startswith(text[space:]) for untidy, _ in _TIDY_UP):
+                break
+            text = text[:space]
+        return self._tidied(text)
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return text
+
+    def _tidied(self, text: str) -> str:
         if self._tidies_up:
             for untidy, tidy in _TIDY_UP:
                 text = text.replace(untidy, tidy)
         return text
+
+
+def learn_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> None:
+    """Learns a byte-level BPE (arXiv 1508.07909) of at most ``vocab_size`` tokens and writes it into ``folder``.
+
+    Every text can be encoded: the 256 bytes are tokens. BOS, EOS and padding have ids 0, 1 and 2.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    least = len(_SPECIAL_TOKENS) + 256
+    if vocab_size < least:
+        raise ValueError(f"a new tokenizer needs a vocabulary of at least {least}, not {vocab_size}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(_SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(captions, trainer)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+    config = {
+        "bos_token": _SPECIAL_TOKENS[0],
+        "eos_token": _SPECIAL_TOKENS[1],
+        "pad_token": _SPECIAL_TOKENS[2],
+        "clean_up_tokenization_spaces": False,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 SCHEMA_VERSION = 1
+IGNORED_LABEL = -100  # what PyTorch's losses leave out
 DEFAULT_MODEL = "tiny-random"
 DEFAULT_QUESTION = "Please describe this video in detail."
 
@@ -55,8 +56,9 @@ class Clip:
     @property
     def id(self) -> str:
         """16 hexadecimal digits: a stable hash of source and span."""
-        key = f"{self.source_video}\0{self.start_s:g}\0{'' if self.end_s is None else f'{self.end_s:g}'}"
-        return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        span = f"{float(self.start_s)}\0{'' if self.end_s is None else float(self.end_s)}"
+        key = f"{self.source_video}\0{span}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(key).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,15 @@ class Frames:
     covered_s: float
     facts: VideoFacts
 
+    def text_seconds(self, strategy: Strategy) -> list[int]:
+        """The number that ``chat`` prompts write behind each frame.
+
+        As published it is the frame's own number, which is its second under ``chat``; ``uniform`` writes true seconds.
+        """
+        if strategy == "uniform":
+            return [round(timestamp_s) for timestamp_s in self.timestamps_s]
+        return list(range(len(self.indices)))
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -168,6 +179,8 @@ class GenerationSettings:
             raise ValueError(f"top_p must lie in (0, 1], not {self.top_p}")
         if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
             raise ValueError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must lie in 0 … 2**63 - 1, not {self.seed}")
         if self.top_p < 1 and self.temperature == 0:
             raise ValueError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
 
@@ -207,7 +220,7 @@ class CaptionRow:
 
     Seconds are counted from the video's first frame for ``start_s`` and ``end_s`` and from the clip's start elsewhere.
     ``caption_raw`` is the decoded text as the model wrote it, ``caption`` the same without surrounding white space.
-    ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, with ``missing_s`` above 0.
+    ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
     """
 
     clip_id: str

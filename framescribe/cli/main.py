@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from framescribe.cli.ask import ask
 from framescribe.cli.caption import caption
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
+from framescribe.cli.train import train
 
 app = typer.Typer(
     name="framescribe",
@@ -21,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, ask, inspect, parity):
+for command in (caption, ask, inspect, train, parity):
     app.command()(command)
 
 
@@ -45,6 +47,9 @@ def _framescribe(
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 a clip or the output failed, 2 wrong usage, 130 Ctrl-C."""
+    # A file name, or a terminal, may not be UTF-8: show what cannot be shown as escapes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:

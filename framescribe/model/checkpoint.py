@@ -163,7 +163,11 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
                 f"{shard} is not a readable safetensors file ({error}); download it again"
             ) from error
     if weight_map is not None:
-        wrong = [name for name, shard in weight_map.items() if name not in stored or stored[name].shard.name != shard]
+        wrong = [
+            name
+            for name, shard in weight_map.items()
+            if name not in stored or stored[name].shard.name != shard
+        ]
         if wrong:
             raise ValueError(f"{index_path} names tensors that its shards do not hold: {_listed(wrong)}")
     return stored
@@ -171,14 +175,14 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 def _read_weight_map(index_path: Path) -> dict[str, str]:
     try:
-        weight_map = json.loads(index_path.read_text(encoding="utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
+        weight_map = dict(json.loads(index_path.read_text(encoding="utf-8"))["weight_map"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{index_path} is not a safetensors index: {error!r}") from error
-    for shard in weight_map.values():
+    for shard in map(str, weight_map.values()):
         # An index comes from elsewhere: it may name files of its own folder only.
         if Path(shard).name != shard or not shard.endswith(".safetensors"):
             raise ValueError(f"{index_path} names {shard!r}, which is not a .safetensors file of its folder")
-    return dict(weight_map)
+    return weight_map
 
 
 def check_tensors(expected: dict[str, Tensor], stored: dict[str, StoredTensor], folder: Path) -> None:
@@ -364,11 +368,17 @@ def save_checkpoint(
     for file_name, names in shards.items():
         partial = folder / f"{file_name}.partial"
         save_file({name: tensors[name].contiguous() for name in names}, partial, _METADATA)
+        partial.chmod(0o644)  # the library writes for the owner only
         partial.replace(folder / file_name)
     if SINGLE_FILE not in shards:
         total = sum(tensor.nbytes for tensor in tensors.values())
         weight_map = {name: file_name for file_name, names in shards.items() for name in names}
         _write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    else:
+        (folder / INDEX_FILE).unlink(missing_ok=True)
+    for path in folder.glob("model*.safetensors"):
+        if path.name not in shards:
+            path.unlink()  # of an earlier checkpoint in this folder, cut in other shards
     for file_name in _COPIED_FILES:
         source = tokenizer_folder / file_name
         if source.is_file() and source.resolve() != (folder / file_name).resolve():

@@ -92,10 +92,9 @@ class ModelConfig:
                 f"num_multi_query_heads {self.num_multi_query_heads}"
             )
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            if not 0 <= getattr(self, name) < self.vocab_size:
-                raise ValueError(
-                    f"{name} {getattr(self, name)} lies outside the vocabulary of {self.vocab_size}"
-                )
+            token_id = getattr(self, name)
+            if not isinstance(token_id, int) or not 0 <= token_id < self.vocab_size:
+                raise ValueError(f"{name} {token_id!r} lies outside the vocabulary of {self.vocab_size}")
         if self.rope_dtype not in get_args(RopeDtype):
             raise ValueError(
                 f"rope_dtype must be one of {', '.join(get_args(RopeDtype))}, not {self.rope_dtype!r}"
@@ -113,8 +112,8 @@ class ModelConfig:
             ValueError: another architecture, a key that is missing, unknown, or that asks for something this model
                 does not compute.
         """
-        architectures = values.get("architectures") or []
-        if ARCHITECTURE not in architectures:
+        architectures = values.get("architectures")
+        if not isinstance(architectures, list) or ARCHITECTURE not in architectures:
             raise ValueError(f"architectures is {architectures}, not [{ARCHITECTURE!r}]")
         language = {key: value for key, value in values.items() if key not in _DESCRIPTIVE}
         vision = language.pop("vision_config", None)
@@ -127,9 +126,9 @@ class ModelConfig:
         _require_value(vision, "dropout_prob", 0.0)
         if values.get("tie_word_embeddings"):
             raise ValueError("tie_word_embeddings is true, but this architecture has its own lm_head")
-        return _build(
-            cls, "config", language | {"vision_config": _build(VisionConfig, "vision_config", vision)}
-        )
+        language["vision_config"] = _build(VisionConfig, "vision_config", vision)
+        config: ModelConfig = _build(cls, "config", language)
+        return config
 
     @classmethod
     def from_file(cls, path: Path) -> ModelConfig:
@@ -143,7 +142,7 @@ class ModelConfig:
             if not isinstance(values, dict):
                 raise ValueError("it holds no JSON object")
             return cls.from_dict(values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} does not describe a CogVLM2-Caption model: {error}") from error
 
     def official_values(self, torch_dtype: str) -> dict[str, Any]:

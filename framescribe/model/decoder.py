@@ -31,7 +31,7 @@ class RMSNorm(nn.Module):
 
 
 def rotary_frequencies(config: ModelConfig) -> Tensor:
-    """Inverse frequencies of a new model, fp32 [N, E / 2]: rounded to bf16, as every released checkpoint stores them."""
+    """Inverse frequencies of a new model, fp32 [N, E / 2]: rounded to bf16, as released checkpoints store them."""
     exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
     return (1.0 / ROPE_BASE**exponents).bfloat16().float().repeat(config.num_hidden_layers, 1)
 

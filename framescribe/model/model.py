@@ -13,8 +13,7 @@ from framescribe.model.attention import causal_attention
 from framescribe.model.config import ModelConfig
 from framescribe.model.decoder import Decoder
 from framescribe.model.vision import VisionTower
-
-IGNORED_LABEL = -100
+from framescribe.types import IGNORED_LABEL
 
 
 class CaptionModel(nn.Module):

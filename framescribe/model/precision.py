@@ -111,7 +111,9 @@ def clip_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
     vision = config.vision_config
     vision_wide = _CLIP_FRAMES * vision.num_positions * vision.intermediate_size
     prompt_wide = 2 * _CLIP_TOKENS * config.intermediate_size
-    return _CLIP_TOKENS * kv_bytes_per_token(config, dtype) + 2 * max(vision_wide, prompt_wide) * dtype.itemsize
+    return (
+        _CLIP_TOKENS * kv_bytes_per_token(config, dtype) + 2 * max(vision_wide, prompt_wide) * dtype.itemsize
+    )
 
 
 def available_bytes(device: torch.device) -> int:
@@ -151,7 +153,9 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     if precision.bits is None and precision.dtype_name == "fp32":
         options.append(Precision(precision.device, "bf16"))
     options += [
-        Precision(precision.device, precision.dtype_name, bits) for bits in BITS if bits < (precision.bits or 16)
+        Precision(precision.device, precision.dtype_name, bits)
+        for bits in BITS
+        if bits < (precision.bits or 16)
     ]
     for option in options:
         if needed(option) <= there:

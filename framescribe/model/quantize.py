@@ -64,7 +64,7 @@ def _torchao_int8() -> Quantize:
 
 
 def _bitsandbytes_nf4() -> Quantize:
-    from bitsandbytes.nn import LinearNF4, Params4bit
+    from bitsandbytes.nn.modules import LinearNF4, Params4bit
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
         if not is_quantised(path, linear, 4):

@@ -36,7 +36,8 @@ class VisionLayer(nn.Module):
 
     def forward(self, x_FNC: Tensor) -> Tensor:
         x_FNC = x_FNC + self.attention_norm(self._attention(x_FNC))
-        return x_FNC + self.mlp_norm(self.mlp_out(F.gelu(self.mlp_in(x_FNC))))
+        out: Tensor = x_FNC + self.mlp_norm(self.mlp_out(F.gelu(self.mlp_in(x_FNC))))
+        return out
 
     def _attention(self, x_FNC: Tensor) -> Tensor:
         q, k, v = self.qkv(x_FNC).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
@@ -95,7 +96,9 @@ class VisionTower(nn.Module):
         """
         frames = len(pixels_F3SS)
         x_FPC = self.patches(pixels_F3SS).flatten(2).transpose(1, 2)
-        x_FNC = torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
+        x_FNC = (
+            torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
+        )
         for layer in self.layers:
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
             x_FNC = run(x_FNC)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+# Frames are worked on in chunks of about this many values: in float a frame is four times its size.
+_CHUNK_VALUES = 1 << 25
 
 
 def transform(pixels_u8: Tensor | np.ndarray[Any, np.dtype[np.uint8]], image_size: int = 224) -> Tensor:
@@ -38,13 +40,14 @@ def transform(pixels_u8: Tensor | np.ndarray[Any, np.dtype[np.uint8]], image_siz
     height, width = _short_side_to(image_size, *frames_T3HW.shape[2:])
     top, left = round((height - image_size) / 2), round((width - image_size) / 2)
 
+    chunk = max(1, _CHUNK_VALUES // frames_T3HW[0].numel())
     out_T3SS = torch.empty(len(frames_T3HW), 3, image_size, image_size, device=frames_T3HW.device)
-    for out, frame in zip(out_T3SS, frames_T3HW, strict=True):  # one by one, to save memory
-        normalised = (frame[None].float() / 255 - mean) / std
+    for out, frames in zip(out_T3SS.split(chunk), frames_T3HW.split(chunk), strict=True):
+        normalised = (frames.float() / 255 - mean) / std
         scaled = torch.nn.functional.interpolate(
             normalised, size=(height, width), mode="bilinear", align_corners=False
         )
-        out.copy_(scaled[0, :, top : top + image_size, left : left + image_size])
+        out.copy_(scaled[..., top : top + image_size, left : left + image_size])
     return out_T3SS
 
 

@@ -1,0 +1,5 @@
+"""``python -m framescribe``."""
+
+from framescribe.cli.main import main
+
+main()

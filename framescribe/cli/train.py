@@ -1,0 +1,52 @@
+"""``framescribe train``: captioned clips to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    settings: Annotated[Path, typer.Argument(help="TOML file; `docs/training.md` lists its keys.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    max_shard_mb: Annotated[int, typer.Option(help="Size of the checkpoint's files at most.")] = 5000,
+) -> None:
+    """Train a captioning model, or fine-tune one, in full or with LoRA.
+
+    The same command goes on where a stopped run was. For several GPUs start it with
+    `torchrun --nproc-per-node N -m framescribe train …`.
+    """
+    import os
+
+    from framescribe.cli.console import err, usage_errors
+    from framescribe.model.precision import choose_precision
+    from framescribe.train.loop import LossNotFinite, Progress, Validation
+    from framescribe.train.loop import train as run_training
+    from framescribe.train.settings import TrainSettings
+
+    def report(news: Progress | Validation) -> None:
+        if isinstance(news, Validation):
+            err.print(f"step {news.step}: validation loss {news.loss:.4f}")
+            for expected, generated in news.captions:
+                err.print(f"  expected:  {expected}\n  generated: {generated}", markup=False)
+            return
+        left_s = news.seconds / news.step * (parsed.steps - news.step)
+        err.print(
+            f"step {news.step}/{parsed.steps}  loss {news.loss:.4f}  lr {news.learning_rate:.2e}  "
+            f"{news.clips_per_s:.1f} clips/s  {news.seconds:.0f} s done, {left_s:.0f} s left"
+        )
+
+    with usage_errors():
+        parsed = TrainSettings.from_file(settings)
+        if device == "auto" and "LOCAL_RANK" in os.environ:
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+        chosen = choose_precision(device).device
+        try:
+            checkpoint = run_training(parsed, output, chosen, report, max_shard_mb * 1_000_000)
+        except LossNotFinite as error:
+            err.print(f"framescribe: {error}", style="red", markup=False)
+            raise typer.Exit(1) from error
+    err.print(f"wrote {checkpoint}", markup=False)

@@ -1,0 +1,200 @@
+"""Batches of training examples, each decided by its number alone, so that training resumes exactly."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framescribe.prompt import PromptBuilder
+from framescribe.train.examples import Example, Examples
+from framescribe.train.settings import TrainSettings
+from framescribe.types import IGNORED_LABEL, ClipError, Prompt
+from framescribe.video.decode import decode_frames
+from framescribe.video.transform import transform
+
+# Sequences are padded to a multiple of this: few lengths, so that compiled code is reused.
+_LENGTH_STEP = 64
+
+log = logging.getLogger("framescribe")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainBatch:
+    """B examples, padded at the end to L tokens.
+
+    Attributes:
+        clip_ids: of the examples.
+        input_ids_BL, positions_BL, labels_BL: int64.
+        is_vision_BL: bool.
+        pixels_F3SS: normalised frames of all clips, clip after clip, float32.
+    """
+
+    clip_ids: Sequence[str]
+    input_ids_BL: Tensor
+    positions_BL: Tensor
+    is_vision_BL: Tensor
+    labels_BL: Tensor
+    pixels_F3SS: Tensor
+
+    def to(self, device: torch.device) -> TrainBatch:
+        """The batch on ``device``."""
+        tensors = (self.input_ids_BL, self.positions_BL, self.is_vision_BL, self.labels_BL, self.pixels_F3SS)
+        return TrainBatch(self.clip_ids, *(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+def without_caption(batch: TrainBatch) -> tuple[Prompt, list[int]]:
+    """Parts a batch of one clip into the prompt that asks for its caption, and the caption's tokens with EOS."""
+    labels = batch.labels_BL[0].tolist()
+    start = next(place for place, label in enumerate(labels) if label != IGNORED_LABEL)
+    prompt = Prompt(
+        tuple(batch.input_ids_BL[0, :start].tolist()),
+        tuple(batch.positions_BL[0, :start].tolist()),
+        tuple(batch.is_vision_BL[0, :start].tolist()),
+        int(batch.positions_BL[0, start]),
+    )
+    return prompt, [label for label in labels if label != IGNORED_LABEL]
+
+
+class BatchSource(Protocol):
+    """Where batches come from."""
+
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
+        """The batches of these numbers, in order; None where none of a batch's clips could be read."""
+        ...
+
+
+def collate(clip_ids: Sequence[str], prompts: Sequence[Prompt], pixels_F3SS: Tensor) -> TrainBatch:
+    """Pads prompts with labels to one length. Padding carries no label and, at the end, is seen by no token."""
+    length = -(-max(map(len, prompts)) // _LENGTH_STEP) * _LENGTH_STEP
+
+    def padded(rows: Iterable[Sequence[int]], filler: int) -> Tensor:
+        table = np.full((len(prompts), length), filler)
+        for place, row in enumerate(rows):
+            table[place, : len(row)] = row
+        return torch.from_numpy(table)
+
+    return TrainBatch(
+        clip_ids,
+        padded((prompt.input_ids for prompt in prompts), 0),
+        padded((prompt.position_ids for prompt in prompts), 0),
+        padded((prompt.is_vision for prompt in prompts), 0).bool(),
+        padded((prompt.labels or () for prompt in prompts), IGNORED_LABEL),
+        pixels_F3SS,
+    )
+
+
+class ClipBatches:
+    """Batches of clips from files: every epoch in another order, decoded by worker processes.
+
+    Args:
+        examples: usable ones; clips that turn out unreadable are reported, counted and left out.
+        prompts: the model's.
+        settings: prompt, frames, batch size, seed.
+        image_size: side of the model's frames in pixels.
+    """
+
+    def __init__(
+        self, examples: Examples, prompts: PromptBuilder, settings: TrainSettings, image_size: int
+    ) -> None:
+        self._examples = examples
+        self._prompts = prompts
+        self._settings = settings
+        self._image_size = image_size
+        self._unreadable: set[str] = set()
+
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
+        from torch.utils.data import DataLoader
+
+        loader = DataLoader(
+            self,  # type: ignore[arg-type] - any object with __getitem__ serves
+            batch_size=None,
+            sampler=numbers,
+            num_workers=self._settings.workers,
+        )
+        for batch, problems in loader:
+            for source, reason in problems:
+                if source not in self._unreadable:
+                    self._unreadable.add(source)
+                    self._examples.skipped.append((source, reason))
+                    log.warning("skipped %s", reason)
+            if len(self._unreadable) == len(self._examples.usable):
+                raise ValueError("none of the clips can be read: nothing is left to train on")
+            yield batch
+
+    def __getitem__(self, number: int) -> tuple[TrainBatch | None, list[tuple[str, str]]]:
+        """Batch ``number`` and the (source, reason) of clips that could not be read."""
+        read: list[tuple[str, Prompt, Tensor]] = []
+        problems = []
+        for example in self._chosen(number):
+            try:
+                read.append(self._read(example))
+            except ClipError as error:
+                problems.append((example.clip.source_video, str(error)))
+        if not read:
+            return None, problems
+        clip_ids, prompts, pixels = zip(*read, strict=True)
+        return collate(clip_ids, prompts, torch.cat(pixels)), problems
+
+    def _chosen(self, number: int) -> list[Example]:
+        """The examples of batch ``number``: consecutive places of endlessly repeated, reshuffled epochs."""
+        size, usable = self._settings.batch_size, self._examples.usable
+        places = range(number * size, (number + 1) * size)
+        return [usable[self._order(place // len(usable))[place % len(usable)]] for place in places]
+
+    def _order(self, epoch: int) -> list[int]:
+        return _epoch_order(self._settings.seed, epoch, len(self._examples.usable))
+
+    def _read(self, example: Example) -> tuple[str, Prompt, Tensor]:
+        settings = self._settings
+        frames = decode_frames(example.clip, settings.sampling)
+        seconds = frames.text_seconds(settings.strategy)
+        prompt = self._prompts.build(settings.prompt, settings.template, seconds, answer=example.caption)
+        return example.clip.id, prompt, transform(frames.pixels, self._image_size)
+
+
+@lru_cache(maxsize=2)
+def _epoch_order(seed: int, epoch: int, length: int) -> list[int]:
+    order = list(range(length))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
+
+
+class SyntheticBatches:
+    """Batches of the synthetic world, rendered on ``device`` as they are needed.
+
+    Args:
+        prompts: the model's.
+        settings: prompt, batch size, and the world's seed.
+        device: renders and keeps the frames.
+        image_size: side of the model's frames in pixels.
+    """
+
+    def __init__(
+        self, prompts: PromptBuilder, settings: TrainSettings, device: torch.device, image_size: int
+    ) -> None:
+        from framescribe.synthetic.batches import SEEN_TIMES_S
+
+        self._settings = settings
+        self._prompts = prompts
+        self._device = device
+        self._image_size = image_size
+        self._prompt = prompts.build(settings.prompt, settings.template, range(len(SEEN_TIMES_S)))
+
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
+        from framescribe.synthetic.batches import make_batch
+
+        seed = self._settings.seed
+        for number in numbers:
+            batch = make_batch(seed, number, self._settings.batch_size, str(self._device))
+            prompts = [self._prompts.with_answer(self._prompt, caption) for caption in batch.captions]
+            pixels_F3SS = transform(batch.pixels.flatten(0, 1), self._image_size)
+            clip_ids = [f"synthetic/{seed}/{number}/{row}" for row in range(len(prompts))]
+            yield collate(clip_ids, prompts, pixels_F3SS)

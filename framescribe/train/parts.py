@@ -1,0 +1,50 @@
+"""Which weights train: whole parts of the model, or LoRA on their linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from framescribe.model.model import CaptionModel
+from framescribe.train.settings import Part, TrainSettings
+
+_LINEAR_LAYERS: dict[Part, str] = {
+    "vision": r"vision\.layers\.\d+\.(qkv|attention_out|mlp_in|mlp_out)",
+    "adapter": r"vision\.adapter\.(proj|up|gate|down)",
+    "language": r"decoder\.layers\.\d+\.(qkv|attention_out|gate|up|down)",
+}
+
+
+def part_of(parameter: str) -> Part:
+    """The part that a parameter of ``CaptionModel`` belongs to."""
+    if parameter.startswith(("vision.adapter.", "vision.boi", "vision.eoi")):
+        return "adapter"
+    return "vision" if parameter.startswith("vision.") else "language"
+
+
+def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[], CaptionModel]:
+    """Sets ``requires_grad`` on what trains; with LoRA, adds its weights (fp32) to the model.
+
+    Returns:
+        What gives the model to save: with LoRA, merges its weights into the layers', once.
+    """
+    if not settings.lora_rank:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(part_of(name) in settings.parts)
+        return lambda: model
+    try:
+        from peft import LoraConfig
+        from peft.tuners.lora import LoraModel
+    except ImportError as error:
+        raise ValueError(
+            f"lora_rank needs the package {error.name}: pip install 'framescribe[train]'"
+        ) from error
+
+    targets = "|".join(_LINEAR_LAYERS[part] for part in settings.parts)
+    config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)
+    tuner: nn.Module = LoraModel(model, config, "default")
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return lambda: tuner.merge_and_unload()  # type: ignore[no-any-return, operator]

@@ -1,0 +1,128 @@
+"""Everything that decides a training run, read from a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from framescribe.types import DEFAULT_QUESTION, STRATEGIES, TEMPLATES, FrameSampling, Strategy, Template
+
+Part = Literal["vision", "adapter", "language"]
+PARTS: tuple[Part, ...] = get_args(Part)
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """One training run. Two runs of equal settings see the same clips in the same order.
+
+    Attributes:
+        data: ``synthetic``, a folder of clips with .txt files beside them, or a .jsonl or .parquet file with
+            columns ``source_video`` (or ``file_name``, relative to the file) and ``caption``.
+        steps: optimiser steps.
+        model: the checkpoint to start from. Without it, random weights of ``architecture``.
+        architecture: a ``config.json``; its vocabulary is a byte-level BPE learnt from the captions.
+        parts: which of the model's parts train.
+        lora_rank: 0 trains the parts' own weights; above, LoRA (arXiv 2106.09685) of this rank on their linear layers.
+        lora_alpha: LoRA's scale is ``lora_alpha / lora_rank``.
+        prompt, template, strategy, frames: as at inference.
+        max_caption_tokens: longer captions are skipped.
+        batch_size: clips per process and forward pass.
+        accumulation: forward passes per optimiser step.
+        learning_rate: the peak; warmed up linearly over ``warmup_steps``, then a cosine down to a hundredth.
+        weight_decay: of matrices; none for norms, biases and embeddings of places.
+        max_grad_norm: gradients are scaled down to it.
+        seed: of the weights and of the data's order.
+        bf16: compute in bf16 under autocast; weights stay fp32 (with LoRA, frozen weights are held in bf16).
+        gradient_checkpointing: recompute activations in the backward pass: less memory, a third more time.
+        compile: compile vision tower and decoder with torch.compile.
+        workers: processes that decode video.
+        log_every, validate_every, save_every: in steps. Validation is of ``validation_clips`` clips.
+    """
+
+    data: str
+    steps: int
+    model: str | None = None
+    architecture: str | None = None
+    parts: tuple[Part, ...] = PARTS
+    lora_rank: int = 0
+    lora_alpha: float = 16.0
+    prompt: str = DEFAULT_QUESTION
+    template: Template = "chat"
+    strategy: Strategy = "chat"
+    frames: int = 24
+    max_caption_tokens: int = 512
+    batch_size: int = 1
+    accumulation: int = 1
+    learning_rate: float = 1e-4
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+    seed: int = 0
+    bf16: bool = True
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    workers: int = 2
+    log_every: int = 10
+    validate_every: int = 500
+    save_every: int = 500
+    validation_clips: int = 4
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.architecture is None):
+            raise ValueError("give either `model` (a checkpoint to start from) or `architecture` (a config.json)")
+        if self.template not in TEMPLATES:
+            raise ValueError(f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}")
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {self.strategy!r}")
+        if not self.parts or not set(self.parts) <= set(PARTS):
+            raise ValueError(f"parts must be some of {', '.join(PARTS)}, not {list(self.parts)}")
+        if self.lora_rank and self.architecture is not None:
+            raise ValueError("LoRA adapts a trained model: give `model`, not `architecture`, or lora_rank 0")
+        at_least = {
+            "steps": 1, "batch_size": 1, "accumulation": 1, "frames": 1, "max_caption_tokens": 1, "lora_rank": 0,
+            "warmup_steps": 0, "workers": 0, "log_every": 1, "validate_every": 1, "save_every": 1,
+            "validation_clips": 0, "learning_rate": 0, "weight_decay": 0, "max_grad_norm": 0, "lora_alpha": 0,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+                raise ValueError(f"{name} must be a number of at least {least}, not {value!r}")
+
+    @property
+    def sampling(self) -> FrameSampling:
+        return FrameSampling(self.strategy, self.frames)
+
+    @classmethod
+    def from_file(cls, path: Path) -> TrainSettings:
+        """Reads a TOML file; a relative ``architecture`` is sought beside it.
+
+        Raises:
+            ValueError: not TOML, an unknown or missing key, or a value that makes no sense.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            settings = cls.from_dict(values)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        if settings.architecture is not None:
+            return cls.from_dict(values | {"architecture": str(path.parent / settings.architecture)})
+        return settings
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
+        """From plain values, as ``to_dict`` gives them; raises ValueError as ``from_file`` does."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(values.keys() - known):
+            raise ValueError(f"unknown settings {unknown}; known are {sorted(known)}")
+        if missing := sorted({"data", "steps"} - values.keys()):
+            raise ValueError(f"missing settings {missing}")
+        if isinstance(parts := values.get("parts", PARTS), str):
+            parts = [parts]
+        return cls(**{**values, "parts": tuple(parts)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "parts": list(self.parts)}

@@ -1,0 +1,96 @@
+"""A training run's state on disk: trained weights, optimiser moments, step. Safetensors and JSON, nothing pickled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from framescribe.train.settings import TrainSettings
+
+_FOLDER = "state"
+
+
+def save_state(
+    run: Path, step: int, seconds: float, model: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainSettings
+) -> None:
+    """Replaces the run's state by that after ``step`` optimiser steps; a kill leaves the old state or the new one."""
+    from safetensors.torch import save_file
+
+    new = run / f"{_FOLDER}.partial"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    trained = _trained(model)
+    save_file({name: parameter.detach() for name, parameter in trained.items()}, new / "weights.safetensors")
+    moments = {
+        f"{name}/{key}": value.contiguous()
+        for name, parameter in trained.items()
+        for key, value in optimizer.state[parameter].items()
+    }
+    save_file(moments, new / "optimizer.safetensors")
+    facts = {"step": step, "seconds": seconds, "settings": settings.to_dict()}
+    (new / "state.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    # A folder cannot be replaced in one step: the old one steps aside first, and `state_folder` knows both names.
+    old = run / f"{_FOLDER}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if (run / _FOLDER).exists():
+        (run / _FOLDER).rename(old)
+    new.rename(run / _FOLDER)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def state_folder(run: Path) -> Path | None:
+    """The run's last whole state, or None."""
+    for name in (_FOLDER, f"{_FOLDER}.old"):
+        if (run / name / "state.json").is_file():
+            return run / name
+    return None
+
+
+def check_settings(saved: Mapping[str, Any], settings: TrainSettings, folder: Path) -> None:
+    """Raises ValueError that names every setting in which a run would go on differently."""
+    now = settings.to_dict()
+    differing = [f"{key}: {saved.get(key)!r} → {now[key]!r}" for key in now if saved.get(key) != now[key]]
+    if differing:
+        raise ValueError(
+            f"{folder} was trained with other settings ({'; '.join(differing)}); "
+            "go on with the same, or train into another folder"
+        )
+
+
+def load_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainSettings
+) -> tuple[int, float]:
+    """Fills weights and moments from ``state_folder``'s answer. Returns the steps done and the seconds they took.
+
+    Raises:
+        ValueError: it was saved under other settings.
+    """
+    from safetensors.torch import load_file
+
+    facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    check_settings(facts["settings"], settings, folder)
+    weights = load_file(folder / "weights.safetensors")
+    moments = load_file(folder / "optimizer.safetensors")
+    for name, parameter in _trained(model).items():
+        parameter.data.copy_(weights[name])
+        optimizer.state[parameter] = {
+            key.rpartition("/")[2]: _like(value, parameter, key)
+            for key, value in moments.items()
+            if key.rpartition("/")[0] == name
+        }
+    return int(facts["step"]), float(facts["seconds"])
+
+
+def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _like(value: Tensor, parameter: nn.Parameter, key: str) -> Tensor:
+    # AdamW keeps its step count on the CPU unless it is fused; fused on CUDA, beside the parameter.
+    return value.to(parameter.device) if not key.endswith("/step") or parameter.is_cuda else value
