@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -58,8 +59,7 @@ def ask(
         for question in questions or iter(_read_question, ""):
             answer = ""
             for piece in captioner.ask(clip, question, history, settings):
-                piece = piece if answer else piece.lstrip()
-                out.print(piece, end="", markup=False)
+                out.print(piece if answer.strip() else piece.lstrip(), end="", markup=False)
                 answer += piece
             out.print()
             history.append((question, answer.strip()))
@@ -67,6 +67,6 @@ def ask(
 
 def _read_question() -> str:
     try:
-        return input("> ").strip()
+        return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
         return ""

@@ -77,7 +77,7 @@ def caption(
             repetition_penalty=repetition_penalty,
             seed=seed,
         )
-        clips = list(expand_sources(sources, start, end))
+        clips = list(dict.fromkeys(expand_sources(sources, start, end)))
         writers: list[Callable[[CaptionRow], None]] = []
         note = ""
         if txt:
@@ -119,7 +119,7 @@ def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
 
 
 def _without_sidecar(clips: list[Clip], overwrite: bool) -> tuple[list[Clip], int]:
-    """Clips whose .txt is not there yet, and how many were left out. Two clips that would share one raise ValueError."""
+    """Clips whose .txt is not there yet, and how many have one. Two clips that would share one raise ValueError."""
     from framescribe.pipeline.sinks import sidecar_path
 
     owners: dict[Path, str] = {}

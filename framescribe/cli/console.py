@@ -1,4 +1,4 @@
-"""What people see: results on stdout; messages, progress and summary on stderr, as plain lines where it is no terminal."""
+"""What people see: results on stdout; messages, progress and summary on stderr, in plain lines off a terminal."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.types import CaptionRow
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _PLAIN_PROGRESS_S = 30.0
 
@@ -40,7 +40,12 @@ def set_up_logging(verbose: bool) -> None:
 
 
 def load_captioner(
-    model: str, revision: str | None, device: str, dtype: str, quant: int | None, batch_size: int | None = None
+    model: str,
+    revision: str | None,
+    device: str,
+    dtype: str,
+    quant: int | None,
+    batch_size: int | None = None,
 ) -> Captioner:
     """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled stand-in."""
     from framescribe.captioner import Captioner
@@ -52,7 +57,12 @@ def load_captioner(
             f"Using the bundled {DEFAULT_MODEL}: random weights that show the way, not true captions. "
             f"For those: --model {OFFICIAL_MODEL}"
         )
-    columns = (TextColumn("Loading"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    columns = (
+        TextColumn("Loading"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("load", total=None)
         return Captioner.from_pretrained(
@@ -119,11 +129,13 @@ def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> Non
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turns a ValueError (what the user can mend) into a message and exit code 2."""
+    """Turns errors that the user can mend into a message and an exit code: 1 for a clip's, 2 for wrong usage."""
     import typer
+
+    from framescribe.types import ClipError
 
     try:
         yield
     except ValueError as error:
         err.print(Text.assemble(("framescribe: ", "red"), str(error)))
-        raise typer.Exit(2) from error
+        raise typer.Exit(1 if isinstance(error, ClipError) else 2) from error

@@ -22,17 +22,13 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a video's facts and the frames that each strategy chooses, without loading a model."""
-    from framescribe.cli.console import err, out, usage_errors
-    from framescribe.types import Clip, ClipError
+    from framescribe.cli.console import out, usage_errors
+    from framescribe.types import Clip
     from framescribe.video.decode import probe
 
     with usage_errors():
         clip = Clip(video, start, end)
-        try:
-            report = {"source_video": video, "start_s": start, "end_s": end} | _report(probe(clip), frames)
-        except ClipError as error:
-            err.print(f"error {error}", style="red", markup=False)
-            raise typer.Exit(1) from error
+        report = {"source_video": video, "start_s": start, "end_s": end, **_report(probe(clip), frames)}
     if as_json:
         print(json.dumps(report))
         return

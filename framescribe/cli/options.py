@@ -13,7 +13,10 @@ _MODEL, _FRAMES, _DECODING = "Model", "Frames", "Decoding"
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="Folder, bundled name, Hugging Face id or modelscope:ID.", rich_help_panel=_MODEL
+        "--model",
+        "-m",
+        help="Folder, bundled name, Hugging Face id or modelscope:ID.",
+        rich_help_panel=_MODEL,
     ),
 ]
 Revision = Annotated[
@@ -49,7 +52,8 @@ Template = Annotated[
     typer.Option(help="Prompt layout: chat, base or vqa. The strategy's own if not given."),
 ]
 MaxNewTokens = Annotated[
-    int, typer.Option(help="Token limit; a caption that reaches it is `truncated`.", rich_help_panel=_DECODING)
+    int,
+    typer.Option(help="Token limit; a caption that reaches it is `truncated`.", rich_help_panel=_DECODING),
 ]
 Temperature = Annotated[
     float, typer.Option(help="0 is greedy, as published; above, tokens are drawn.", rich_help_panel=_DECODING)
@@ -78,7 +82,7 @@ def caption_settings(
     """The settings that the options spell; unknown names raise ValueError."""
     return CaptionSettings(
         prompt=prompt,
-        template=template,  # type: ignore[arg-type] - checked there
-        sampling=FrameSampling(strategy, frames),  # type: ignore[arg-type] - checked there
+        template=template,  # type: ignore[arg-type]  # checked there
+        sampling=FrameSampling(strategy, frames),  # type: ignore[arg-type]  # checked there
         generation=GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed),
     )

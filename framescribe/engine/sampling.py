@@ -36,7 +36,8 @@ class TokenChooser:
         if self._settings.temperature == 0:
             token = int(logits.argmax())
         else:
-            logits = keep_nucleus(logits / self._settings.temperature, self._settings.top_p)
+            # The largest logit becomes 0 first, so that no temperature, however small, makes infinities.
+            logits = keep_nucleus((logits - logits.max()) / self._settings.temperature, self._settings.top_p)
             token = int(torch.multinomial(logits.softmax(-1), 1, generator=self._generator))
         self._seen.add(token)
         return token
@@ -50,7 +51,7 @@ def penalise_repetition(logits_W: Tensor, seen: Sequence[int], penalty: float) -
 
 
 def keep_nucleus(logits_W: Tensor, top_p: float) -> Tensor:
-    """All but the most probable tokens that together reach ``top_p`` become -inf (arXiv 1904.09751); one always stays."""
+    """All but the most probable tokens that together reach ``top_p`` become -inf (arXiv 1904.09751); one stays."""
     if top_p == 1:
         return logits_W
     ascending, order = logits_W.sort()

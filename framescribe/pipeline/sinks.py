@@ -20,8 +20,8 @@ _BATCH_ROWS = 4096
 class RowFile:
     """Writes rows to ``path``, ``.jsonl`` or ``.parquet``; use it in a ``with`` statement.
 
-    Rows go line by line into ``PATH.partial``, which takes the final name (or becomes the Parquet file) at the end, also
-    when the end is Ctrl-C or a full disk: what was written is kept, and no reader ever meets half a file.
+    Rows go line by line into ``PATH.partial``, which takes the final name (or becomes the Parquet file) at the end,
+    also when the end is Ctrl-C or a full disk: what was written is kept, and no reader ever meets half a file.
 
     Args:
         path: what to write.
@@ -47,7 +47,8 @@ class RowFile:
 
     def __enter__(self) -> RowFile:
         try:
-            self._file = self._partial.open("wb")
+            # Unbuffered: after a failed write no half line is left in memory to be tried again.
+            self._file = self._partial.open("wb", buffering=0)
         except OSError as error:
             raise ValueError(f"{self._partial} cannot be written: {error.strerror}") from error
         return self
@@ -56,11 +57,12 @@ class RowFile:
         """Appends a row. A write that fails (``OSError``, a full disk) leaves the rows before it whole."""
         assert self._file is not None, "use RowFile in a with statement"
         line = json.dumps(row.to_dict(), ensure_ascii=False) + "\n"
+        # A file name that is no UTF-8 holds lone surrogates; as JSON escapes they survive.
+        rest = memoryview(line.encode("utf-8", "backslashreplace"))
         end = self._file.tell()
         try:
-            # A file name that is no UTF-8 holds lone surrogates; as JSON escapes they survive.
-            self._file.write(line.encode("utf-8", "backslashreplace"))
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError:
             self._file.truncate(end)
             raise
@@ -69,7 +71,12 @@ class RowFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._file is not None
+        is_empty = self._file.tell() == 0
         self._file.close()
+        if kind is not None and is_empty:
+            # Stopped before the first row: an older file that was to be overwritten stays.
+            self._partial.unlink()
+            return
         if self._path.suffix == ".jsonl":
             self._partial.replace(self._path)
             return
@@ -79,7 +86,9 @@ class RowFile:
         except OSError as problem:
             table.unlink(missing_ok=True)
             raise OSError(
-                problem.errno, f"{problem.strerror}; the rows so far are whole, as JSON lines", str(self._partial)
+                problem.errno,
+                f"{problem.strerror}; the rows so far are whole, as JSON lines",
+                str(self._partial),
             ) from problem
         table.replace(self._path)
         self._partial.unlink()
@@ -128,16 +137,16 @@ def _write_parquet(json_lines: Path, target: Path) -> None:
     rows: list[dict[str, Any]] = []
     with pq.ParquetWriter(target, schema) as writer, json_lines.open("rb") as lines:
         for line in lines:
-            row = json.loads(line)
-            # Parquet strings are UTF-8: what is not stays readable as escapes.
-            row["source_video"] = row["source_video"].encode("utf-8", "backslashreplace").decode()
-            if row["error_message"] is not None:
-                row["error_message"] = row["error_message"].encode("utf-8", "backslashreplace").decode()
-            rows.append(row)
+            rows.append({name: _as_utf8(value) for name, value in json.loads(line).items()})
             if len(rows) == _BATCH_ROWS:
                 flush(rows)
         if rows:
             flush(rows)
+
+
+def _as_utf8(value: Any) -> Any:
+    """Parquet strings are UTF-8: what is not stays readable as escapes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def sidecar_path(source_video: str) -> Path:

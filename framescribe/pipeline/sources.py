@@ -10,9 +10,10 @@ from pathlib import Path
 
 from framescribe.types import Clip
 
-VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .vob .webm .wmv .y4m".split()
-)
+VIDEO_SUFFIXES = {
+    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+}  # fmt: skip
 
 log = logging.getLogger("framescribe")
 
@@ -63,7 +64,10 @@ def _expand_url(url: str) -> list[str]:
 
     try:
         filesystem, pattern = fsspec.core.url_to_fs(url)
-        return sorted(filesystem.unstrip_protocol(path) for path in filesystem.glob(pattern))
-    except (OSError, ImportError, ValueError):
+        found = filesystem.glob(pattern, detail=True)
+        return sorted(
+            filesystem.unstrip_protocol(path) for path, info in found.items() if info["type"] == "file"
+        )
+    except Exception:  # noqa: BLE001 - back ends raise types of their own
         # Opening the clip meets the same obstacle, and reports it as the clip's row.
         return []
