@@ -117,7 +117,11 @@ def _main_path(clips: Sequence[Renderable], times_T: torch.Tensor) -> _Path:
     share = elapsed_s / duration_s
     round_rad = 2 * math.pi * elapsed_s / ROUND_S
     # Hops, rounds and sways end where they began: half a clip and a whole one hold a whole number of each.
-    x = dx * share + radius * (torch.cos(phase + round_rad) - torch.cos(phase)) + sway * torch.sin(round_rad)
+    x = (
+        dx * share
+        + radius.abs() * (torch.cos(phase + round_rad) - torch.cos(phase))
+        + sway * torch.sin(round_rad)
+    )
     y = dy * share + radius * (torch.sin(phase + round_rad) - torch.sin(phase))
     y = y - hop * torch.sin(math.pi * elapsed_s / HOP_S).abs()
     return _Path(x.sum(1), y.sum(1), torch.exp((growth * share).sum(1)), (turn * share).sum(1))

@@ -42,7 +42,7 @@ class Segment(NamedTuple):
     growth: float = 0.0  # natural logarithm of size at the end over size at the start
     turn_rad: float = 0.0
     hop_px: float = 0.0
-    circle_px: float = 0.0  # radius; below 0, the other way round
+    circle_px: float = 0.0  # radius; below 0, counterclockwise
     circle_phase_rad: float = 0.0
     sway_px: float = 0.0
 
@@ -210,7 +210,7 @@ def _sweep(segments: tuple[Segment, ...], size: float) -> _Box:
     xs, ys = [x], [y]
     for segment in segments:
         radius = segment.circle_px
-        centre_x = x - radius * math.cos(segment.circle_phase_rad)
+        centre_x = x - abs(radius) * math.cos(segment.circle_phase_rad)
         centre_y = y - radius * math.sin(segment.circle_phase_rad)
         xs += [centre_x - abs(radius), centre_x + abs(radius)]
         xs += [x - abs(segment.sway_px), x + abs(segment.sway_px)]

@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_clips(folder: Path, tmp_path: Path) -> Non
         decode_frames(Clip(str(where / "000.mp4")), FrameSampling("chat")).pixels.astype(int)
         for where in (folder, again)
     )
-    assert np.abs(first - second).mean() < 1
+    assert np.abs(first - second).mean() < 3
 
 
 def test_held_out_clips_are_marked(tmp_path: Path) -> None:

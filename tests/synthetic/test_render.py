@@ -110,6 +110,12 @@ def test_circles_and_sways() -> None:
     x, y = centres(mask_of(clip_of(0, "circles")))
     assert x.max() - x.min() > 40
     assert y.max() - y.min() > 40
+    senses = set()
+    for seed in range(8):
+        x, y = centres(mask_of(clip_of(seed, "circles")))
+        around = (x[0] - x.mean()) * (y[1] - y.mean()) - (y[0] - y.mean()) * (x[1] - x.mean())
+        senses.add(bool(around > 0))
+    assert senses == {True, False}
     x, y = centres(mask_of(clip_of(0, "sways")))
     assert x.max() - x.min() > 40
     assert y.std() < 1
