@@ -22,7 +22,7 @@ from framescribe.synthetic.subjects import SUBJECTS
 SHARE_OF_SEQUENCES = 0.4
 SHARE_STATIC_CAMERA = 0.25
 SHARE_CLEAR = 0.4  # where there is weather at all
-SHARES_OF_COMPANION_COUNTS = (0.5, 0.3, 0.2)  # none, one, two
+SHARES_OF_COMPANION_COUNTS = (0.5, 0.3, 0.2)  # none, one, two, where there is room
 
 
 def sample_facts(rng: random.Random, *, held_out: bool = False) -> Facts:
@@ -56,6 +56,8 @@ def sample_facts(rng: random.Random, *, held_out: bool = False) -> Facts:
 def _sample_companions(
     rng: random.Random, subject: str, motions: tuple[str, ...], camera: str, count: int
 ) -> tuple[Companion, ...]:
+    while count and not sides_with_room(motions, camera, count):
+        count -= 1
     if count == 0:
         return ()
     sides = rng.choice(sides_with_room(motions, camera, count))

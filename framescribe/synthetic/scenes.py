@@ -212,7 +212,7 @@ def _brick_wall(canvas: Canvas) -> None:
         for column in range(-1, WORLD_PX // 38 + 2):
             left = column * 38 + 19 * (row % 2)
             light = canvas.random.uniform(0.75, 1.12)
-            canvas.box((0.66 * light, 0.36 * light, 0.29 * light), left, row * 18, left + 35, row * 18 + 15)
+            canvas.box((0.60 * light, 0.41 * light, 0.36 * light), left, row * 18, left + 35, row * 18 + 15)
     for x, y in canvas.scatter(4, 30, WORLD_PX - 60):  # posters
         colour = canvas.random.choice(((0.86, 0.82, 0.62), (0.60, 0.72, 0.70), (0.82, 0.82, 0.84)))
         canvas.box(colour, x - 16, y - 22, x + 16, y + 22)

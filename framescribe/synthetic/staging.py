@@ -27,7 +27,7 @@ _GAP_PX = 6.0
 _RIM_PX = 3.0
 _LEAST_SCALE = 0.86
 _SPUN_SIZE = 1.15  # a sprite's corners stick out when it turns
-_SIZES_PX = ((60.0, 82.0), (50.0, 64.0), (46.0, 56.0))
+_SIZES_PX = ((60.0, 82.0), (50.0, 64.0), (47.0, 57.0))
 _TRAVEL_PX = (60.0, 72.0)
 _ZOOM_RATIO = (1.55, 1.75)
 
@@ -106,7 +106,7 @@ def stage(facts: Facts, rng: random.Random) -> Staging:
     placed = []
     box = main_box
     for companion in facts.companions:
-        own_size = size * uniform(0.85, 1.0)
+        own_size = size * uniform(0.9, 1.02)
         x, y = _beside(main_box, companion.side, own_size, uniform(-0.12, 0.12))
         placed.append((companion.subject, x, y, own_size))
         box = _union(box, _Box(x - own_size / 2, y - own_size / 2, x + own_size / 2, y + own_size / 2))
@@ -136,7 +136,7 @@ def stage(facts: Facts, rng: random.Random) -> Staging:
 
 @cache
 def sides_with_room(motions: tuple[str, ...], camera: str, count: int) -> tuple[tuple[str, ...], ...]:
-    """The ways to place ``count`` companions beside these motions without making everything small."""
+    """The ways to place ``count`` companions beside these motions without making all small; perhaps none."""
     segments = _segments(motions, 0.5, 1, 0.0)
     size = sum(_SIZES_PX[count]) / 2
     width, height = _room(_camera(camera, 0.5))
@@ -149,8 +149,7 @@ def sides_with_room(motions: tuple[str, ...], camera: str, count: int) -> tuple[
             width / (main_box.right - main_box.left + across),
             height / (main_box.bottom - main_box.top + upright),
         )
-    enough = min(_LEAST_SCALE, max(scales.values()) - 0.01)
-    return tuple(sides for sides, scale in scales.items() if scale >= enough)
+    return tuple(sides for sides, scale in scales.items() if scale >= _LEAST_SCALE)
 
 
 def _segments(motions: tuple[str, ...], amount: float, sign: int, phase_rad: float) -> tuple[Segment, ...]:
