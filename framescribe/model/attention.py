@@ -5,7 +5,8 @@ Shape legend: B clips, F frames, H query heads, K key-value heads, L tokens of t
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,16 +23,18 @@ def frame_attention(q_FHLE: Tensor, k_FHLE: Tensor, v_FHLE: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q_FHLE, k_FHLE, v_FHLE)
 
 
-class Attend(Protocol):
-    """How a decoder layer's new tokens attend: with or without a cache, many tokens or one."""
-
-    def __call__(self, layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
-        """Returns [B, H, L, E]."""
-        ...
+# A decoder layer's new queries [B, H, L, E], keys and values [B, K, L, E] to what they attend to, [B, H, L, E].
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+# The attention of each layer, by its index: with or without a cache, many tokens or one.
+LayerAttention = Callable[[int], Attention]
 
 
-def causal_attention(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
+def causal_attention(layer: int) -> Attention:
     """Whole sequences at once, nothing kept: training. Padding belongs at the end, where no real token sees it."""
+    return _causal
+
+
+def _causal(q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q_BHLE, k_BKLE, v_BKLE, is_causal=True, enable_gqa=True)
 
 
@@ -54,7 +57,7 @@ class KVCache:
         self._keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
         self._values = [torch.empty_like(keys) for keys in self._keys]
 
-    def append_slot(self, length: int) -> Attend:
+    def append_slot(self, length: int) -> LayerAttention:
         """Opens the next slot for a prompt of ``length`` tokens; the result stores and attends its prefill, B = 1."""
         slot, self.size = self.size, self.size + 1
         assert self.size <= len(self.lengths_B), "more sequences than slots"
@@ -64,11 +67,11 @@ class KVCache:
         def prefill(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
             self._keys[layer][slot, :, :length] = k_BKLE[0]
             self._values[layer][slot, :, :length] = v_BKLE[0]
-            return causal_attention(layer, q_BHLE, k_BKLE, v_BKLE)
+            return _causal(q_BHLE, k_BKLE, v_BKLE)
 
-        return prefill
+        return lambda layer: partial(prefill, layer)
 
-    def decode_step(self) -> Attend:
+    def decode_step(self) -> LayerAttention:
         """Makes room for one more token in every used slot; the result stores and attends it, B = size, L = 1."""
         self._reserve(self._longest + 1)
         used, slots_B = self._longest, torch.arange(self.size, device=self.lengths_B.device)
@@ -87,7 +90,7 @@ class KVCache:
                 q_BHLE.shape
             )
 
-        return decode
+        return lambda layer: partial(decode, layer)
 
     def free_slot(self, slot: int) -> None:
         """Gives a slot back. The last used slot moves into its place."""

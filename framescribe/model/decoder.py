@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from framescribe.model.attention import Attend
+from framescribe.model.attention import Attention, LayerAttention
 from framescribe.model.config import ROPE_BASE, ModelConfig
 
 
@@ -74,10 +74,9 @@ def rotate(x_BHLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:
 class DecoderLayer(nn.Module):
     """One pre-norm layer: grouped-query attention with fused qkv, then a gated MLP."""
 
-    def __init__(self, config: ModelConfig, index: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, head_dim = config.hidden_size, config.head_dim
-        self.index = index
         self.heads = (config.num_attention_heads, config.num_multi_query_heads, config.num_multi_query_heads)
         self.attention_norm = RMSNorm(width, config.rms_norm_eps)
         self.qkv = nn.Linear(width, sum(self.heads) * head_dim, bias=False)
@@ -87,16 +86,16 @@ class DecoderLayer(nn.Module):
         self.up = nn.Linear(width, config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, width, bias=False)
 
-    def forward(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def forward(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
         x_BLD = x_BLD + self._attention(self.attention_norm(x_BLD), rotary, attend)
         y_BLD = self.mlp_norm(x_BLD)
         out: Tensor = x_BLD + self.down(F.silu(self.gate(y_BLD)) * self.up(y_BLD))
         return out
 
-    def _attention(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def _attention(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
         qkv = self.qkv(x_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
         q_BHLE, k_BKLE, v_BKLE = qkv.split(self.heads, dim=1)
-        y_BHLE = attend(self.index, rotate(q_BHLE, *rotary), rotate(k_BKLE, *rotary), v_BKLE)
+        y_BHLE = attend(rotate(q_BHLE, *rotary), rotate(k_BKLE, *rotary), v_BKLE)
         out: Tensor = self.attention_out(y_BHLE.transpose(1, 2).flatten(2))
         return out
 
@@ -110,11 +109,11 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.rotary = RotaryTable(config)
-        self.layers = nn.ModuleList(DecoderLayer(config, index) for index in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.recomputes_activations = False
 
-    def forward(self, x_BLD: Tensor, positions_BL: Tensor, attend: Attend) -> Tensor:
+    def forward(self, x_BLD: Tensor, positions_BL: Tensor, attend: LayerAttention) -> Tensor:
         """Runs all layers on L new tokens of each of B sequences.
 
         Args:
@@ -126,8 +125,8 @@ class Decoder(nn.Module):
             [B, L, D] hidden states after the last norm.
         """
         cos_NB1LE, sin_NB1LE = self.rotary(positions_BL, x_BLD.dtype)
-        for layer, cos_B1LE, sin_B1LE in zip(self.layers, cos_NB1LE, sin_NB1LE, strict=True):
+        for index, layer in enumerate(self.layers):
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
-            x_BLD = run(x_BLD, (cos_B1LE, sin_B1LE), attend)
+            x_BLD = run(x_BLD, (cos_NB1LE[index], sin_NB1LE[index]), attend(index))
         out: Tensor = self.norm(x_BLD)
         return out

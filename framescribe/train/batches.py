@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from framescribe.train.settings import TrainSettings
 from framescribe.types import IGNORED_LABEL, ClipError, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
+
+if TYPE_CHECKING:
+    from framescribe.synthetic.batches import SyntheticClip
 
 # Sequences are padded to a multiple of this: few lengths, so that compiled code is reused.
 _LENGTH_STEP = 64
@@ -111,15 +114,7 @@ class ClipBatches:
         self._unreadable: set[str] = set()
 
     def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
-        from torch.utils.data import DataLoader
-
-        loader = DataLoader(
-            self,  # type: ignore[arg-type] - any object with __getitem__ serves
-            batch_size=None,
-            sampler=numbers,
-            num_workers=self._settings.workers,
-        )
-        for batch, problems in loader:
+        for batch, problems in _loader(self, numbers, self._settings):
             for source, reason in problems:
                 if source not in self._unreadable:
                     self._unreadable.add(source)
@@ -168,7 +163,7 @@ def _epoch_order(seed: int, epoch: int, length: int) -> list[int]:
 
 
 class SyntheticBatches:
-    """Batches of the synthetic world, rendered on ``device`` as they are needed.
+    """Batches of the synthetic world: worker processes draw the clips, ``device`` renders them.
 
     Args:
         prompts: the model's.
@@ -189,12 +184,29 @@ class SyntheticBatches:
         self._prompt = prompts.build(settings.prompt, settings.template, range(len(SEEN_TIMES_S)))
 
     def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
-        from framescribe.synthetic.batches import make_batch
+        from framescribe.synthetic.batches import render_batch
 
-        seed = self._settings.seed
-        for number in numbers:
-            batch = make_batch(seed, number, self._settings.batch_size, str(self._device))
-            prompts = [self._prompts.with_answer(self._prompt, caption) for caption in batch.captions]
-            pixels_F3SS = transform(batch.pixels.flatten(0, 1), self._image_size)
-            clip_ids = [f"synthetic/{seed}/{number}/{row}" for row in range(len(prompts))]
-            yield collate(clip_ids, prompts, pixels_F3SS)
+        for number, (clips, tokens) in zip(numbers, _loader(self, numbers, self._settings), strict=True):
+            frames = render_batch(clips, self._settings.seed, number, str(self._device)).pixels
+            yield replace(tokens, pixels_F3SS=transform(frames.flatten(0, 1), self._image_size))
+
+    def __getitem__(self, number: int) -> tuple[list[SyntheticClip], TrainBatch]:
+        """The clips of batch ``number`` and their tokens, without frames."""
+        from framescribe.synthetic.batches import make_clips
+
+        clips = make_clips(self._settings.seed, number, self._settings.batch_size)
+        clip_ids = [f"synthetic/{self._settings.seed}/{number}/{row}" for row in range(len(clips))]
+        prompts = [self._prompts.with_answer(self._prompt, clip.caption) for clip in clips]
+        return clips, collate(clip_ids, prompts, torch.empty(0))
+
+
+def _loader(batches: object, numbers: Iterable[int], settings: TrainSettings) -> Iterable[Any]:
+    """The items of ``batches`` for ``numbers``, in order, made ahead by worker processes."""
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        batches,  # type: ignore[arg-type] - any object with __getitem__ serves
+        batch_size=None,
+        sampler=numbers,
+        num_workers=settings.workers,
+    )
