@@ -11,8 +11,10 @@ import typer
 from framescribe import __version__
 from framescribe.cli.ask import ask
 from framescribe.cli.caption import caption
+from framescribe.cli.evaluate import evaluate
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
+from framescribe.cli.synthesize import synthesize
 from framescribe.cli.train import train
 
 app = typer.Typer(
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, ask, inspect, train, parity):
+for command in (caption, ask, inspect, train, evaluate, synthesize, parity):
     app.command()(command)
 
 

@@ -12,6 +12,9 @@ def train(
     settings: Annotated[Path, typer.Argument(help="TOML file; `docs/training.md` lists its keys.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after so many minutes; the same command goes on.")
+    ] = None,
     max_shard_mb: Annotated[int, typer.Option(help="Size of the checkpoint's files at most.")] = 5000,
 ) -> None:
     """Train a captioning model, or fine-tune one, in full or with LoRA.
@@ -45,8 +48,18 @@ def train(
             device = f"cuda:{os.environ['LOCAL_RANK']}"
         chosen = choose_precision(device).device
         try:
-            checkpoint = run_training(parsed, output, chosen, report, max_shard_mb * 1_000_000)
+            checkpoint = run_training(
+                parsed,
+                output,
+                chosen,
+                report,
+                max_shard_bytes=max_shard_mb * 1_000_000,
+                max_minutes=minutes,
+            )
         except LossNotFinite as error:
             err.print(f"framescribe: {error}", style="red", markup=False)
             raise typer.Exit(1) from error
-    err.print(f"wrote {checkpoint}", markup=False)
+    if checkpoint is None:
+        err.print(f"stopped after {minutes:g} minutes; the same command goes on", markup=False)
+    else:
+        err.print(f"wrote {checkpoint}", markup=False)

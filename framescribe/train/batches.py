@@ -205,7 +205,7 @@ def _loader(batches: object, numbers: Iterable[int], settings: TrainSettings) ->
     from torch.utils.data import DataLoader
 
     return DataLoader(
-        batches,  # type: ignore[arg-type] - any object with __getitem__ serves
+        batches,  # type: ignore[arg-type]  # any object with __getitem__ serves
         batch_size=None,
         sampler=numbers,
         num_workers=settings.workers,

@@ -47,8 +47,8 @@ def read_examples(data: str) -> Examples:
     else:
         raise ValueError(f"data {data!r} is neither `synthetic` nor a folder nor a file of rows")
     examples = Examples()
-    for clip, caption, problem in found:
-        caption = " ".join((caption or "").split())
+    for clip, text, problem in found:
+        caption = " ".join((text or "").split())
         if problem or not caption:
             examples.skipped.append((clip.source_video, problem or "the caption is empty"))
         else:

@@ -79,8 +79,10 @@ def train(
     run: Path,
     device: torch.device,
     report: Report,
+    *,
     max_shard_bytes: int = MAX_SHARD_BYTES,
-) -> Path:
+    max_minutes: float | None = None,
+) -> Path | None:
     """Trains to the last step and writes the checkpoint.
 
     Several GPUs: start it under ``torchrun``; each process takes its own batches (DistributedDataParallel).
@@ -92,9 +94,10 @@ def train(
         device: of this process.
         report: called with progress and validation, in the first process only.
         max_shard_bytes: of the checkpoint's files.
+        max_minutes: stop after the step in which this call has taken so long; calling again goes on.
 
     Returns:
-        The checkpoint's folder.
+        The checkpoint's folder, or None if ``max_minutes`` ended it before the last step.
 
     Raises:
         ValueError: data, model or settings that do not fit; resuming with other settings.
@@ -103,7 +106,8 @@ def train(
     with _processes() as (rank, world):
         setup = set_up(settings, run, device)
         loop = _Loop(settings, run, setup, report, rank, world)
-        loop.run_to_end()
+        if not loop.finish(time.monotonic() + 60 * max_minutes if max_minutes else math.inf):
+            return None
         checkpoint = run / CHECKPOINT_FOLDER
         if rank == 0:
             dtype = torch.bfloat16 if settings.bf16 else torch.float32
@@ -152,40 +156,41 @@ class _Loop:
     def seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
 
-    def run_to_end(self) -> None:
+    def finish(self, deadline: float) -> bool:
+        """Goes on to the last step, or, saving its state, until ``time.monotonic()`` passes ``deadline``.
+
+        Returns whether the last step is done.
+        """
         settings = self.settings
         # Losses stay on the device until a report: reading one waits for the GPU.
         losses: deque[tuple[Tensor, list[str]]] = deque()
         last_report, clips = time.monotonic(), 0
         batches = self.setup.source.batches(self._batch_numbers())
         self.model.train()
-        try:
-            while self.step < settings.steps:
-                learning_rate = learning_rate_at(self.step, settings)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate
-                loss, clip_ids = self._one_step(batches)
-                self.step += 1
-                losses.append((loss, clip_ids))
-                clips += len(clip_ids) * self.world
-                saving = self.step % settings.save_every == 0 or self.step == settings.steps
-                if self.step % settings.log_every == 0 or saving:
-                    mean = self._checked_mean(losses)
-                    now = time.monotonic()
-                    self._report(
-                        Progress(self.step, mean, learning_rate, clips / (now - last_report), self.seconds)
-                    )
-                    losses.clear()
-                    last_report, clips = now, 0
-                if self.step % settings.validate_every == 0 or self.step == settings.steps:
-                    self._validate()
-                    last_report = time.monotonic()
-                if saving:
-                    self._save()
-        except KeyboardInterrupt:
-            self._checked_mean(losses)
-            self._save()
-            raise
+        while self.step < settings.steps:
+            learning_rate = learning_rate_at(self.step, settings)
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+            loss, clip_ids = self._one_step(batches)
+            self.step += 1
+            losses.append((loss, clip_ids))
+            clips += len(clip_ids) * self.world
+            stopping = self.step == settings.steps or time.monotonic() > deadline
+            saving = stopping or self.step % settings.save_every == 0
+            if saving or self.step % settings.log_every == 0:
+                mean = self._checked_mean(losses)
+                clips_per_s = clips / (time.monotonic() - last_report)
+                self._report(Progress(self.step, mean, learning_rate, clips_per_s, self.seconds))
+                losses.clear()
+                last_report, clips = time.monotonic(), 0
+            if self.step == settings.steps or self.step % settings.validate_every == 0:
+                self._validate()
+                last_report = time.monotonic()
+            if saving:
+                self._save()
+            if stopping:
+                break
+        return self.step == settings.steps
 
     def _batch_numbers(self) -> range:
         """This process's batches, from the next step to the last."""
@@ -204,7 +209,7 @@ class _Loop:
             last = part == self.settings.accumulation - 1
             with self._without_sync(last), self.setup.autocast():
                 loss = self._loss(self.forward, batch) / self.settings.accumulation
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
@@ -223,7 +228,7 @@ class _Loop:
 
     def _without_sync(self, last: bool) -> AbstractContextManager[Any]:
         """Gradients of all but the last accumulated batch stay in this process."""
-        return nullcontext() if last or self.forward is self.model else self.forward.no_sync()  # type: ignore[operator, no-any-return]
+        return nullcontext() if last or self.forward is self.model else self.forward.no_sync()  # type: ignore[operator]
 
     def _checked_mean(self, losses: deque[tuple[Tensor, list[str]]]) -> float:
         values = [loss.item() for loss, _ in losses]
@@ -260,7 +265,7 @@ class _Loop:
             request_id = batch.clip_ids[0]
             expected[request_id] = decode(caption_ids)
             engine.add(Request(request_id, prompt, batch.pixels_F3SS, limit))
-        generated = {}
+        generated: dict[str, str] = {}
         while len(engine):
             generated |= {done.id: decode(done.token_ids) for done in engine.step()}
         return [(text, generated[request_id]) for request_id, text in expected.items()]
@@ -328,6 +333,8 @@ class _Log:
             for name, value in numbers.items():
                 self._board.add_scalar(name, value, news.step)
             if isinstance(news, Validation):
-                text = "\n\n".join(f"expected: {right}  \ngenerated: {found}" for right, found in news.captions)
+                text = "\n\n".join(
+                    f"expected: {right}  \ngenerated: {found}" for right, found in news.captions
+                )
                 self._board.add_text("captions", text, news.step)
             self._board.flush()

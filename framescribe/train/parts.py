@@ -47,4 +47,4 @@ def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[],
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    return lambda: tuner.merge_and_unload()  # type: ignore[no-any-return, operator]
+    return tuner.merge_and_unload  # type: ignore[return-value]

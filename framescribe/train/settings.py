@@ -48,7 +48,7 @@ class TrainSettings:
     architecture: str | None = None
     parts: tuple[Part, ...] = PARTS
     lora_rank: int = 0
-    lora_alpha: float = 16.0
+    lora_alpha: int = 16
     prompt: str = DEFAULT_QUESTION
     template: Template = "chat"
     strategy: Strategy = "chat"
@@ -72,7 +72,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.architecture is None):
-            raise ValueError("give either `model` (a checkpoint to start from) or `architecture` (a config.json)")
+            raise ValueError(
+                "give either `model` (a checkpoint to start from) or `architecture` (a config.json)"
+            )
         if self.template not in TEMPLATES:
             raise ValueError(f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}")
         if self.strategy not in STRATEGIES:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from framescribe.model.checkpoint import CONFIG_FILE, load_model, random_model, read_stop_ids
+from framescribe.model.checkpoint import load_model, random_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
 from framescribe.model.model import CaptionModel

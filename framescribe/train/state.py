@@ -17,7 +17,12 @@ _FOLDER = "state"
 
 
 def save_state(
-    run: Path, step: int, seconds: float, model: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainSettings
+    run: Path,
+    step: int,
+    seconds: float,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
 ) -> None:
     """Replaces the run's state by that after ``step`` optimiser steps; a kill leaves the old state or the new one."""
     from safetensors.torch import save_file
