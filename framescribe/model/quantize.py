@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 Bits = Literal[8, 4]
 BITS: tuple[Bits, ...] = get_args(Bits)
-# Bytes per weight, scales included: int8 per row; 4 bits in blocks of 64 with an fp32 scale each.
-BYTES_PER_WEIGHT: dict[Bits, float] = {8: 1.0, 4: 0.5 + 4 / 64}
 _NF4_BLOCK = 64
+# Bytes per weight: int8, its scale per row left out; 4 bits and, for each block, a scale that is itself 8 bits, in
+# blocks of 256 with an fp32 scale each.
+BYTES_PER_WEIGHT: dict[Bits, float] = {8: 1.0, 4: 0.5 + (1 + 4 / 256) / _NF4_BLOCK}
 
 
 def is_quantised(path: str, module: nn.Module, bits: Bits | None) -> bool:

@@ -1,0 +1,57 @@
+"""What many tests share: the bundled tiny model, loaded once, and the rule that a GPU run skips nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from framescribe.captioner import Captioner
+from framescribe.model.checkpoint import load_model
+from framescribe.model.model import CaptionModel
+from framescribe.prompt import PromptBuilder
+from framescribe.tokenizer import CaptionTokenizer
+from tests.reference import CPU, TINY
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With FRAMESCRIBE_REQUIRE_GPU=1 a test that would be skipped fails: a GPU run must not pass by doing nothing."""
+    report: pytest.TestReport = yield  # type: ignore[assignment, misc]
+    if report.skipped and os.environ.get("FRAMESCRIBE_REQUIRE_GPU"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although FRAMESCRIBE_REQUIRE_GPU is set: {report.longrepr}"
+    return report  # type: ignore[return-value]
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    return torch.device("cuda")
+
+
+@pytest.fixture(scope="session")
+def model() -> CaptionModel:
+    """tiny-random in fp32 on the CPU; read only."""
+    return load_model(TINY, CPU, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> CaptionTokenizer:
+    return CaptionTokenizer(TINY)
+
+
+@pytest.fixture(scope="session")
+def prompts(tokenizer: CaptionTokenizer) -> PromptBuilder:
+    """Of tiny-random, whose special tokens its config names."""
+    return PromptBuilder(
+        tokenizer, bos_token_id=509, eos_token_id=510, slot_token_id=511, tokens_per_frame=66
+    )
+
+
+@pytest.fixture(scope="session")
+def captioner() -> Captioner:
+    return Captioner.from_pretrained("tiny-random", device="cpu", batch_size=3)

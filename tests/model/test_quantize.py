@@ -1,0 +1,107 @@
+"""Quantised weights: really smaller, still near, still captioning."""
+
+import pytest
+import torch
+from torch import nn
+
+from framescribe.captioner import Captioner
+from framescribe.model.attention import causal_attention
+from framescribe.model.checkpoint import load_model, save_checkpoint
+from framescribe.model.config import ModelConfig
+from framescribe.model.precision import Precision, weight_bytes
+from framescribe.model.quantize import quantizer
+from framescribe.types import CaptionSettings, GenerationSettings
+from tests.reference import CLIPS, CPU, TINY, changed_sizes, write_random_checkpoint
+
+
+def _widen(config):
+    # Wide enough that the linear layers are most of it, as in the official model.
+    config.update(hidden_size=384, intermediate_size=768)
+    config["vision_config"].update(hidden_size=320, intermediate_size=640)
+
+
+SIZES = changed_sizes(_widen)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wide")
+    write_random_checkpoint(folder, SIZES)
+    return folder
+
+
+def held_bytes(value: object) -> int:
+    """Bytes of the plain tensors that a tensor, subclasses and quantisation state unfolded, is made of."""
+    if hasattr(value, "__tensor_flatten__"):
+        return sum(held_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
+    if isinstance(value, torch.Tensor):
+        state = getattr(value, "quant_state", None)
+        return value.untyped_storage().nbytes() + held_bytes(state)
+    return sum(held_bytes(getattr(value, name)) for name in ("absmax", "state2") if hasattr(value, name))
+
+
+def model_bytes(model: nn.Module) -> int:
+    return sum(held_bytes(parameter) for parameter in model.parameters())
+
+
+def logits(model) -> torch.Tensor:
+    device = model.device
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(2, 3, 56, 56, generator=generator).to(device, model.dtype)
+    ids_BL = torch.arange(30, device=device)[None]
+    is_vision_BL = (ids_BL >= 3) & (ids_BL < 15)
+    x_BLD = model.embed(ids_BL, is_vision_BL, model.vision(pixels))
+    return model.lm_head(model.decoder(x_BLD, ids_BL, causal_attention)).float().cpu()
+
+
+def check(folder, bits: int, device: torch.device, dtype_name: str, error: float) -> None:
+    precision = Precision(device, dtype_name, bits)
+    plain = load_model(folder, device, precision.dtype)
+    quantised = load_model(folder, device, precision.dtype, quantizer(bits))
+    estimate = weight_bytes(ModelConfig.from_dict(SIZES), precision)
+    assert model_bytes(quantised) == pytest.approx(estimate, rel=0.02)
+    assert model_bytes(quantised) < model_bytes(plain) * (0.75 if precision.dtype.itemsize == 2 else 0.5)
+    expected, found = logits(plain), logits(quantised)
+    assert 0 < (found - expected).norm() / expected.norm() < error
+
+
+# 4 bits lose more on these random weights than on trained ones; a wrong layer would be off by 100 % and more.
+@pytest.mark.parametrize(("bits", "error"), [(8, 0.05), (4, 0.3)])
+@pytest.mark.parametrize("dtype_name", ["fp32", "bf16"])
+def test_smaller_and_near(bits, error, dtype_name, folder):
+    check(folder, bits, CPU, dtype_name, error)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("bits", "error"), [(8, 0.05), (4, 0.3)])
+@pytest.mark.parametrize("dtype_name", ["fp16", "bf16"])
+def test_smaller_and_near_on_the_gpu(bits, error, dtype_name, folder, cuda):
+    check(folder, bits, cuda, dtype_name, error)
+
+
+def check_captions(folder, bits: int, device: str) -> None:
+    captioner = Captioner.from_pretrained(folder, device=device, quant=bits)
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+    (row,) = captioner.caption([CLIPS / "short-half-second.mp4"], settings)
+    assert row.output_tokens == 3
+    assert row.precision.endswith({8: "-int8", 4: "-nf4"}[bits])
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("checkpoint", ["wide", TINY])
+def test_captions(bits, checkpoint, folder):
+    check_captions(folder if checkpoint == "wide" else checkpoint, bits, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("bits", [8, 4])
+def test_captions_on_the_gpu(bits, folder, cuda):
+    check_captions(folder, bits, "cuda")
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_quantised_model_is_not_saved(bits, folder, tmp_path):
+    model = load_model(folder, CPU, torch.float32, quantizer(bits))
+    with pytest.raises(ValueError, match="quantised"):
+        save_checkpoint(model, tmp_path / "new", folder)
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,134 @@
+"""Memory: what is foreseen is what is taken, and a refusal's advice is right."""
+
+import json
+import re
+import shutil
+
+import psutil
+import pytest
+import torch
+
+from framescribe.captioner import Captioner
+from framescribe.model.checkpoint import random_model
+from framescribe.model.config import ModelConfig
+from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision, weight_bytes
+from tests.reference import CPU, ODD_SIZES, OFFICIAL, TINY, changed_sizes
+
+OFFICIAL_CONFIG = ModelConfig.from_dict(OFFICIAL["config"])
+
+
+@pytest.mark.parametrize("dtype_name", ["fp32", "fp16", "bf16"])
+def test_foreseen_bytes_are_the_allocated_ones(dtype_name):
+    config = ModelConfig.from_dict(ODD_SIZES)
+    model = random_model(config, CPU, Precision(CPU, dtype_name).dtype, seed=0)
+    assert weight_bytes(config, Precision(CPU, dtype_name)) == sum(p.nbytes for p in model.parameters())
+
+
+def test_official_weights_take_what_the_published_files_do():
+    files = sum(shard["bytes"] for shard in OFFICIAL["shards"])
+    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16")) == pytest.approx(files, rel=1e-4)
+    # The bounds that issue 2 sets for one H100.
+    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", 8)) < 14e9
+    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", 4)) < 9e9
+
+
+def _layers_that_need(share: float) -> ModelConfig:
+    """Official widths with so many decoder layers that the fp32 weights take this share of the memory free now."""
+    one, two = (
+        weight_bytes(
+            ModelConfig.from_dict(
+                changed_sizes(lambda c, n=n: c.update(num_hidden_layers=n), OFFICIAL["config"])
+            ),
+            Precision(CPU, "fp32"),
+        )
+        for n in (1, 2)
+    )
+    layers = max(1, round((share * psutil.virtual_memory().available - one) / (two - one)) + 1)
+    return ModelConfig.from_dict(
+        changed_sizes(lambda c: c.update(num_hidden_layers=layers), OFFICIAL["config"])
+    )
+
+
+FLAGS = {"--dtype bf16": ("bf16", None), "--quant 8": ("fp32", 8), "--quant 4": ("fp32", 4)}
+
+
+@pytest.mark.parametrize("share", [1.3, 2.2, 4.0])
+def test_the_option_that_is_advised_fits(share):
+    config = _layers_that_need(share)
+    with pytest.raises(ValueError, match="not enough memory") as refusal:
+        check_memory(config, Precision(CPU, "fp32"))
+    message = str(refusal.value)
+    (needed, weights, free) = re.search(
+        r"needs ([\d.]+) GB \(([\d.]+) of it weights\), ([\d.]+) GB free", message.replace(" GB of", " of")
+    ).groups()
+    assert float(needed) > float(weights)
+    assert float(needed) > float(free)
+    assert float(weights) * 1e9 == pytest.approx(weight_bytes(config, Precision(CPU, "fp32")), rel=0.01)
+    if "No setting would fit" in message:
+        for dtype_name, bits in FLAGS.values():
+            with pytest.raises(ValueError, match="not enough memory"):
+                check_memory(config, Precision(CPU, dtype_name, bits))
+        return
+    flag = next(flag for flag in FLAGS if f"{flag} would fit" in message)
+    assert "needs" in check_memory(config, Precision(CPU, *FLAGS[flag]))
+
+
+HUGE = changed_sizes(lambda c: c.update(num_hidden_layers=1, intermediate_size=10**8), OFFICIAL["config"])
+
+
+def test_what_no_setting_fits_is_said():
+    config = ModelConfig.from_dict(HUGE)
+    with pytest.raises(ValueError, match="No setting would fit"):
+        check_memory(config, Precision(CPU, "fp32"))
+
+
+def test_from_pretrained_refuses_before_it_reads_weights(tmp_path):
+    """The folder has no weights: only the config can have been read when the memory is found too small."""
+    (tmp_path / "config.json").write_text(json.dumps(HUGE))
+    shutil.copy(TINY / "tokenizer.json", tmp_path)
+    with pytest.raises(ValueError, match="not enough memory"):
+        Captioner.from_pretrained(tmp_path, device="cpu")
+
+
+def test_tiny_model_says_need_and_supply():
+    line = check_memory(ModelConfig.from_dict(ODD_SIZES), Precision(CPU, "fp32"))
+    assert re.fullmatch(r"fp32 on cpu: needs \d+ MB \(\d+ MB of it weights\), [\d.]+ GB free", line)
+
+
+def test_batch_is_at_least_one_and_bounded():
+    assert choose_batch(ModelConfig.from_dict(ODD_SIZES), Precision(CPU, "fp32")) == 8
+    assert choose_batch(ModelConfig.from_dict(HUGE), Precision(CPU, "fp32")) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda:99", "device cuda:99 is not there"),
+        ("toaster", "unknown device 'toaster'"),
+        ("", "unknown device ''"),
+        ("meta", "'meta' is not supported"),
+        ("cuda:-1", "cuda:-1"),
+    ],
+)
+def test_devices_that_are_not_there(device, said):
+    with pytest.raises(ValueError, match=said):
+        choose_precision(device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_where_there_is_none():
+    with pytest.raises(ValueError, match="torch sees 0 CUDA devices"):
+        choose_precision("cuda")
+    assert choose_precision("auto") == Precision(CPU, "fp32")
+
+
+@pytest.mark.gpu
+def test_auto_takes_the_gpu(cuda):
+    assert choose_precision("auto").device.type == "cuda"
+    assert choose_precision("auto").dtype_name == "bf16"
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16)])
+def test_unknown_precision(dtype, bits):
+    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8 or 4"):
+        choose_precision("cpu", dtype, bits)

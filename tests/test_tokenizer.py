@@ -1,0 +1,85 @@
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from framescribe.tokenizer import CaptionTokenizer
+from tests.reference import TINY
+
+PUBLISHED = PreTrainedTokenizerFast(tokenizer_file=str(TINY / "tokenizer.json"))
+OURS = CaptionTokenizer(TINY)
+
+# Where tidying, half characters and words meet.
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            " ",
+            "  ",
+            "'",
+            "' ",
+            "n't",
+            "s",
+            "m",
+            "ve",
+            " re",
+            ".",
+            " ,",
+            "?",
+            "a",
+            "dog",
+            "é",
+            "漢",
+            "🐱",
+            "\n",
+        ]
+    )
+)
+TOKENS = st.one_of(PIECES.map("".join).map(OURS.encode), st.lists(st.integers(0, 511), max_size=30))
+
+
+@given(st.text())
+def test_encodes_as_transformers_does(text):
+    assert OURS.encode(text) == PUBLISHED(text, add_special_tokens=False)["input_ids"]
+
+
+@given(TOKENS)
+def test_decodes_as_transformers_does(token_ids):
+    untidied = PUBLISHED.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert OURS.decode(token_ids) == PUBLISHED.clean_up_tokenization(untidied)
+
+
+@given(TOKENS)
+def test_settled_text_never_changes(token_ids):
+    whole = OURS.decode(token_ids)
+    for length in range(len(token_ids) + 1):
+        assert whole.startswith(OURS.decode_settled(token_ids[:length]))
+
+
+@pytest.mark.parametrize("text", ["A kitten plays with a ball of wool.", "小猫在玩球，", "🐱🐶"])
+def test_settled_text_is_all_of_it_at_the_end_of_a_character(text):
+    assert OURS.decode_settled(OURS.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[" * 100_000),
+        ("tokenizer.json", "no json"),
+        ("tokenizer_config.json", "{"),
+        ("tokenizer_config.json", "[]"),
+    ],
+)
+def test_malformed_files_are_named(name, content, tmp_path):
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(TINY / file, tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=f"{tmp_path / name} is not a tokenizer"):
+        CaptionTokenizer(tmp_path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"tokenizer.json is missing"):
+        CaptionTokenizer(tmp_path)
