@@ -1,0 +1,94 @@
+"""Sampling against transformers' logits processors, and draws that only the seed decides."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from framescribe.engine.sampling import TokenChooser, keep_nucleus, penalise_repetition
+from framescribe.types import GenerationSettings
+
+VOCABULARY = 50
+LOGITS = st.integers(0, 2**32 - 1).map(
+    lambda seed: torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed)) * 4
+)
+
+
+@given(LOGITS, st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=20), st.floats(0.5, 3))
+def test_repetition_penalty_as_in_transformers(logits, seen, penalty):
+    expected = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([seen]), logits[None].clone())[0]
+    assert torch.equal(penalise_repetition(logits, sorted(set(seen)), penalty), expected)
+
+
+@given(LOGITS, st.floats(0.01, 0.99))
+def test_nucleus_as_in_transformers(logits, top_p):
+    expected = TopPLogitsWarper(top_p)(torch.zeros(1, 0, dtype=torch.long), logits[None].clone())[0]
+    assert torch.equal(keep_nucleus(logits, top_p), expected)
+
+
+@given(LOGITS, st.floats(0.2, 3), st.floats(0.3, 0.95), st.floats(0.8, 2))
+def test_draws_come_from_transformers_distribution(logits, temperature, top_p, penalty):
+    """Every token drawn is one that the processors, in generate's order, leave possible."""
+    prompt = [1, 2, 3]
+    processors = LogitsProcessorList(
+        [
+            RepetitionPenaltyLogitsProcessor(penalty),
+            TemperatureLogitsWarper(temperature),
+            TopPLogitsWarper(top_p),
+        ]
+    )
+    possible = processors(torch.tensor([prompt]), logits[None].clone())[0].softmax(-1)
+    for seed in range(5):
+        settings = GenerationSettings(
+            temperature=temperature, top_p=top_p, repetition_penalty=penalty, seed=seed
+        )
+        assert possible[TokenChooser(settings, prompt)(logits)] > 0
+
+
+def test_frequencies_follow_the_probabilities():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    chooser = TokenChooser(GenerationSettings(temperature=1.5, seed=3), [])
+    drawn = torch.tensor([chooser(logits) for _ in range(8000)])
+    found = torch.bincount(drawn, minlength=4) / 8000
+    assert (found - (logits / 1.5).softmax(-1)).abs().max() < 0.03
+
+
+def test_generated_tokens_are_penalised_too():
+    settings = GenerationSettings(repetition_penalty=3.0)
+    chooser = TokenChooser(settings, prompt_ids=[0])
+    logits = torch.tensor([5.0, 4.0, 3.0])
+    # 5 is halved and more by the prompt; then 4 by its own choice; then 3.
+    assert [chooser(logits) for _ in range(3)] == [1, 2, 0]
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45])
+def test_any_small_temperature_is_greedy(temperature):
+    chooser = TokenChooser(GenerationSettings(temperature=temperature, top_p=0.9), [])
+    logits = torch.tensor([1.0, 900.0, -900.0])
+    assert chooser(logits) == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_new_tokens": 0},
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"temperature": 1, "top_p": 0},
+        {"temperature": 1, "top_p": 1.1},
+        {"top_p": 0.9},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": float("inf")},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
+)
+def test_settings_that_make_no_sense(settings):
+    with pytest.raises(ValueError, match=list(settings)[-1]):
+        GenerationSettings(**settings)
