@@ -113,6 +113,8 @@ class Captioner:
         Raises:
             ValueError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
         """
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"the batch size must be at least 1, not {batch_size}")
         precision = choose_precision(device, dtype, quant)
         checkpoint = fetch_checkpoint(str(model), revision)
         config = ModelConfig.from_file(checkpoint.folder / "config.json")

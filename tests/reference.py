@@ -1,4 +1,4 @@
-"""The recorded reference, the bundled tiny checkpoint, and what to make of them. ``data/README.md`` explains the data."""
+"""The recorded reference (``data/README.md``), the bundled tiny checkpoint, and what tests make of them."""
 
 from __future__ import annotations
 

@@ -90,5 +90,5 @@ def test_training_example_is_the_prompt_and_its_labelled_answer(template, prompt
 
 
 def test_unknown_template():
-    with pytest.raises(ValueError, match="'story'.*chat, base, vqa"):
+    with pytest.raises(ValueError, match=r"'story'.*chat, base, vqa"):
         render("What?", "story")  # type: ignore[arg-type]

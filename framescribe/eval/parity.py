@@ -21,6 +21,7 @@ from framescribe.engine.request import Request
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.hub import fetch_checkpoint
+from framescribe.model.precision import choose_precision
 from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import Clip, FrameSampling, GenerationSettings
@@ -83,7 +84,7 @@ def measure_parity(checkpoint: str, cases_folder: Path, device: str = "cpu") -> 
     if not path.is_file():
         raise ValueError(f"{path} is missing: not a folder of recorded cases")
     cases = json.loads(path.read_text(encoding="utf-8"))
-    runner = _Runner(checkpoint, torch.device(device), cases_folder)
+    runner = _Runner(checkpoint, choose_precision(device, "fp32").device, cases_folder)
     report = {}
     for case in cases:
         recorded = load_file(cases_folder / f"{case['name']}.safetensors")

@@ -52,7 +52,7 @@ def write_index(folder, names) -> None:
 
 
 def refusal(folder) -> str:
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=r".") as refused:
         load_model(folder, CPU, torch.float32)
     return str(refused.value)
 
@@ -284,7 +284,7 @@ def test_hub_that_cannot_be_reached_is_said(monkeypatch, tmp_path):
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
-    with pytest.raises(ValueError, match="nobody/nothing at revision v1 .*Hugging Face hub"):
+    with pytest.raises(ValueError, match=r"nobody/nothing at revision v1 .*Hugging Face hub"):
         fetch_checkpoint("nobody/nothing", "v1")
 
 

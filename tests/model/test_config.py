@@ -50,7 +50,7 @@ def test_what_cannot_be_this_architecture_is_refused(change, said, tmp_path):
 def test_what_is_no_json_object_is_refused(content, tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="config.json does not describe a CogVLM2-Caption model"):
+    with pytest.raises(ValueError, match=r"config.json does not describe a CogVLM2-Caption model"):
         ModelConfig.from_file(path)
 
 

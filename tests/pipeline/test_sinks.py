@@ -1,5 +1,6 @@
 """Rows in files, read back by others' readers; and what is left after a stop."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from framescribe.pipeline.sinks import RowFile, read_rows, sidecar_path, write_sidecar
 from framescribe.types import CaptionRow
+from tests.reference import ROOT
 
 
 def row(number: int = 0, **columns) -> CaptionRow:
@@ -129,7 +131,7 @@ def test_paths_that_cannot_be(name, said, tmp_path):
 
 
 def interrupted(path, rows: int, **options) -> None:
-    with pytest.raises(KeyboardInterrupt), RowFile(path, **options) as file:
+    with contextlib.suppress(KeyboardInterrupt), RowFile(path, **options) as file:
         for number in range(rows):
             file.write(row(number))
         raise KeyboardInterrupt
@@ -178,9 +180,8 @@ except OSError as error:
 
 
 def in_process(script: str, *arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def test_a_kill_leaves_whole_lines(path):
@@ -216,5 +217,5 @@ def test_sidecars_stand_beside_their_videos(tmp_path):
 
 
 def test_a_url_has_no_side():
-    with pytest.raises(ValueError, match="s3://bucket/a.mp4: --txt"):
+    with pytest.raises(ValueError, match=r"s3://bucket/a.mp4: --txt"):
         sidecar_path("s3://bucket/a.mp4")

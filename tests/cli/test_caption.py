@@ -1,0 +1,287 @@
+import json
+import os
+import resource
+import shutil
+import signal
+
+import pyarrow.parquet as pq
+import pytest
+
+from framescribe.types import CaptionSettings, GenerationSettings
+from tests.cli.run import invoke, start
+from tests.reference import CLIPS, TINY, changed_sizes
+
+SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
+QUICK = ("--device", "cpu", "--max-new-tokens", "3")
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A folder with two good clips and one that is none."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(SHORT, folder / "a.mp4")
+    shutil.copy(ONE, folder / "b.mp4")
+    (folder / "bad.mp4").write_text("not a video")
+    return folder
+
+
+def rows_of(path) -> list[dict]:
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_captions_go_to_stdout_and_all_else_to_stderr(videos):
+    result = invoke("caption", videos / "a.mp4", videos / "b.mp4", *QUICK)
+    assert result.exit_code == 0
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert sorted(path for path, _ in lines) == [str(videos / "a.mp4"), str(videos / "b.mp4")]
+    assert all(caption for _, caption in lines)
+    assert "random weights" in result.stderr
+    assert "2 clips in" in result.stderr
+    assert "2 truncated" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_folder_to_rows_with_one_that_fails(suffix, videos, captioner):
+    output = videos.parent / f"rows{suffix}"
+    result = invoke("caption", videos, "-o", output, *QUICK)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert f"{videos / 'bad.mp4'}" in result.stderr
+    assert "2 truncated, 1 error" in result.stderr
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+    expected = [row.to_dict() for row in captioner.caption(sorted(videos.iterdir()), settings)]
+    by_id = lambda row: row["clip_id"]  # noqa: E731
+    assert sorted(rows_of(output), key=by_id) == sorted(expected, key=by_id)
+    assert os.listdir(videos.parent) == ["videos", output.name] or len(os.listdir(videos.parent)) == 2
+
+
+def test_options_arrive_in_the_rows(videos):
+    output = videos.parent / "rows.jsonl"
+    prompt_file = videos.parent / "prompt.txt"
+    prompt_file.write_text("  Was ist zu sehen?\n", encoding="utf-8")
+    result = invoke(
+        "caption", videos / "a.mp4", "-o", output, "--device", "cpu", "--dtype", "bf16", "--max-new-tokens", 4,
+        "--prompt-file", prompt_file, "--template", "vqa", "--strategy", "uniform", "--frames", 2, "--start", 0.1,
+        "--end", 0.4, "--temperature", 0.5, "--top-p", 0.9, "--repetition-penalty", 1.1, "--seed", 7, "--batch-size", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    (row,) = rows_of(output)
+    expected = {
+        "precision": "bf16", "max_new_tokens": 4, "prompt": "Was ist zu sehen?", "template": "vqa",
+        "strategy": "uniform", "num_frames": 2, "start_s": 0.1, "end_s": 0.4, "temperature": 0.5, "top_p": 0.9, "repetition_penalty": 1.1,
+        "seed": 7, "model": "tiny-random", "output_tokens": 4,
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert len(row["frame_indices"]) == 2
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_quant_really_quantises(bits, videos):
+    output = videos.parent / "rows.jsonl"
+    assert invoke("caption", videos / "a.mp4", "-o", output, "--quant", bits, *QUICK).exit_code == 0
+    assert rows_of(output)[0]["precision"] == {8: "fp32-int8", 4: "fp32-nf4"}[bits]
+
+
+def test_sidecars(videos):
+    (videos / "bad.mp4").unlink()
+    (videos / "b.txt").write_text("by hand\n")
+    result = invoke("caption", videos, "--txt", *QUICK)
+    assert result.exit_code == 0
+    assert "1 skipped" in result.stderr
+    assert (videos / "b.txt").read_text() == "by hand\n"
+    assert (videos / "a.txt").read_text(encoding="utf-8").strip()
+    assert result.stdout == ""
+    again = invoke("caption", videos, "--txt", *QUICK)
+    assert again.exit_code == 0
+    assert "none, 2 skipped" in again.stderr
+    assert invoke("caption", videos, "--txt", "--overwrite", *QUICK).exit_code == 0
+    assert (videos / "b.txt").read_text(encoding="utf-8") != "by hand\n"
+    assert sorted(os.listdir(videos)) == ["a.mp4", "a.txt", "b.mp4", "b.txt"]
+
+
+def test_two_videos_that_would_share_a_sidecar(videos):
+    shutil.copy(SHORT, videos / "a.mov")
+    result = invoke("caption", videos, "--txt", *QUICK)
+    assert result.exit_code == 2
+    assert "would both write" in result.stderr
+
+
+def test_existing_output_is_refused_before_any_work(videos):
+    output = videos.parent / "rows.jsonl"
+    output.write_text("precious")
+    result = invoke("caption", videos, "-o", output, *QUICK)
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
+    assert output.read_text() == "precious"
+    assert invoke("caption", videos / "a.mp4", "-o", output, "--overwrite", *QUICK).exit_code == 0
+    assert len(rows_of(output)) == 1
+
+
+def test_what_is_named_twice_is_captioned_once(videos):
+    result = invoke("caption", videos / "a.mp4", videos / "a.mp4", str(videos / "a*"), *QUICK)
+    assert len(result.stdout.splitlines()) == 1
+    assert "1 clip in" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "names", [["empty"], ["missing.mp4"], ["no*.mp4"], ["zero.mp4"], ["https://127.0.0.1:9/a.mp4"]]
+)
+def test_what_cannot_be_read_is_named_with_its_reason(names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "zero.mp4").touch()
+    result = invoke("caption", *names, *QUICK)
+    assert result.exit_code == 1
+    assert "1 error" in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    assert names[0] in line
+    reason = {"empty": "folder", "zero.mp4": "0 bytes", "https://127.0.0.1:9/a.mp4": "cannot be fetched"}
+    assert reason.get(names[0], "No such file") in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--strategy", "every"], "unknown strategy 'every'"),
+        (["--template", "story"], "unknown template 'story'"),
+        (["--top-p", "0.5"], "top_p needs a temperature"),
+        (["--temperature", "-1"], "temperature"),
+        (["--frames", "0"], "number of frames"),
+        (["--frames", "many"], "--frames"),
+        (["--max-new-tokens", "0"], "max_new_tokens"),
+        (["--seed", "-1"], "seed"),
+        (["--start", "3", "--end", "2"], "end_s must be after start_s"),
+        (["--batch-size", "0"], "batch size must be at least 1"),
+        (["--prompt", ""], "prompt is empty"),
+        (["--prompt", "a", "--prompt-file", "b"], "exclude each other"),
+        (["--prompt-file", "no-such-file"], "no-such-file cannot be read"),
+        (["--quant", "3"], "--quant takes 8 or 4"),
+        (["--dtype", "fp8"], "unknown dtype 'fp8'"),
+        (["--device", "toaster"], "unknown device 'toaster'"),
+        (["--device", "cuda:77"], "cuda:77 is not there"),
+        (["--model", "no-such-model"], "no checkpoint folder 'no-such-model'"),
+        (["--revision", "v2"], "leave out --revision"),
+        (["-o", "rows.csv"], "must end in .jsonl or .parquet"),
+        (["-o", "no/such/folder/rows.jsonl"], "there is no folder"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_says_what(arguments, said):
+    result = invoke("caption", SHORT, *arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+    assert result.stdout == ""
+
+
+def test_no_source_is_wrong_usage():
+    assert invoke("caption").exit_code == 2
+
+
+@pytest.mark.parametrize("spoil", ["shard", "config", "architecture", "sizes"])
+def test_spoilt_checkpoints_are_named(spoil, tmp_path):
+    folder = shutil.copytree(TINY, tmp_path / "checkpoint")
+    config = folder / "config.json"
+    if spoil == "shard":
+        (folder / "model-00002-of-00002.safetensors").unlink()
+    elif spoil == "config":
+        config.write_text("{")
+    else:
+        change = {"architecture": {"architectures": ["Llama"]}, "sizes": {"hidden_size": 63}}[spoil]
+        config.write_text(
+            json.dumps(changed_sizes(lambda c: c.update(change), json.loads(config.read_text())))
+        )
+    result = invoke("caption", SHORT, "--model", folder, *QUICK)
+    assert result.exit_code == 2
+    assert str(folder) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def many(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(400):
+        os.link(
+            ONE, folder / f"{number:03}.mp4"
+        ) if ONE.stat().st_dev == folder.stat().st_dev else shutil.copy(ONE, folder / f"{number:03}.mp4")
+    return folder
+
+
+def until_rows_are_written(process, rows: int = 3) -> None:
+    """Reads stderr, where each finished clip is told, until so many were."""
+    for line in process.stderr:
+        rows -= line.startswith("truncated ")
+        if not rows:
+            return
+    raise AssertionError("it ended before")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_ctrl_c_keeps_the_rows_so_far(suffix, many):
+    output = many.parent / f"rows{suffix}"
+    process = start("caption", many, "-o", output, *QUICK)
+    until_rows_are_written(process)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert "stopped by Ctrl-C" in rest
+    rows = rows_of(output)
+    assert 3 <= len(rows) < 400
+    assert all(row["caption_status"] == "truncated" for row in rows)
+    assert sorted(os.listdir(many.parent)) == ["many", output.name]
+
+
+def test_a_kill_leaves_whole_rows_that_the_next_run_does_not_overwrite(many):
+    output = many.parent / "rows.parquet"
+    process = start("caption", many, "-o", output, *QUICK)
+    until_rows_are_written(process)
+    process.kill()
+    process.communicate(timeout=60)
+    partial = many.parent / "rows.parquet.partial"
+    assert len(rows_of_lines(partial)) >= 3
+    result = invoke("caption", many, "-o", output, *QUICK)
+    assert result.exit_code == 2
+    assert str(partial) in result.stderr
+
+
+def rows_of_lines(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_rows(many):
+    output = many.parent / "rows.jsonl"
+    process = start(
+        "caption", many, "-o", output, *QUICK,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY)),
+    )  # fmt: skip
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "File too large" in said
+    assert "Traceback" not in said
+    rows = rows_of(output)
+    assert 3 <= len(rows) < 400
+    assert f"{len(rows)} truncated" in said or f"{len(rows) + 1} truncated" in said
+
+
+def test_names_that_are_no_utf8_are_shown_as_escapes(tmp_path):
+    name = os.fsencode(tmp_path) + b"/clip-\xff.mp4"
+    shutil.copy(SHORT, name)
+    process = start("caption", os.fsdecode(name), os.fsdecode(b"/missing-\xfe.mp4"), *QUICK)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert r"clip-\udcff.mp4" in out
+    assert r"/missing-\udcfe.mp4" in err
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_traceback(many):
+    process = start("caption", many, *QUICK)
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.wait(timeout=60)
+    assert "Traceback" not in err
