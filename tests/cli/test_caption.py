@@ -71,7 +71,8 @@ def test_options_arrive_in_the_rows(videos):
     (row,) = rows_of(output)
     expected = {
         "precision": "bf16", "max_new_tokens": 4, "prompt": "Was ist zu sehen?", "template": "vqa",
-        "strategy": "uniform", "num_frames": 2, "start_s": 0.1, "end_s": 0.4, "temperature": 0.5, "top_p": 0.9, "repetition_penalty": 1.1,
+        "strategy": "uniform", "num_frames": 2, "start_s": 0.1, "end_s": 0.4,
+        "temperature": 0.5, "top_p": 0.9, "repetition_penalty": 1.1,
         "seed": 7, "model": "tiny-random", "output_tokens": 4,
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
@@ -204,9 +205,7 @@ def many(tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(400):
-        os.link(
-            ONE, folder / f"{number:03}.mp4"
-        ) if ONE.stat().st_dev == folder.stat().st_dev else shutil.copy(ONE, folder / f"{number:03}.mp4")
+        shutil.copy(ONE, folder / f"{number:03}.mp4")
     return folder
 
 
