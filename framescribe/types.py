@@ -219,7 +219,8 @@ class CaptionRow:
     """One clip's result: exactly one row per clip, with all that is needed to make its caption again.
 
     Seconds are counted from the video's first frame for ``start_s`` and ``end_s`` and from the clip's start elsewhere.
-    ``caption_raw`` is the decoded text as the model wrote it, ``caption`` the same without surrounding white space.
+    ``caption_raw`` is the first text that the model wrote, ``caption`` the same without surrounding white space, or
+    the text of the repair that ``repairs`` ends with. ``flags`` are what is wrong with ``caption`` (see ``quality``).
     ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
     """
 
@@ -236,6 +237,8 @@ class CaptionRow:
     caption: str | None = None
     caption_raw: str | None = None
     caption_status: CaptionStatus
+    flags: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
     error_stage: ErrorStage | None = None
     error_message: str | None = None
     frame_indices: tuple[int, ...] = ()

@@ -115,6 +115,7 @@ def _schema() -> pyarrow.Schema:
     kinds = {
         "float": pa.float64(), "int": pa.int64(), "str": pa.string(),
         "tuple[int, ...]": pa.list_(pa.int64()), "tuple[float, ...]": pa.list_(pa.float64()),
+        "tuple[str, ...]": pa.list_(pa.string()),
     }  # fmt: skip
     # The annotations are the schema; anything that is none of the plain kinds is a choice of strings.
     return pa.schema(
