@@ -40,7 +40,7 @@ from framescribe.types import CaptionSettings, GenerationSettings
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "tests" / "data" / "reference"
-CLIP = ROOT / "examples" / "horse.mp4"
+CLIP = ROOT / "examples" / "real" / "horse.mp4"
 NEW_TOKENS = 100
 
 

@@ -21,7 +21,7 @@ from framescribe.types import GenerationSettings, Prompt
 from framescribe.video.transform import transform
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "examples"
+EXAMPLES = ROOT / "examples" / "real"
 DATA = ROOT / "tests" / "data"
 CLIPS = DATA / "clips"
 CASES_FOLDER = DATA / "reference" / "cases"

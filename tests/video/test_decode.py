@@ -13,7 +13,7 @@ from framescribe.video.sample import select_frames
 from tests.awkward import AWKWARD, FPS, NUM_FRAMES, clip, grey, make, video
 
 DATA = Path(__file__).parents[1] / "data"
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "real"
 RECORDED = json.loads((DATA / "frame_indices.json").read_text())
 
 HEALTHY = [name for name, case in AWKWARD.items() if case.outcome == "success" and not case.is_damaged]

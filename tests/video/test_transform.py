@@ -10,7 +10,7 @@ from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 
 CASES = Path(__file__).parents[1] / "data" / "reference" / "cases"
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "real"
 CASES_WITH_FRAMES = ["base-24f", "chat-24f-portrait", "chat-5f", "chat-history", "train-answer", "vqa-1f"]
 
 
