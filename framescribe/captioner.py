@@ -225,7 +225,7 @@ class Captioner:
     def _prepare(self, clip: Clip, settings: CaptionSettings) -> _Prepared | CaptionRow:
         """Decodes a clip, or gives the row that says why it could not be."""
         try:
-            return self._decode(clip, settings, settings.prompt)
+            return self._decode(clip, settings, clip.prompt or settings.prompt)
         except ClipError as error:
             return self._base_row(clip, settings, "error", error_stage=error.stage, error_message=str(error))
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
@@ -286,7 +286,7 @@ class Captioner:
             strategy=settings.sampling.strategy,
             num_frames=settings.sampling.num_frames,
             template=settings.resolved_template,
-            prompt=settings.prompt,
+            prompt=clip.prompt or settings.prompt,
             model=self.checkpoint.name,
             model_revision=self.checkpoint.revision,
             precision=str(self.precision),

@@ -19,7 +19,7 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
 SCHEMA_VERSION = 1
 IGNORED_LABEL = -100  # what PyTorch's losses leave out
-DEFAULT_MODEL = "tiny-random"
+DEFAULT_MODEL = "tiny"
 DEFAULT_QUESTION = "Please describe this video in detail."
 
 
@@ -40,24 +40,37 @@ class Clip:
         start_s: first second of the span, counted from the video's first frame.
         end_s: end of the span in seconds (exclusive), or None for the end of the video.
         data: the video as bytes or as a seekable binary file; None means that ``source_video`` is opened.
+        prompt: what is asked about this clip; None asks what the settings say.
+        given_id: an id that the caller knows the clip by; None makes one of source, span and prompt.
+        problem: why the clip cannot be opened, where that is known before (a line of a list that names none).
     """
 
     source_video: str
     start_s: float = 0.0
     end_s: float | None = None
     data: bytes | IO[bytes] | None = field(default=None, repr=False, compare=False)
+    prompt: str | None = None
+    given_id: str | None = None
+    problem: str | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
             raise ValueError(f"start_s must be a number of seconds, 0 or more, not {self.start_s!r}")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
             raise ValueError(f"end_s must be after start_s ({self.start_s} s), not {self.end_s!r}")
+        if self.prompt is not None and not self.prompt.strip():
+            raise ValueError("the clip's prompt is empty; leave it out for the settings' one")
+        if self.given_id is not None and not self.given_id:
+            raise ValueError("the clip's id is empty; leave it out for one made of source and span")
 
     @property
     def id(self) -> str:
-        """16 hexadecimal digits: a stable hash of source and span."""
+        """``given_id``, or 16 hexadecimal digits: a stable hash of source, span, and prompt if it has its own."""
+        if self.given_id is not None:
+            return self.given_id
         span = f"{float(self.start_s)}\0{'' if self.end_s is None else float(self.end_s)}"
-        key = f"{self.source_video}\0{span}".encode("utf-8", "surrogatepass")
+        own_prompt = "" if self.prompt is None else f"\0{self.prompt}"
+        key = f"{self.source_video}\0{span}{own_prompt}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(key).hexdigest()[:16]
 
 
@@ -222,6 +235,7 @@ class CaptionRow:
     ``caption_raw`` is the first text that the model wrote, ``caption`` the same without surrounding white space, or
     the text of the repair that ``repairs`` ends with. ``flags`` are what is wrong with ``caption`` (see ``quality``).
     ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
+    ``source_sha256`` is of the source's bytes, where that was asked for.
     """
 
     clip_id: str
@@ -259,6 +273,7 @@ class CaptionRow:
     engine_version: str
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    source_sha256: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_dict(self) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def open_source(clip: Clip) -> Iterator[IO[bytes]]:
         ClipError: at stage ``open``, naming the source and the reason.
     """
     name = clip.source_video
+    if clip.problem is not None:
+        raise ClipError("open", clip.problem)
     if clip.data is None:
         with _open_url(name) if "://" in name else _open_path(name, name) as file:
             yield file
