@@ -1,0 +1,1 @@
+"""What is wrong with a caption, how it is mended, and how it is tidied for a trainer."""
