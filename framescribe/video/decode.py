@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -21,13 +20,13 @@ from typing import IO, Any
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.types import Clip, ClipError, Frames, FrameSampling, VideoFacts
+from framescribe.video.packets import SEEKABLE_FORMATS, index_packets, packets
 from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex, Span, cut
@@ -35,17 +34,12 @@ from framescribe.video.timeline import PacketIndex, Span, cut
 MAX_PIXELS = 8192 * 8192
 """The largest picture that is decoded: a broken header may claim any size."""
 
-_SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-"""Where seeking to a timestamp finds that frame. In MPEG-TS it silently finds others."""
-
-_HEADER_TELLS_DURATION = _SEEKABLE_FORMATS | {"avi"}
-"""Elsewhere a duration is FFmpeg's estimate, not a promise of the file."""
-
 _SEEK_FRAMES = 24
 """About as many frames are decoded in the time that a seek takes."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Chooser = Callable[[Span, float], Selection]
+Allocator = Callable[[tuple[int, ...]], Pixels]
 FrameReader = Callable[[InputContainer, VideoStream, PacketIndex, list[int]], Iterator[VideoFrame]]
 
 
@@ -71,8 +65,17 @@ class Probe:
     average_fps: float
 
 
-def decode_frames(clip: Clip, sampling: FrameSampling) -> Frames:
+def _allocate(shape: tuple[int, ...]) -> Pixels:
+    return np.empty(shape, np.uint8)
+
+
+def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _allocate) -> Frames:
     """Decode the frames of a clip that ``sampling`` chooses.
+
+    Args:
+        clip: what to read.
+        sampling: which of its frames.
+        allocate: gives the uint8 array of a shape that the pixels are written to, such as shared memory.
 
     Returns:
         Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start.
@@ -85,7 +88,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling) -> Frames:
     def choose(span: Span, average_fps: float) -> Selection:
         return select_frames(span.timestamps_s, average_fps, span.duration_s, sampling)
 
-    seen, selection, pixels = _read(clip, choose)
+    seen, selection, pixels = _read(clip, choose, allocate)
     return Frames(
         pixels=pixels,
         indices=selection.indices,
@@ -101,22 +104,22 @@ def probe(clip: Clip) -> Probe:
     Raises:
         ClipError: as ``decode_frames``.
     """
-    return _read(clip, lambda span, average_fps: Selection(indices=(0,), covered_s=0.0))[0]
+    return _read(clip, lambda span, average_fps: Selection(indices=(0,), covered_s=0.0), _allocate)[0]
 
 
-def _read(clip: Clip, choose: Chooser) -> tuple[Probe, Selection, Pixels]:
+def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
     with open_source(clip) as file:
         try:
             with _video_stream(file, clip) as (container, stream):
-                index = _index_packets(container, stream)
+                index = index_packets(container, stream)
             if index.is_reliable:
                 with contextlib.suppress(_IndexDisagrees, av.FFmpegError):
-                    return _read_chosen(clip, file, choose, index, pts=index.pts, frames=_frames_at)
+                    return _read_chosen(clip, file, choose, allocate, index, pts=index.pts, frames=_frames_at)
             with _video_stream(file, clip) as (container, stream):
                 pts = _readable_pts(container, stream, index)
             if len(pts) == 0:
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
-            return _read_chosen(clip, file, choose, index, pts=pts, frames=_frames_numbered)
+            return _read_chosen(clip, file, choose, allocate, index, pts=pts, frames=_frames_numbered)
         except (_IndexDisagrees, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {_reason(error)}") from error
 
@@ -125,6 +128,7 @@ def _read_chosen(
     clip: Clip,
     file: IO[bytes],
     choose: Chooser,
+    allocate: Allocator,
     index: PacketIndex,
     *,
     pts: NDArray[np.int64],
@@ -139,7 +143,7 @@ def _read_chosen(
         pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
         for number, picture in enumerate(pictures):
             if number == 0:
-                pixels = np.empty((len(slots), *picture.shape), np.uint8)
+                pixels = allocate((len(slots), *picture.shape))
             pixels[slots == number] = picture
     facts = VideoFacts(
         width=pixels.shape[3],
@@ -200,69 +204,6 @@ def _contents(container: InputContainer) -> str:
     return ", ".join(kinds) or ", ".join(s.type for s in container.streams) or "an empty container"
 
 
-def _index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex:
-    """Read every packet of the stream, decode none."""
-    shown: list[tuple[int, int]] = []  # pts and duration
-    keyframe_pts: list[int] = []
-    num_packets = 0
-    is_reliable = True
-    for packet in _packets(container, stream):
-        num_packets += 1
-        if packet.pts is None or packet.is_corrupt:
-            is_reliable = False
-        if packet.pts is None:
-            continue
-        if packet.is_keyframe:
-            keyframe_pts.append(packet.pts)
-        if _is_shown(packet, stream):
-            shown.append((packet.pts, packet.duration or 0))
-    shown.sort()
-    keyframe_pts.sort()
-    pts, durations = np.array(shown, np.int64).reshape(-1, 2).T
-    if len(shown) == 0 or np.any(np.diff(pts) == 0) or not keyframe_pts or keyframe_pts[0] > pts[0]:
-        is_reliable = False
-    time_base_s = float(stream.time_base or 0) or 1e-6
-    return PacketIndex(
-        pts=pts,
-        durations=durations,
-        keyframe_pts=np.array(keyframe_pts, np.int64),
-        time_base_s=time_base_s,
-        average_fps=float(stream.average_rate or stream.guessed_rate or 0) or _mean_rate(pts, time_base_s),
-        promised_end_pts=None if num_packets >= stream.frames > 0 else _promised_end_pts(container, stream),
-        is_reliable=is_reliable,
-    )
-
-
-def _is_shown(packet: Packet[VideoStream], stream: VideoStream) -> bool:
-    """Whether a frame comes of a packet: an edit list may drop it, and VP8 stores hidden reference frames."""
-    if packet.is_discard:
-        return False
-    if stream.codec_context.codec.canonical_name == "vp8":
-        return bool(memoryview(packet)[0] & 0x10)  # the show_frame bit, RFC 6386 section 9.1
-    return True
-
-
-def _mean_rate(pts: NDArray[np.int64], time_base_s: float) -> float:
-    if len(pts) < 2 or pts[-1] == pts[0]:
-        return 25.0  # as FFmpeg assumes where nothing is said
-    return (len(pts) - 1) / (float(pts[-1] - pts[0]) * time_base_s)
-
-
-def _promised_end_pts(container: InputContainer, stream: VideoStream) -> int | None:
-    if container.format.name not in _HEADER_TELLS_DURATION or not stream.time_base:
-        return None
-    if stream.duration is not None:
-        return (stream.start_time or 0) + stream.duration
-    # Matroska has one duration for the file, maybe the sound's; FFmpeg and mkvmerge tag each stream.
-    tag = stream.metadata.get("DURATION") or stream.metadata.get("DURATION-eng")
-    if tag is not None and (clock := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", tag)):
-        hours, minutes, seconds = map(float, clock.groups())
-        return round((hours * 3600 + minutes * 60 + seconds) / stream.time_base)
-    if container.duration is not None and len(container.streams) == 1:
-        return round(container.duration / av.time_base / stream.time_base)
-    return None
-
-
 def _frames_at(
     container: InputContainer, stream: VideoStream, index: PacketIndex, wanted: list[int]
 ) -> Iterator[VideoFrame]:
@@ -272,7 +213,7 @@ def _frames_at(
         _IndexDisagrees: one of them does not come, or comes damaged.
     """
     stream.thread_type = "AUTO"
-    may_seek = container.format.name in _SEEKABLE_FORMATS
+    may_seek = container.format.name in SEEKABLE_FORMATS
     frames = _decoded(container, stream)
     position = 0  # number of the frame that comes next
     for number in wanted:
@@ -298,7 +239,7 @@ def _frames_at(
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    for packet in itertools.chain(_packets(container, stream), [None]):  # None: give what is held back
+    for packet in itertools.chain(packets(container, stream), [None]):  # None: give what is held back
         yield from stream.codec_context.decode(packet)
 
 
@@ -330,23 +271,9 @@ def _readable_frames(container: InputContainer, stream: VideoStream) -> Iterator
     """Every frame that decodes without damage, packet by packet, whatever fails in between."""
     context = stream.codec_context
     context.thread_count = 1  # threads report an error late, and good frames are lost with it
-    for packet in itertools.chain(_packets(container, stream), [None]):
+    for packet in itertools.chain(packets(container, stream), [None]):
         with contextlib.suppress(av.FFmpegError):
             yield from [frame for frame in context.decode(packet) if not frame.is_corrupt]
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream as far as they can be read."""
-    while True:
-        try:
-            for packet in container.demux(stream):
-                if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
-                    yield packet
-        except IndexError:  # PyAV may stumble over a stream that appears midway (MPEG-TS); read on after it
-            continue
-        except av.FFmpegError:
-            return
-        return
 
 
 def _reason(error: Exception) -> str:

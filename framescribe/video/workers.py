@@ -1,0 +1,204 @@
+"""Decoding in worker processes: a clip that hangs or crashes its decoder costs that clip, not the run.
+
+Each worker is a fresh interpreter (no fork of a process with threads or CUDA, no import of the caller's main
+script, no torch: 0.2 s and 50 MB) and decodes one clip at a time into memory that it shares with this process.
+That memory has no name, so nothing is left behind however either process ends, and needs no room in ``/dev/shm``,
+which is small in containers. Whoever asks for a clip waits for it and uses its pixels before it asks for the next:
+a run holds no more decoded clips than it has threads that ask.
+
+What crosses is uint8 at the source's resolution. Scaling in the worker and rounding to uint8 at model size would
+send less (for 480p, 3.6 of 25 MB a clip), but saves no time and gives other pixels than the published order
+(normalise, then resize) does; see ``benchmarks/decode_throughput.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from framescribe.types import Clip, ClipError, Frames, FrameSampling
+from framescribe.video.decode import decode_frames
+from framescribe.video.worker import Decoded, Failure, shared_pixels
+
+DEFAULT_TIMEOUT_S = 120.0
+
+
+class Worker:
+    """One decoding process with the memory that it shares; ended when nothing refers to it, or at exit."""
+
+    def __init__(self) -> None:
+        self._block = _unnamed_file()
+        # Its own, so that what a killed worker was fetching goes too.
+        folder = tempfile.TemporaryDirectory(prefix="framescribe-")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            inherited = (theirs.fileno(), self._block.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "framescribe.video.worker", *map(str, inherited)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": _import_path(), "TMPDIR": folder.name},
+            )
+        self._connection: Connection[Any, Any] = Connection(ours.detach())
+        self._is_ready = False
+        self.close = weakref.finalize(self, _close, self._process, self._connection, self._block, folder)
+
+    def decode(self, clip: Clip, sampling: FrameSampling, timeout_s: float) -> Frames:
+        """As ``decode_frames``; the pixels are valid until the next call.
+
+        Raises:
+            ClipError: as ``decode_frames``.
+            TimeoutError: there is no answer after ``timeout_s`` seconds.
+            EOFError, ConnectionError: the process has died.
+        """
+        if not self._is_ready:
+            self._connection.recv()
+            self._is_ready = True
+        self._connection.send((os.getcwd(), clip, sampling))
+        if not self._connection.poll(timeout_s):
+            raise TimeoutError
+        answer: Decoded | Failure = self._connection.recv()
+        if isinstance(answer, Failure):
+            raise ClipError(answer.stage, answer.message)
+        return dataclasses.replace(answer.frames, pixels=shared_pixels(self._block.fileno(), answer.shape))
+
+    def kill(self) -> None:
+        """Kills the process, whoever waits for it; ``close`` then frees the rest."""
+        self._process.kill()
+
+    def death(self) -> str:
+        """What the dead process died of."""
+        code = self._process.wait()
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+class DecodeWorkers:
+    """Workers for the clips of one run: as many as ask at the same time. Safe to use from several threads.
+
+    Leaving the ``with`` block ends the work in progress; idle workers stay for the next run.
+    """
+
+    def __init__(self, idle: list[Worker], timeout_s: float) -> None:
+        """
+        Args:
+            idle: workers of earlier runs, used first; this run's are given back here.
+            timeout_s: seconds that a clip may take, opening and fetching included.
+        """
+        self._idle = idle
+        self._timeout_s = timeout_s
+        self._busy: set[Worker] = set()
+        self._is_over = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> DecodeWorkers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._is_over = True
+            for worker in self._busy:
+                worker.kill()
+
+    @contextmanager
+    def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
+        """The frames of a clip, whose pixels are valid within the ``with`` block.
+
+        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried once more. An open
+        file and a ``memory://`` URL exist in this process only: they are decoded here, without a time limit.
+
+        Raises:
+            ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that died.
+        """
+        if not can_cross(clip):
+            yield decode_frames(clip, sampling)
+            return
+        worker, frames = self._decode(clip, sampling)
+        try:
+            yield frames
+        finally:
+            self._release(worker)
+
+    def _decode(self, clip: Clip, sampling: FrameSampling) -> tuple[Worker, Frames]:
+        deaths: list[str] = []
+        while len(deaths) < 2:
+            worker = self._acquire(clip)
+            try:
+                return worker, worker.decode(clip, sampling, self._timeout_s)
+            except ClipError:
+                self._release(worker)
+                raise
+            except TimeoutError:
+                self._discard(worker)
+                raise ClipError(
+                    "decode",
+                    f"{clip.source_video}: stopped after the time-out: decoding takes more than "
+                    f"{self._timeout_s:g} s",
+                ) from None
+            except (EOFError, ConnectionError):
+                self._discard(worker)
+                deaths.append(worker.death())
+        raise ClipError("decode", f"{clip.source_video}: its decoder died twice ({', '.join(deaths)})")
+
+    def _acquire(self, clip: Clip) -> Worker:
+        with self._lock:
+            if self._is_over:
+                raise ClipError("decode", f"{clip.source_video}: stopped with the run")
+            worker = self._idle.pop() if self._idle else Worker()
+            self._busy.add(worker)
+            return worker
+
+    def _release(self, worker: Worker) -> None:
+        with self._lock:
+            self._busy.remove(worker)
+            if not self._is_over:
+                self._idle.append(worker)
+
+    def _discard(self, worker: Worker) -> None:
+        with self._lock:
+            self._busy.remove(worker)
+        worker.close()
+
+
+def can_cross(clip: Clip) -> bool:
+    """Whether another process can read a clip."""
+    is_file = clip.data is not None and not isinstance(clip.data, bytes)
+    return not is_file and not clip.source_video.startswith("memory://")
+
+
+def _import_path() -> str:
+    """Where this process finds modules, for one that is started elsewhere."""
+    return os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+
+
+def _unnamed_file() -> BinaryIO:
+    """A file in memory where the system knows such, else in the folder for temporary files; gone when closed."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("framescribe"), "r+b")
+    return tempfile.TemporaryFile()
+
+
+def _close(
+    process: subprocess.Popen[bytes],
+    connection: Connection[Any, Any],
+    block: BinaryIO,
+    folder: tempfile.TemporaryDirectory[str],
+) -> None:
+    process.kill()
+    process.wait()
+    connection.close()
+    block.close()
+    folder.cleanup()
