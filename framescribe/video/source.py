@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from framescribe.types import Clip, ClipError
+from framescribe.video.archive import find_member
 
 _EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
@@ -20,7 +21,8 @@ _EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 def open_source(clip: Clip) -> Iterator[IO[bytes]]:
     """Open a clip's video as a seekable binary file at position 0.
 
-    What is opened here is closed here; a file that the caller handed over stays open. A video behind a URL
+    What is opened here is closed here; a file that the caller handed over stays open. ``x.tar::k.mp4`` is a file
+    within a tar. A video behind a URL
     (anything with ``://``, by fsspec) is first copied to a temporary file: decoding reads it twice, and not
     every server can serve a part of a file.
 
@@ -30,15 +32,25 @@ def open_source(clip: Clip) -> Iterator[IO[bytes]]:
     name = clip.source_video
     if clip.problem is not None:
         raise ClipError("open", clip.problem)
-    if clip.data is None:
+    data = clip.data if clip.data is not None else _member(name)
+    if data is None:
         with _open_url(name) if "://" in name else _open_path(name, name) as file:
             yield file
-    elif isinstance(clip.data, bytes):
-        if not clip.data:
+    elif isinstance(data, bytes):
+        if not data:
             raise ClipError("open", f"{name}: the video has 0 bytes")
-        yield io.BytesIO(clip.data)
+        yield io.BytesIO(data)
     else:
-        yield _rewound(clip.data, name)
+        yield _rewound(data, name)
+
+
+def _member(name: str) -> IO[bytes] | None:
+    if os.path.exists(name):
+        return None
+    try:
+        return find_member(name)
+    except Exception as error:  # back ends raise types of their own, without a common base
+        raise ClipError("open", f"{name}: cannot be opened: {error}") from error
 
 
 @contextmanager
