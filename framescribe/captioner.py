@@ -1,20 +1,24 @@
 """The front door: clips in, exactly one row per clip out, in completion order; a failure is a row with a reason.
 
 The way of one clip: open and decode (``video``), transform, prompt, then generate (``engine``), text, row. Decoding
-runs in threads ahead of the engine; everything else here runs in the caller's.
+runs in worker processes ahead of the engine, each driven by a thread that transforms what it decoded; everything
+else here runs in the caller's.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import torch
 
 from framescribe import __version__
@@ -40,6 +44,7 @@ from framescribe.types import (
 )
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
+from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker
 
 Source = str | Path | bytes | IO[bytes] | Clip
 
@@ -48,7 +53,7 @@ log = logging.getLogger("framescribe")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
-    """A clip that is ready for the engine."""
+    """A clip that is ready for the engine; ``frames`` without their pixels."""
 
     clip: Clip
     frames: Frames
@@ -86,6 +91,7 @@ class Captioner:
         self._model = model
         self._stop_ids = stop_ids
         self._batch_size = batch_size
+        self._idle_workers: list[Worker] = []
 
     @classmethod
     def from_pretrained(
@@ -141,7 +147,12 @@ class Captioner:
         )
 
     def caption(
-        self, sources: Iterable[Source], settings: CaptionSettings = CaptionSettings()
+        self,
+        sources: Iterable[Source],
+        settings: CaptionSettings = CaptionSettings(),
+        *,
+        decode_workers: int | None = None,
+        decode_timeout_s: float = DEFAULT_TIMEOUT_S,
     ) -> Iterator[CaptionRow]:
         """Captions clips, in completion order.
 
@@ -149,17 +160,28 @@ class Captioner:
             sources: paths, URLs (any that fsspec opens), bytes, open binary files, or ``Clip`` for a span; read
                 lazily. A clip that comes twice (same source and span) gives one row.
             settings: the same for all.
+            decode_workers: processes that decode, at most; started when needed and kept for later calls. None: one
+                per core, up to 8. 0: decode in threads of this process, without a time-out.
+            decode_timeout_s: seconds for opening and decoding one clip; what takes longer is an ``error`` row.
 
         Yields:
             Exactly one row per clip. A clip that fails gives a row with ``caption_status`` ``error``, the stage and
             the reason, and the others go on.
+
+        Raises:
+            ValueError: a negative number of workers, or a time-out that is not above 0.
         """
+        if decode_workers is not None and decode_workers < 0:
+            raise ValueError(f"the number of decoding workers must be 0 or more, not {decode_workers}")
+        if not decode_timeout_s > 0:
+            raise ValueError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
         clips = _distinct(map(as_clip, sources))
         # Each call has its own engine: calls may overlap, and one that is abandoned disturbs no other.
         engine = Engine(self._model, self._stop_ids, self._batch_size)
         in_engine: dict[str, _Prepared] = {}
-        decoders = min(4, os.cpu_count() or 1)
-        with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool:
+        decoders = decode_workers or min(8, os.cpu_count() or 1)
+        workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
+        with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
             decoding: dict[Future[_Prepared | CaptionRow], None] = {}
             try:
                 while True:
@@ -167,7 +189,7 @@ class Captioner:
                     while len(decoding) + len(in_engine) < engine.max_batch + decoders:
                         if (clip := next(clips, None)) is None:
                             break
-                        decoding[pool.submit(self._prepare, clip, settings)] = None
+                        decoding[pool.submit(self._prepare, clip, settings, workers)] = None
                     if not decoding and not in_engine:
                         return
                     timeout = 0 if in_engine else None
@@ -211,7 +233,7 @@ class Captioner:
         if history and settings.resolved_template == "base":
             raise ValueError("the base template has no turns; use --template chat for a conversation")
         clip = as_clip(source)
-        prepared = self._decode(clip, settings, question, history)
+        prepared = self._ready(clip, decode_frames(clip, settings.sampling), settings, question, history)
         request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
         token_ids: list[int] = []
         sent = 0
@@ -222,10 +244,16 @@ class Captioner:
                 sent += len(piece)
         yield self._tokenizer.decode(token_ids)[sent:]
 
-    def _prepare(self, clip: Clip, settings: CaptionSettings) -> _Prepared | CaptionRow:
+    def _prepare(
+        self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None
+    ) -> _Prepared | CaptionRow:
         """Decodes a clip, or gives the row that says why it could not be."""
         try:
-            return self._decode(clip, settings, clip.prompt or settings.prompt)
+            question = clip.prompt or settings.prompt
+            if workers is None:
+                return self._ready(clip, decode_frames(clip, settings.sampling), settings, question)
+            with workers.decoded(clip, settings.sampling) as frames:
+                return self._ready(clip, frames, settings, question)
         except ClipError as error:
             return self._base_row(clip, settings, "error", error_stage=error.stage, error_message=str(error))
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
@@ -233,13 +261,15 @@ class Captioner:
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
             return self._base_row(clip, settings, "error", error_stage="decode", error_message=message)
 
-    def _decode(
-        self, clip: Clip, settings: CaptionSettings, question: str, history: History = ()
+    def _ready(
+        self, clip: Clip, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
     ) -> _Prepared:
-        frames = decode_frames(clip, settings.sampling)
         seconds = frames.text_seconds(settings.sampling.strategy)
         prompt = self._prompts.build(question, settings.resolved_template, seconds, history=history)
-        return _Prepared(clip, frames, prompt, transform(frames.pixels, self._image_size))
+        pixels_F3SS = transform(frames.pixels, self._image_size)
+        # The source's pixels are many times larger, and a worker needs their memory for its next clip.
+        frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
+        return _Prepared(clip, frames, prompt, pixels_F3SS)
 
     def _row(self, prepared: _Prepared, completion: Completion, settings: CaptionSettings) -> CaptionRow:
         raw = self._tokenizer.decode(completion.token_ids)
