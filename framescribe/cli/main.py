@@ -12,6 +12,7 @@ from framescribe import __version__
 from framescribe.cli.ask import ask
 from framescribe.cli.caption import caption
 from framescribe.cli.evaluate import evaluate
+from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
 from framescribe.cli.synthesize import synthesize
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, ask, inspect, train, evaluate, synthesize, parity):
+for command in (caption, export, ask, inspect, train, evaluate, synthesize, parity):
     app.command()(command)
 
 

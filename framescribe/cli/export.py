@@ -1,0 +1,105 @@
+"""``framescribe export``: captions and clips as a trainer reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from framescribe.quality.cleanup import Replacement
+
+_CLEANUP = "Clean-up"
+
+
+def export(
+    rows: Annotated[Path, typer.Argument(help="What `caption -o` wrote: a folder, .parquet or .jsonl.")],
+    to: Annotated[str, typer.Option("--to", help="Format; an unknown one lists them.")],
+    target: Annotated[
+        Path | None, typer.Option("--target", "-t", help="Folder to make; ROWS-FORMAT if not given.")
+    ] = None,
+    link: Annotated[
+        str, typer.Option(help="The clips: copy, symlink, hardlink, or reference where they are.")
+    ] = "copy",
+    accept: Annotated[
+        list[str] | None, typer.Option(metavar="FLAG", help="Export captions with this flag too; repeatable.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    strip_openers: Annotated[
+        bool,
+        typer.Option(
+            "--strip-openers", help="Drop “The video shows” and its like.", rich_help_panel=_CLEANUP
+        ),
+    ] = False,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A=B", help="Put B in the place of A; repeatable.", rich_help_panel=_CLEANUP),
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Text before each caption.", rich_help_panel=_CLEANUP)] = "",
+    suffix: Annotated[str, typer.Option(help="Text after each caption.", rich_help_panel=_CLEANUP)] = "",
+    trigger: Annotated[
+        str, typer.Option(help="Word in front of captions that lack it.", rich_help_panel=_CLEANUP)
+    ] = "",
+    max_words: Annotated[
+        int | None,
+        typer.Option(help="Cut longer captions at the end of a sentence.", rich_help_panel=_CLEANUP),
+    ] = None,
+) -> None:
+    """Write captions and clips as a trainer reads them.
+
+    Only captions with status success and without flags go in. The stored rows stay as they are: clean-up is applied
+    to the export. What was left out, and why, is in export_report.json.
+    """
+    from framescribe.cli.console import err, out, usage_errors
+    from framescribe.export.formats import FORMATS
+    from framescribe.export.pair import LINKS
+    from framescribe.export.run import LONG_CAPTION_WORDS, REPORT
+    from framescribe.export.run import export as run_export
+    from framescribe.pipeline.sinks import read_rows
+    from framescribe.quality.budget import Budget
+    from framescribe.quality.cleanup import CleanupRules
+
+    with usage_errors():
+        if to not in FORMATS:
+            raise ValueError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
+        if link not in LINKS:
+            raise ValueError(f"unknown --link {link!r}; choose one of {', '.join(LINKS)}")
+        rules = CleanupRules(
+            strip_openers=strip_openers,
+            replacements=tuple(map(_replacement, replace or ())),
+            prefix=prefix,
+            suffix=suffix,
+            trigger_word=trigger,
+            budget=None if max_words is None else Budget(max_words),
+        )
+        chosen = FORMATS[to]
+        report = run_export(
+            read_rows(rows),
+            chosen,
+            target or rows.with_name(f"{rows.stem}-{to}"),
+            link=link,
+            rules=rules,
+            accepted_flags=accept or (),
+            overwrite=overwrite,
+        )
+    err.print(f"{report.exported} of {report.rows} clips in {report.target}", markup=False)
+    for reason, number in report.reasons.most_common():
+        err.print(f"  {number} left out: {reason}", markup=False)
+    if report.long_captions:
+        err.print(
+            f"  {report.long_captions} captions have more than {LONG_CAPTION_WORDS} words, about as many as "
+            "CogVideoX's text encoder takes; --max-words cuts them"
+        )
+    if report.left_out:
+        err.print(f"  each of them in {REPORT}")
+    out.print(f"{chosen.trainer}: {chosen.use.format(target=report.target)}", markup=False)
+
+
+def _replacement(option: str) -> Replacement:
+    from framescribe.quality.cleanup import Replacement
+
+    find, equals, replace = option.partition("=")
+    if not equals:
+        raise ValueError(f"--replace {option!r}: write it as A=B")
+    return Replacement(find, replace)

@@ -1,0 +1,12 @@
+"""finetrainers: it reads both lists with ``splitlines``, which also splits on U+2028 and its like."""
+
+from framescribe.export.line_lists import LineLists
+from framescribe.export.pair import Format
+
+FORMAT = Format(
+    name="finetrainers",
+    trainer="finetrainers",
+    layout=LineLists("prompts.txt"),
+    use='{{"data_root": "{target}", "dataset_type": "video"}} in the dataset JSON',
+    may_reference=True,
+)

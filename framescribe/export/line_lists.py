@@ -1,0 +1,37 @@
+"""Two parallel lists, one line each per clip: captions and paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framescribe.export.pair import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class LineLists:
+    """Captions in ``prompts``, paths in ``videos``. A blank line would shift every pair after it: there is none."""
+
+    prompts: str
+    videos: str = "videos.txt"
+
+    def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
+        with (
+            (folder / self.prompts).open("w", encoding="utf-8", newline="\n") as prompts,
+            (folder / self.videos).open("w", encoding="utf-8", newline="\n") as videos,
+        ):
+            for pair in pairs:
+                prompts.write(f"{pair.caption}\n")
+                videos.write(f"{pair.path}\n")
+
+    def read(self, folder: Path) -> Iterator[tuple[str, str]]:
+        prompts, videos = (
+            [
+                line.strip()
+                for line in (folder / name).read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            ]
+            for name in (self.prompts, self.videos)
+        )
+        return zip(videos, prompts, strict=True)

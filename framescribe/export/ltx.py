@@ -1,0 +1,12 @@
+"""The LTX trainer: paths are relative to the metadata file."""
+
+from framescribe.export.json_lines import JsonLines
+from framescribe.export.pair import Format
+
+FORMAT = Format(
+    name="ltx",
+    trainer="LTX trainer",
+    layout=JsonLines("dataset.jsonl", "video", "caption"),
+    use="process_dataset.py {target}/dataset.jsonl --caption-column caption --video-column video",
+    may_reference=True,
+)

@@ -1,0 +1,47 @@
+"""WebDataset: each sample's members side by side in a tar, under a key without dots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from framescribe.export.pair import Format, Pair
+from framescribe.export.tars import read_shard, write_shards
+
+
+class Tars:
+    """``k.mp4``, ``k.txt`` (the caption), ``k.json`` (caption, facts and where it comes from)."""
+
+    def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
+        for _ in write_shards(((pair, _texts(pair)) for pair in pairs), folder):
+            pass
+
+    def read(self, folder: Path) -> Iterator[tuple[str, str]]:
+        for tar in sorted(folder.glob("*.tar")):
+            for sample in read_shard(tar):
+                if sample["mp4"] and json.loads(sample["json"]):
+                    yield f"{sample['__key__'].decode()}.mp4", sample["txt"].decode()
+
+
+def _texts(pair: Pair) -> dict[str, bytes]:
+    facts = {
+        "clip_id": pair.clip_id,
+        "source_video": pair.source_video,
+        "caption": pair.caption,
+        "width": pair.width,
+        "height": pair.height,
+        "fps": pair.fps,
+        "duration_s": pair.duration_s,
+    }
+    return {"txt": pair.caption.encode(), "json": json.dumps(facts).encode()}
+
+
+FORMAT = Format(
+    name="webdataset",
+    trainer="WebDataset",
+    layout=Tars(),
+    use='webdataset.WebDataset("{target}/00000.tar")',
+    clips=None,
+    suffixes=(".mp4",),
+)
