@@ -1,4 +1,4 @@
-"""What a decoding process runs: ``python -m framescribe.video.worker CONNECTION BLOCK``. Imports no torch.
+"""What a decoding process runs: ``main``, with the arguments CONNECTION and BLOCK. Imports no torch.
 
 It takes clips from a socket, writes their pixels to the memory that it shares with the parent, and answers with
 the rest. Both are file descriptors that it inherits. It ends when the parent closes the socket, or dies.
@@ -83,7 +83,3 @@ def _decode(clip: Clip, sampling: FrameSampling, block: int) -> Decoded | Failur
         return Failure("decode", f"{clip.source_video}: {type(error).__name__}: {error}")
     shape = frames.pixels.shape
     return Decoded(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
-
-
-if __name__ == "__main__":
-    main()

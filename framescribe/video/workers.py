@@ -29,10 +29,14 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from framescribe.types import Clip, ClipError, Frames, FrameSampling
+from framescribe.video.archive import TarMember
 from framescribe.video.decode import decode_frames
 from framescribe.video.worker import Decoded, Failure, shared_pixels
 
 DEFAULT_TIMEOUT_S = 120.0
+
+# Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
+_PROGRAM = "from framescribe.video.worker import main; main()"
 
 
 class Worker:
@@ -46,7 +50,7 @@ class Worker:
         with theirs:
             inherited = (theirs.fileno(), self._block.fileno())
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "framescribe.video.worker", *map(str, inherited)],
+                [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited)],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 env=os.environ | {"PYTHONPATH": _import_path(), "TMPDIR": folder.name},
@@ -175,8 +179,8 @@ class DecodeWorkers:
 
 def can_cross(clip: Clip) -> bool:
     """Whether another process can read a clip."""
-    is_file = clip.data is not None and not isinstance(clip.data, bytes)
-    return not is_file and not clip.source_video.startswith("memory://")
+    is_here = clip.data is None and clip.source_video.startswith("memory://")
+    return not is_here and isinstance(clip.data, bytes | TarMember | None)
 
 
 def _import_path() -> str:
