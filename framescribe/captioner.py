@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -326,6 +327,7 @@ class Captioner:
             repetition_penalty=generation.repetition_penalty,
             seed=generation.seed,
             engine_version=__version__,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             **columns,  # type: ignore[arg-type]
         )
 

@@ -235,7 +235,7 @@ class CaptionRow:
     ``caption_raw`` is the first text that the model wrote, ``caption`` the same without surrounding white space, or
     the text of the repair that ``repairs`` ends with. ``flags`` are what is wrong with ``caption`` (see ``quality``).
     ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
-    ``source_sha256`` is of the source's bytes, where that was asked for.
+    ``source_sha256`` is of the source's bytes, where that was asked for. ``created_at`` is ISO 8601, UTC.
     """
 
     clip_id: str
@@ -271,6 +271,7 @@ class CaptionRow:
     repetition_penalty: float
     seed: int
     engine_version: str
+    created_at: str | None = None
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     source_sha256: str | None = None

@@ -10,7 +10,9 @@ class OpenSoraTable(CsvTable):
     """``aspect_ratio`` is height / width and ``resolution`` the number of pixels, as Open-Sora's tools write them."""
 
     def columns(self, pair: Pair) -> dict[str, object]:
-        assert pair.width and pair.height and pair.fps, "the format needs them"
+        assert pair.width
+        assert pair.height
+        assert pair.fps
         return super().columns(pair) | {
             "num_frames": pair.num_frames,
             "height": pair.height,
