@@ -10,9 +10,10 @@ _ABBREVIATIONS = frozenset(
 )
 _CLOSERS = "\"')\\]}”’»」』）"
 _END = re.compile(
-    rf"(?P<word>[\w.'’-]*)(?P<mark>[.!?…]+)[{_CLOSERS}]*(?=\s|$)"  # Latin, Cyrillic, Greek, …: before a space
-    rf"|[。！？｡।؟۔።]+[{_CLOSERS}]*"  # Chinese, Japanese, Hindi, Arabic, Amharic
+    rf"[.!?…]+[{_CLOSERS}]*(?=\s|$)"  # Latin, Cyrillic, Greek, …: before a space
+    rf"|[。！？｡।؟۔።։။។།]+[{_CLOSERS}]*"  # scripts with marks of their own
 )
+_LAST_WORD = re.compile(r"[\w.]*$")
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -21,8 +22,8 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def _is_abbreviation(match: re.Match[str]) -> bool:
-    if match["mark"] != "." or match.end() == len(match.string):
+    if match[0] != "." or match.end() == len(match.string):
         return False
-    word = match["word"]
-    is_initial = len(word) == 1 and word.isupper()
-    return is_initial or word.lower() in _ABBREVIATIONS
+    before = _LAST_WORD.search(match.string, max(0, match.start() - 12), match.start())
+    word = before[0] if before else ""
+    return (len(word) == 1 and word.isupper()) or word.lower() in _ABBREVIATIONS

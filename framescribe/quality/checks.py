@@ -1,0 +1,108 @@
+"""What is wrong with a caption: pure functions from text to flags."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from typing import Literal
+
+from framescribe.quality.budget import Budget, count_words
+from framescribe.quality.loops import is_looping
+from framescribe.quality.openers import has_opener
+from framescribe.quality.sentences import sentence_ends
+from framescribe.types import CaptionStatus
+
+Flag = Literal["empty", "cut_off", "looping", "exclamation", "non_text", "over_budget", "opener", "duplicate"]
+# What another decoding may mend. The other flags are mended at export, by clean-up rules or by leaving out.
+DEFECTS: frozenset[str] = frozenset(("empty", "cut_off", "looping", "exclamation", "non_text"))
+
+_EXCLAMATIONS = re.compile(r"(?:[!?！？]\s*){4}")
+_QUOTED = re.compile(
+    r"\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|„[^“”]*[“”]|「[^」]*」|『[^』]*』|\([^)]*\)|(?<!\w)'[^']*'(?!\w)"
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_LEAST_LETTERS = 0.6  # of what is not white space, letters and digits
+_LONGEST_PHRASE = 8  # words without a full stop that are a phrase rather than an unfinished sentence
+_UNFINISHED = re.compile(
+    r"(?:[,;:(\[{“«–—-]|\b(?:a|an|the|and|or|but|of|with|from|to|as|is|are|was|were|his|her|their|its|while|which))$",
+    re.IGNORECASE,
+)
+_NO_FULL_STOP = re.compile(r"[\u0e00-\u0eff]")  # Thai and Lao end sentences with nothing
+
+
+def check(caption: str, *, is_truncated: bool = False, budget: Budget = Budget()) -> tuple[Flag, ...]:
+    """What is wrong with a caption, in the order of ``Flag``; nothing for a good one.
+
+    Args:
+        caption: in any language.
+        is_truncated: whether it reached its token limit.
+        budget: the length that it should keep.
+    """
+    if not any(_is_visible(character) for character in caption):
+        return ("empty",)
+    found: dict[Flag, bool] = {
+        "cut_off": is_truncated or _ends_mid_sentence(caption),
+        "looping": is_looping(caption),
+        "exclamation": _EXCLAMATIONS.search(caption) is not None,
+        "non_text": _is_non_text(caption),
+        "over_budget": not budget.holds(caption),
+        "opener": has_opener(caption),
+    }
+    return tuple(flag for flag, is_so in found.items() if is_so)
+
+
+def caption_status(flags: Collection[str], *, is_truncated: bool) -> CaptionStatus:
+    """The one word for a caption with these flags: what is worst about it."""
+    if "empty" in flags:
+        return "empty"
+    if "looping" in flags or "exclamation" in flags:
+        return "repetitive"
+    return "truncated" if is_truncated else "success"
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) != "Cf"
+
+
+def _ends_mid_sentence(caption: str) -> bool:
+    ends = sentence_ends(caption)
+    rest = caption[ends[-1] if ends else 0 :].rstrip()
+    if not any(map(str.isalnum, rest)) or _NO_FULL_STOP.match(rest[-1]):
+        return False
+    if ends or _UNFINISHED.search(rest):
+        return True
+    # No sentence at all: a phrase or a list of tags is whole without a full stop.
+    return any(count_words(part) > _LONGEST_PHRASE for part in re.split("[,，、]", rest))
+
+
+def _is_non_text(caption: str) -> bool:
+    if any(unicodedata.category(c) in ("Cc", "Co", "Cs") and not c.isspace() for c in caption):
+        return True
+    if "\N{REPLACEMENT CHARACTER}" in caption:
+        return True
+    visible = [character for character in caption if _is_visible(character)]
+    # L: letters, M: their marks, N: numbers.
+    lettered = sum(unicodedata.category(character)[0] in "LMN" for character in visible)
+    return lettered < _LEAST_LETTERS * len(visible) or _mixes_scripts(caption)
+
+
+def _mixes_scripts(caption: str) -> bool:
+    """Whether words of other scripts are strewn into a text in Latin letters.
+
+    What is written on a sign belongs there: quoted text, and a single word beside it. Text in another script may hold
+    as many Latin words as it likes.
+    """
+    if caption.isascii():
+        return False
+    words: list[str] = _WORD.findall(_QUOTED.sub(" ", caption))
+    foreign = [[not _is_latin(character) for character in word] for word in words]
+    if sum(map(sum, foreign)) * 2 > sum(map(len, foreign)):
+        return False
+    return any(any(word) and not all(word) for word in foreign) or sum(map(any, foreign)) > 1
+
+
+def _is_latin(letter: str) -> bool:
+    return (
+        letter.isascii() or letter in "ªºµ" or unicodedata.name(letter, "").startswith(("LATIN", "MODIFIER"))
+    )
