@@ -39,6 +39,13 @@ class Precision:
     def dtype(self) -> torch.dtype:
         return _TORCH_DTYPES[self.dtype_name]
 
+    @property
+    def hardware(self) -> str:
+        """What computes: the GPU's name, or the CPU's number of cores."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return f"{self.device.type}, {psutil.cpu_count()} cores"
+
     def __str__(self) -> str:
         """As rows record it: ``bf16``, ``bf16-int8``, ``fp32-nf4``."""
         return self.dtype_name + {None: "", 8: "-int8", 4: "-nf4"}[self.bits]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+from framescribe.pipeline.store import RowFolder
+from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 from framescribe.types import CaptionRow
 
-if TYPE_CHECKING:
-    import pyarrow
-
 ROW_FILE_SUFFIXES = (".jsonl", ".parquet")
-_BATCH_ROWS = 4096
 
 
 class RowFile:
@@ -33,7 +32,9 @@ class RowFile:
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         if path.suffix not in ROW_FILE_SUFFIXES:
-            raise ValueError(f"{path}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}")
+            raise ValueError(
+                f"{path}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}; a folder's name has no ending"
+            )
         if not path.parent.is_dir():
             raise ValueError(f"{path}: there is no folder {path.parent}")
         if path.is_dir():
@@ -94,60 +95,39 @@ class RowFile:
         self._partial.unlink()
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a ``.jsonl`` or ``.parquet`` file, as dictionaries of columns."""
-    if path.suffix == ".jsonl":
-        with path.open(encoding="utf-8") as lines:
+def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Rows of a ``.jsonl`` or ``.parquet`` file or of a folder that ``caption -o`` wrote, as dictionaries of columns.
+
+    Of a folder's rows for one clip the last one counts.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    name = str(path)
+    if name.endswith(".jsonl"):
+        with open(name, encoding="utf-8") as lines:
             yield from map(json.loads, lines)
-    elif path.suffix == ".parquet":
+    elif name.endswith(".parquet"):
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path) as table:
-            for batch in table.iter_batches(_BATCH_ROWS):
+        with pq.ParquetFile(name) as table:
+            for batch in table.iter_batches(BATCH_ROWS):
                 yield from batch.to_pylist()
     else:
-        raise ValueError(f"{path}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files")
-
-
-def _schema() -> pyarrow.Schema:
-    import pyarrow as pa
-
-    kinds = {
-        "float": pa.float64(), "int": pa.int64(), "str": pa.string(),
-        "tuple[int, ...]": pa.list_(pa.int64()), "tuple[float, ...]": pa.list_(pa.float64()),
-        "tuple[str, ...]": pa.list_(pa.string()),
-    }  # fmt: skip
-    # The annotations are the schema; anything that is none of the plain kinds is a choice of strings.
-    return pa.schema(
-        [
-            (name, kinds.get(kind.removesuffix(" | None"), pa.string()))
-            for name, kind in CaptionRow.__annotations__.items()
-        ]
-    )
+        folder = RowFolder(name)
+        if not folder.exists():
+            raise ValueError(
+                f"{name}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
+            )
+        yield from folder.rows()
 
 
 def _write_parquet(json_lines: Path, target: Path) -> None:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def flush(rows: list[dict[str, Any]]) -> None:
-        writer.write_table(pa.Table.from_pylist(rows, schema))
-        rows.clear()
-
-    schema = _schema()
-    rows: list[dict[str, Any]] = []
-    with pq.ParquetWriter(target, schema) as writer, json_lines.open("rb") as lines:
-        for line in lines:
-            rows.append({name: _as_utf8(value) for name, value in json.loads(line).items()})
-            if len(rows) == _BATCH_ROWS:
-                flush(rows)
-        if rows:
-            flush(rows)
-
-
-def _as_utf8(value: Any) -> Any:
-    """Parquet strings are UTF-8: what is not stays readable as escapes."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    with pq.ParquetWriter(target, row_schema()) as writer, json_lines.open("rb") as lines:
+        while batch := list(itertools.islice(lines, BATCH_ROWS)):
+            writer.write_table(row_table(map(json.loads, batch)))
 
 
 def sidecar_path(source_video: str) -> Path:

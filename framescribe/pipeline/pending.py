@@ -1,0 +1,58 @@
+"""Which clips a run has still to caption."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from framescribe.types import CaptionRow, Clip, ClipError
+from framescribe.video.source import open_source
+
+
+def pending(
+    clips: Iterable[Clip], done: Mapping[str, str | None], redo: AbstractSet[str] | None = None
+) -> Iterator[Clip]:
+    """The clips that have no row yet; with ``redo``, those with these ids, whether done or not.
+
+    Args:
+        clips: all of them, in any order.
+        done: from ``RowFolder.done``.
+        redo: from ``RowFolder.chosen``.
+    """
+    for clip in clips:
+        if clip.id not in done if redo is None else clip.id in redo:
+            yield clip
+
+
+class SourceHashes:
+    """SHA-256 of clips' source bytes, from before captioning until the row is there."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str | None] = {}
+
+    def changed(self, clips: Iterable[Clip], done: Mapping[str, str | None]) -> Iterator[Clip]:
+        """The clips that have no row, or whose bytes are not those that their row tells of.
+
+        A row without a hash tells of none, and counts; a row that failed to open its source had none to tell.
+        """
+        for clip in clips:
+            sha256 = _sha256(clip)
+            recorded = done.get(clip.id)
+            if clip.id not in done or (recorded is not None and recorded != (sha256 or "")):
+                self._of[clip.id] = sha256
+                yield clip
+
+    def on(self, row: CaptionRow) -> CaptionRow:
+        """The row with its source's hash."""
+        return dataclasses.replace(row, source_sha256=self._of.pop(row.clip_id, None))
+
+
+def _sha256(clip: Clip) -> str | None:
+    """None if the source cannot be opened: captioning it says why."""
+    try:
+        with open_source(clip) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (ClipError, OSError):
+        return None

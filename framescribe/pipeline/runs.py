@@ -1,0 +1,152 @@
+"""``run.json``: what the rows of a folder were made with, run by run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from framescribe.pipeline.store import RowFolder
+from framescribe.types import CaptionSettings
+
+_NAME = "run.json"
+_SCHEMA_VERSION = 1
+_PACKAGES = ("framescribe", "torch", "av", "numpy", "pyarrow")
+
+Identity = dict[str, Any]
+
+
+def run_identity(settings: CaptionSettings, model: str, revision: str | None, precision: str) -> Identity:
+    """All that decides a clip's caption, by the names of the rows' columns.
+
+    Args:
+        settings: how clips are captioned.
+        model, revision, precision: as rows record them.
+    """
+    generation = settings.generation
+    return {
+        "model": model,
+        "model_revision": revision,
+        "precision": precision,
+        "prompt": settings.prompt,
+        "template": settings.resolved_template,
+        "strategy": settings.sampling.strategy,
+        "num_frames": settings.sampling.num_frames,
+        "max_new_tokens": generation.max_new_tokens,
+        "temperature": generation.temperature,
+        "top_p": generation.top_p,
+        "repetition_penalty": generation.repetition_penalty,
+        "seed": generation.seed,
+    }
+
+
+@dataclass(slots=True)
+class Run:
+    """Captioning under one identity, in as many sittings as it takes.
+
+    Attributes:
+        identity: from ``run_identity``.
+        created: when it was first started, UTC, ISO 8601.
+        versions: of the packages that matter, in the last sitting.
+        rates: for each kind of hardware, clips captioned and the seconds that took.
+    """
+
+    identity: Identity
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
+    rates: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits; shards carry it."""
+        key = json.dumps(self.identity, sort_keys=True)
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def clips_per_s(self, hardware: str) -> float | None:
+        """The rate measured on such hardware; None if there is none."""
+        rate = self.rates.get(hardware)
+        return rate["clips"] / rate["seconds"] if rate and rate["seconds"] > 0 else None
+
+
+class RunLog:
+    """The runs of a folder, the current one last.
+
+    Raises:
+        ValueError: ``run.json`` is damaged.
+    """
+
+    def __init__(self, folder: RowFolder) -> None:
+        self._folder = folder
+        self._runs: list[Run] = []
+        if (content := folder.read(_NAME)) is not None:
+            try:
+                self._runs = [
+                    Run(run["identity"], run["created"], run["versions"], run["rates"])
+                    for run in json.loads(content)["runs"]
+                ]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{folder.name}/{_NAME} is damaged: {error!r}; move it away") from error
+
+    def differences(self, identity: Identity) -> dict[str, tuple[Any, Any]]:
+        """By key: the current run's value and ``identity``'s, where they differ; none if there was no run."""
+        if not self._runs:
+            return {}
+        current = self._runs[-1].identity
+        return {
+            key: (current.get(key), identity.get(key))
+            for key in sorted(current.keys() | identity.keys())
+            if current.get(key) != identity.get(key)
+        }
+
+    def find(self, identity: Identity) -> Run | None:
+        """The run of this identity; a revision of None stands for any, and finds the newest."""
+        for run in reversed(self._runs):
+            revision = identity["model_revision"] or run.identity["model_revision"]
+            if run.identity == identity | {"model_revision": revision}:
+                return run
+        return None
+
+    def begin(self, identity: Identity, *, beside: bool) -> Run:
+        """Makes the run of this identity the current one, and writes that down.
+
+        Args:
+            identity: from ``run_identity``.
+            beside: whether a run that differs from the current one may go into the same folder.
+
+        Raises:
+            ValueError: it differs and may not; the message names the keys.
+            OSError: ``run.json`` cannot be written.
+        """
+        if not beside and (differing := self.differences(identity)):
+            changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
+            raise ValueError(
+                f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
+                "or give --new-run to caption again beside what is there, or another folder"
+            )
+        run = self.find(identity) or Run(identity)
+        run.versions = Run(identity).versions
+        self._runs = [*(other for other in self._runs if other is not run), run]
+        self.save()
+        return run
+
+    def save(self) -> None:
+        """Writes ``run.json``.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        runs = [
+            {
+                "run": run.fingerprint,
+                "identity": run.identity,
+                "created": run.created,
+                "versions": run.versions,
+                "rates": run.rates,
+            }
+            for run in self._runs
+        ]
+        content = json.dumps({"schema_version": _SCHEMA_VERSION, "runs": runs}, indent=2)
+        self._folder.put(_NAME, content.encode("utf-8"))

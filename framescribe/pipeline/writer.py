@@ -1,0 +1,79 @@
+"""Rows into a folder of rows, shard by shard."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from framescribe.pipeline.runs import Run, RunLog
+from framescribe.pipeline.store import RowFolder
+from framescribe.types import CaptionRow
+
+ROWS_PER_SHARD = 1000
+SECONDS_PER_SHARD = 60.0
+
+
+class RowWriter:
+    """Appends a run's rows to a folder; use it in a ``with`` statement, within ``locked``.
+
+    A shard is written every ``rows_per_shard`` rows or ``SECONDS_PER_SHARD`` seconds, and at the end, also when the end
+    is Ctrl-C. A kill loses what is not in a shard yet: those clips are captioned again.
+
+    Args:
+        folder: prepared.
+        log, run: the run is the log's current one; its rate is kept up to date.
+        hardware: what the rate is of.
+        rows_per_shard: at most.
+
+    Raises:
+        ValueError: fewer than one row per shard.
+    """
+
+    def __init__(
+        self,
+        folder: RowFolder,
+        log: RunLog,
+        run: Run,
+        hardware: str,
+        rows_per_shard: int = ROWS_PER_SHARD,
+    ) -> None:
+        if rows_per_shard < 1:
+            raise ValueError(f"a shard needs at least 1 row, not {rows_per_shard}")
+        self._folder, self._log, self._run, self._hardware = folder, log, run, hardware
+        self._rows_per_shard = rows_per_shard
+        self._rows: list[dict[str, Any]] = []
+        self._number = folder.next_number()
+
+    def __enter__(self) -> RowWriter:
+        self._last_flush = time.monotonic()
+        return self
+
+    def write(self, row: CaptionRow) -> None:
+        """Takes a row; it is safe once its shard is written.
+
+        Raises:
+            OSError: the shard cannot be written: a full disk, no permission, the folder is gone.
+        """
+        self._rows.append(row.to_dict())
+        is_late = time.monotonic() - self._last_flush >= SECONDS_PER_SHARD
+        if is_late or len(self._rows) >= self._rows_per_shard:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        self._folder.append(self._rows, self._run.fingerprint, self._number)
+        self._number += 1
+        now = time.monotonic()
+        rate = self._run.rates.setdefault(self._hardware, {"clips": 0, "seconds": 0.0})
+        rate["clips"] += len(self._rows)
+        rate["seconds"] += now - self._last_flush
+        self._rows.clear()
+        self._last_flush = now
+        self._log.save()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
