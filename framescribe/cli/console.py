@@ -47,15 +47,15 @@ def load_captioner(
     quant: int | None,
     batch_size: int | None = None,
 ) -> Captioner:
-    """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled stand-in."""
+    """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled model."""
     from framescribe.captioner import Captioner
     from framescribe.model.hub import OFFICIAL_MODEL
     from framescribe.types import DEFAULT_MODEL
 
     if model == DEFAULT_MODEL:
         err.print(
-            f"Using the bundled {DEFAULT_MODEL}: random weights that show the way, not true captions. "
-            f"For those: --model {OFFICIAL_MODEL}"
+            f"Using the bundled model `{DEFAULT_MODEL}`: it knows the synthetic world of `framescribe synthesize` and "
+            f"nothing else. For real footage: --model {OFFICIAL_MODEL}"
         )
     columns = (
         TextColumn("Loading"),

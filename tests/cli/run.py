@@ -13,12 +13,19 @@ from framescribe.cli.main import app
 COMMAND = Path(sys.executable).parent / "framescribe"
 
 
+def with_quick_model(arguments: tuple[object, ...]) -> list[str]:
+    """Lets ``caption`` and ``ask`` use tiny-random where the arguments, which come later, name no other model."""
+    command, *rest = map(str, arguments)
+    model = ["--model", "tiny-random"] if command in ("caption", "ask") else []
+    return [command, *model, *rest]
+
+
 def invoke(*arguments: object, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    return CliRunner().invoke(app, with_quick_model(arguments), input=stdin)
 
 
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        [COMMAND, *map(str, arguments)], text=True, errors="surrogateescape", **pipes | options
+        [COMMAND, *with_quick_model(arguments)], text=True, errors="surrogateescape", **pipes | options
     )
