@@ -26,8 +26,9 @@ def train(
 
     from framescribe.cli.console import err, usage_errors
     from framescribe.model.precision import choose_precision
-    from framescribe.train.loop import LossNotFinite, Progress, Validation
+    from framescribe.train.loop import LossNotFinite
     from framescribe.train.loop import train as run_training
+    from framescribe.train.progress import Progress, Validation
     from framescribe.train.settings import TrainSettings
 
     def report(news: Progress | Validation) -> None:

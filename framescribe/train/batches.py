@@ -38,6 +38,7 @@ class TrainBatch:
         input_ids_BL, positions_BL, labels_BL: int64.
         is_vision_BL: bool.
         pixels_F3SS: normalised frames of all clips, clip after clip, float32.
+        labelled_tokens: how many have a label.
     """
 
     clip_ids: Sequence[str]
@@ -46,11 +47,19 @@ class TrainBatch:
     is_vision_BL: Tensor
     labels_BL: Tensor
     pixels_F3SS: Tensor
+    labelled_tokens: int
 
     def to(self, device: torch.device) -> TrainBatch:
         """The batch on ``device``."""
-        tensors = (self.input_ids_BL, self.positions_BL, self.is_vision_BL, self.labels_BL, self.pixels_F3SS)
-        return TrainBatch(self.clip_ids, *(tensor.to(device, non_blocking=True) for tensor in tensors))
+        return TrainBatch(
+            self.clip_ids,
+            self.input_ids_BL.to(device, non_blocking=True),
+            self.positions_BL.to(device, non_blocking=True),
+            self.is_vision_BL.to(device, non_blocking=True),
+            self.labels_BL.to(device, non_blocking=True),
+            self.pixels_F3SS.to(device, non_blocking=True),
+            self.labelled_tokens,
+        )
 
 
 def without_caption(batch: TrainBatch) -> tuple[Prompt, list[int]]:
@@ -69,8 +78,8 @@ def without_caption(batch: TrainBatch) -> tuple[Prompt, list[int]]:
 class BatchSource(Protocol):
     """Where batches come from."""
 
-    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
-        """The batches of these numbers, in order; None where none of a batch's clips could be read."""
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch]:
+        """The batches of these numbers, in order."""
         ...
 
 
@@ -91,14 +100,18 @@ def collate(clip_ids: Sequence[str], prompts: Sequence[Prompt], pixels_F3SS: Ten
         padded((prompt.is_vision for prompt in prompts), 0).bool(),
         padded((prompt.labels or () for prompt in prompts), IGNORED_LABEL),
         pixels_F3SS,
+        sum(label != IGNORED_LABEL for prompt in prompts for label in prompt.labels or ()),
     )
 
 
 class ClipBatches:
     """Batches of clips from files: every epoch in another order, decoded by worker processes.
 
+    A clip that cannot be read is reported and counted once; the next one in the epoch's order takes its place, so
+    that batches stay whole and each follows from its number alone.
+
     Args:
-        examples: usable ones; clips that turn out unreadable are reported, counted and left out.
+        examples: usable ones; ``skipped`` grows by the unreadable.
         prompts: the model's.
         settings: prompt, frames, batch size, seed.
         image_size: side of the model's frames in pixels.
@@ -113,36 +126,52 @@ class ClipBatches:
         self._image_size = image_size
         self._unreadable: set[str] = set()
 
-    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch]:
         for batch, problems in _loader(self, numbers, self._settings):
-            for source, reason in problems:
-                if source not in self._unreadable:
-                    self._unreadable.add(source)
-                    self._examples.skipped.append((source, reason))
-                    log.warning("skipped %s", reason)
-            if len(self._unreadable) == len(self._examples.usable):
+            self._note(problems)
+            if batch is None:
                 raise ValueError("none of the clips can be read: nothing is left to train on")
             yield batch
 
-    def __getitem__(self, number: int) -> tuple[TrainBatch | None, list[tuple[str, str]]]:
-        """Batch ``number`` and the (source, reason) of clips that could not be read."""
-        read: list[tuple[str, Prompt, Tensor]] = []
-        problems = []
-        for example in self._chosen(number):
+    def one_by_one(self) -> Iterator[TrainBatch]:
+        """The readable examples in their own order, each once, each a batch."""
+        for example in self._examples.usable:
             try:
-                read.append(self._read(example))
+                clip_id, prompt, pixels = self._read(example)
             except ClipError as error:
-                problems.append((example.clip.source_video, str(error)))
-        if not read:
-            return None, problems
+                self._note([(example.clip.source_video, str(error))])
+            else:
+                yield collate([clip_id], [prompt], pixels)
+
+    def _note(self, problems: Iterable[tuple[str, str]]) -> None:
+        for source, reason in problems:
+            if source not in self._unreadable:
+                self._unreadable.add(source)
+                self._examples.skipped.append((source, reason))
+                log.warning("skipped %s (%d so far)", reason, len(self._examples.skipped))
+
+    def __getitem__(self, number: int) -> tuple[TrainBatch | None, list[tuple[str, str]]]:
+        """Batch ``number``, None if no clip at all can be read, and the (source, reason) of those that cannot."""
+        read: list[tuple[str, Prompt, Tensor]] = []
+        problems: list[tuple[str, str]] = []
+        size = self._settings.batch_size
+        for place in range(number * size, (number + 1) * size):
+            for example in self._from(place):
+                try:
+                    read.append(self._read(example))
+                    break
+                except ClipError as error:
+                    problems.append((example.clip.source_video, str(error)))
+            else:
+                return None, problems
         clip_ids, prompts, pixels = zip(*read, strict=True)
         return collate(clip_ids, prompts, torch.cat(pixels)), problems
 
-    def _chosen(self, number: int) -> list[Example]:
-        """The examples of batch ``number``: consecutive places of endlessly repeated, reshuffled epochs."""
-        size, usable = self._settings.batch_size, self._examples.usable
-        places = range(number * size, (number + 1) * size)
-        return [usable[self._order(place // len(usable))[place % len(usable)]] for place in places]
+    def _from(self, place: int) -> Iterator[Example]:
+        """As many examples as there are, from a place of the endlessly repeated, reshuffled epochs on."""
+        usable = self._examples.usable
+        for candidate in range(place, place + len(usable)):
+            yield usable[self._order(candidate // len(usable))[candidate % len(usable)]]
 
     def _order(self, epoch: int) -> list[int]:
         return _epoch_order(self._settings.seed, epoch, len(self._examples.usable))
@@ -183,7 +212,7 @@ class SyntheticBatches:
         self._image_size = image_size
         self._prompt = prompts.build(settings.prompt, settings.template, range(len(SEEN_TIMES_S)))
 
-    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch | None]:
+    def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch]:
         from framescribe.synthetic.batches import render_batch
 
         for number, (clips, tokens) in zip(numbers, _loader(self, numbers, self._settings), strict=True):

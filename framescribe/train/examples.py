@@ -83,9 +83,11 @@ def _from_folder(folder: Path) -> Iterator[tuple[Clip, str | None, str | None]]:
 
 def _from_rows(path: Path) -> Iterator[tuple[Clip, str | None, str | None]]:
     for number, row in enumerate(read_rows(path), start=1):
-        if (source := row.get("source_video")) is None:
-            if (file_name := row.get("file_name")) is None:
-                raise ValueError(f"{path}, row {number}: has neither source_video nor file_name")
-            source = str(path.parent / file_name)
+        source = row.get("source_video")
+        if source is None:
+            name = row.get("file_name") or row.get("file")
+            if name is None:
+                raise ValueError(f"{path}, row {number}: has neither source_video nor file_name nor file")
+            source = str(path.parent / name)
         problem = "its row is an error" if row.get("caption_status") == "error" else None
         yield Clip(source, row.get("start_s") or 0.0, row.get("end_s")), row.get("caption"), problem

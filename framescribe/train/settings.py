@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from framescribe.types import DEFAULT_QUESTION, STRATEGIES, TEMPLATES, FrameSampling, Strategy, Template
+from framescribe.types import DEFAULT_QUESTION, FrameSampling, Strategy, Template
 
 Part = Literal["vision", "adapter", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -20,7 +22,7 @@ class TrainSettings:
 
     Attributes:
         data: ``synthetic``, a folder of clips with .txt files beside them, or a .jsonl or .parquet file with
-            columns ``source_video`` (or ``file_name``, relative to the file) and ``caption``.
+            columns ``source_video`` (or ``file_name`` or ``file``, relative to the file) and ``caption``.
         steps: optimiser steps.
         model: the checkpoint to start from. Without it, random weights of ``architecture``.
         architecture: a ``config.json``; its vocabulary is a byte-level BPE learnt from the captions.
@@ -71,16 +73,14 @@ class TrainSettings:
     validation_clips: int = 4
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), get_type_hints(TrainSettings)[field.name])
         if (self.model is None) == (self.architecture is None):
             raise ValueError(
                 "give either `model` (a checkpoint to start from) or `architecture` (a config.json)"
             )
-        if self.template not in TEMPLATES:
-            raise ValueError(f"template must be one of {', '.join(TEMPLATES)}, not {self.template!r}")
-        if self.strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {self.strategy!r}")
-        if not self.parts or not set(self.parts) <= set(PARTS):
-            raise ValueError(f"parts must be some of {', '.join(PARTS)}, not {list(self.parts)}")
+        if not self.parts:
+            raise ValueError(f"parts must name some of {', '.join(PARTS)}")
         if self.lora_rank and self.architecture is not None:
             raise ValueError("LoRA adapts a trained model: give `model`, not `architecture`, or lora_rank 0")
         at_least = {
@@ -89,9 +89,8 @@ class TrainSettings:
             "validation_clips": 0, "learning_rate": 0, "weight_decay": 0, "max_grad_norm": 0, "lora_alpha": 0,
         }  # fmt: skip
         for name, least in at_least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-                raise ValueError(f"{name} must be a number of at least {least}, not {value!r}")
+            if not least <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
 
     @property
     def sampling(self) -> FrameSampling:
@@ -121,10 +120,30 @@ class TrainSettings:
             raise ValueError(f"unknown settings {unknown}; known are {sorted(known)}")
         if missing := sorted({"data", "steps"} - values.keys()):
             raise ValueError(f"missing settings {missing}")
-        if isinstance(parts := values.get("parts", PARTS), str):
-            parts = [parts]
-        return cls(**{**values, "parts": tuple(parts)})
+        parts = values.get("parts", PARTS)
+        return cls(**{**values, "parts": tuple(parts) if isinstance(parts, list) else parts})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "parts": list(self.parts)}
+
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _check_type(name: str, value: object, wanted: Any) -> None:
+    """Raises ValueError for a value that does not have its field's type."""
+    if get_origin(wanted) is tuple:
+        each, _ = get_args(wanted)
+        if not isinstance(value, tuple):
+            raise ValueError(f"{name} must be a list, not {value!r}")
+        for member in value:
+            _check_type(name, member, each)
+    elif get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise ValueError(f"{name} must be one of {', '.join(get_args(wanted))}, not {value!r}")
+    else:
+        kinds = set(get_args(wanted) or (wanted,))
+        if type(value) not in kinds | ({int} if float in kinds else set()):
+            (kind,) = kinds - {NoneType}
+            raise ValueError(f"{name} must be {_KINDS[kind]}, not {value!r}")

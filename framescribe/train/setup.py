@@ -20,6 +20,7 @@ from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer, learn_tokenizer
 from framescribe.train.batches import BatchSource, ClipBatches, SyntheticBatches, TrainBatch
 from framescribe.train.examples import Examples, drop_long_captions, read_examples
+from framescribe.train.initial import place_patches
 from framescribe.train.parts import choose_weights
 from framescribe.train.settings import SYNTHETIC, TrainSettings
 
@@ -74,14 +75,12 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         tokens_per_frame=config.vision_config.tokens_per_frame,
     )
     image_size = config.vision_config.image_size
-    one_by_one = replace(settings, batch_size=1)
     source: BatchSource
-    validation_source: BatchSource
     if examples is None:
         source = SyntheticBatches(prompts, settings, device, image_size)
-        other_world = replace(one_by_one, seed=settings.seed + _VALIDATION_SEED_OFFSET)
-        validation_source = SyntheticBatches(prompts, other_world, device, image_size)
-        validation_clips = settings.validation_clips
+        other_world = replace(settings, batch_size=1, seed=settings.seed + _VALIDATION_SEED_OFFSET)
+        others = SyntheticBatches(prompts, other_world, device, image_size)
+        validation = list(others.batches(range(settings.validation_clips)))
     else:
         drop_long_captions(examples, tokenizer, settings.max_caption_tokens)
         held_back = _hold_back(examples, settings.validation_clips)
@@ -96,9 +95,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         if not examples.usable:
             raise ValueError(f"{settings.data}: nothing is left to train on; see what was skipped above")
         source = ClipBatches(examples, prompts, settings, image_size)
-        validation_source = ClipBatches(held_back, prompts, one_by_one, image_size)
-        validation_clips = len(held_back.usable)
-    validation = [batch for batch in validation_source.batches(range(validation_clips)) if batch is not None]
+        validation = list(ClipBatches(held_back, prompts, settings, image_size).one_by_one())
 
     merge = choose_weights(model, settings)
     if settings.gradient_checkpointing:
@@ -132,6 +129,7 @@ def _model(
                 f"{settings.architecture}: a new tokenizer has bos, eos and pad tokens {special}; write these there"
             )
         model = random_model(config, device, dtype, settings.seed)
+        place_patches(model)
         stop_ids = frozenset({config.eos_token_id})
     if settings.bf16 and model.config.rope_dtype == "weights":
         # The RoPE table that the checkpoint will be used with.

@@ -1,0 +1,138 @@
+"""A new caption style by LoRA on the bundled model: is it followed, and do the facts survive?
+
+    python benchmarks/lora_style.py WORK_FOLDER --json benchmarks/results/lora_style.json
+
+The style names place, camera and subject in this order: "The scene is set in a green meadow. The camera slowly pans
+left. A cat spins around." Clips and captions are those of the synthetic world, the captions rewritten; evaluation is
+on other seeds, from mp4 files, through the captioner. A run that was killed goes on. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from subprocess import check_output
+from typing import Any
+
+import torch
+
+from framescribe.captioner import Captioner
+from framescribe.eval.attributes import ATTRIBUTES, judge
+from framescribe.synthetic.batches import SyntheticClip
+from framescribe.synthetic.captions import BACKGROUND_WORDINGS
+from framescribe.synthetic.files import file_clips, write_clips
+from framescribe.train.loop import train
+from framescribe.train.progress import LOG_FILE, Progress, Validation
+from framescribe.train.settings import TrainSettings
+from framescribe.types import CaptionSettings, GenerationSettings
+
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "recipes" / "style.toml"
+TRAIN_SEED, TEST_SEED = 101, 202
+_STYLED = re.compile(
+    r"The scene is set (?P<place>[^.]+)\. The camera (?P<camera>[^.]+)\. (?P<subject>An? [^.]+)\."
+)
+
+
+def styled(clip: SyntheticClip) -> str:
+    """The clip's caption in the new style."""
+    wordings = BACKGROUND_WORDINGS[clip.facts.background]
+    start = next(clip.caption.index(wording) for wording in wordings if wording in clip.caption)
+    place, _, camera = (
+        clip.caption[start:].removesuffix(".").replace(" The ", " the ").partition(" the camera ")
+    )
+    place = place.removesuffix(".").removesuffix(", and")
+    subject = clip.caption[:start].removesuffix(" ").removesuffix("The scene is set").rstrip(" .,")
+    return f"The scene is set {place}. The camera {camera}. {subject}."
+
+
+def plain(caption: str) -> str | None:
+    """A styled caption in the old order, so that its facts can be read; None where the style is not followed."""
+    found = _STYLED.fullmatch(caption)
+    return found and "{subject}. The scene is set {place}. The camera {camera}.".format(**found.groupdict())
+
+
+def write_folder(folder: Path, clips: Sequence[SyntheticClip]) -> list[Path]:
+    """The clips as mp4 files, made once, and clips.jsonl with their captions in the new style."""
+    paths = sorted(folder.glob("*.mp4"))
+    if len(paths) != len(clips):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = list(write_clips(clips, folder))
+    rows = [{"file": path.name, "caption": styled(clip)} for path, clip in zip(paths, clips, strict=True)]
+    (folder / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return paths
+
+
+def caption(model: str | Path, paths: Sequence[Path]) -> list[str]:
+    """The model's captions of the clips, in their order."""
+    captioner = Captioner.from_pretrained(model)
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=128))
+    rows = {row.source_video: row.caption for row in captioner.caption(paths, settings)}
+    return [rows[str(path)] or "" for path in paths]
+
+
+def shares(captions: Sequence[str], clips: Sequence[SyntheticClip]) -> dict[str, float]:
+    """The share of clips of which each attribute is right."""
+    verdicts = [judge(text, clip.facts) for text, clip in zip(captions, clips, strict=True)]
+    asked = {
+        name: [verdict[name] for verdict in verdicts if verdict[name] is not None] for name in ATTRIBUTES
+    }
+    return {name: sum(map(bool, answers)) / len(answers) for name, answers in asked.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="for clips and the run")
+    parser.add_argument("--train-clips", type=int, default=200)
+    parser.add_argument("--test-clips", type=int, default=60)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    folder: Path = arguments.folder
+    train_clips = file_clips(arguments.train_clips, TRAIN_SEED)
+    test_clips = file_clips(arguments.test_clips, TEST_SEED)
+    write_folder(folder / "train", train_clips)
+    paths = write_folder(folder / "test", test_clips)
+
+    settings = replace(TrainSettings.from_file(RECIPE), data=str(folder / "train" / "clips.jsonl"))
+
+    def report(news: Progress | Validation) -> None:
+        print(news, flush=True)
+
+    run = folder / "run"
+    checkpoint = train(settings, run, torch.device(arguments.device), report)
+    assert checkpoint is not None
+    log = [json.loads(line) for line in (run / LOG_FILE).read_text(encoding="utf-8").splitlines()]
+
+    assert settings.model is not None
+    before, after = caption(settings.model, paths), caption(checkpoint, paths)
+    followed = [plain(text) for text in after]
+    result: dict[str, Any] = {
+        "train_clips": len(train_clips),
+        "test_clips": len(test_clips),
+        "settings": settings.to_dict() | {"data": "clips.jsonl"},
+        "train_s": log[-1]["seconds"],
+        "last_loss": log[-1]["loss"],
+        "style_followed": sum(text is not None for text in followed) / len(followed),
+        "right_before": shares(before, test_clips),
+        "right_after": shares([text or "" for text in followed], test_clips),
+        "examples": after[:3],
+        "device": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+        "commit": check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip(),
+    }
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(result, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
