@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal
 
@@ -39,7 +40,7 @@ def check(caption: str, *, is_truncated: bool = False, budget: Budget = Budget()
         is_truncated: whether it reached its token limit.
         budget: the length that it should keep.
     """
-    if not any(_is_visible(character) for character in caption):
+    if not any(map(_is_visible, set(caption))):
         return ("empty",)
     found: dict[Flag, bool] = {
         "cut_off": is_truncated or _ends_mid_sentence(caption),
@@ -77,14 +78,16 @@ def _ends_mid_sentence(caption: str) -> bool:
 
 
 def _is_non_text(caption: str) -> bool:
-    if any(unicodedata.category(c) in ("Cc", "Co", "Cs") and not c.isspace() for c in caption):
+    counts = Counter(caption)
+    categories = {
+        character: unicodedata.category(character) for character in counts if _is_visible(character)
+    }
+    if "\N{REPLACEMENT CHARACTER}" in counts or not {"Cc", "Co", "Cs"}.isdisjoint(categories.values()):
         return True
-    if "\N{REPLACEMENT CHARACTER}" in caption:
-        return True
-    visible = [character for character in caption if _is_visible(character)]
+    visible = sum(counts[character] for character in categories)
     # L: letters, M: their marks, N: numbers.
-    lettered = sum(unicodedata.category(character)[0] in "LMN" for character in visible)
-    return lettered < _LEAST_LETTERS * len(visible) or _mixes_scripts(caption)
+    lettered = sum(counts[character] for character, category in categories.items() if category[0] in "LMN")
+    return lettered < _LEAST_LETTERS * visible or _mixes_scripts(caption)
 
 
 def _mixes_scripts(caption: str) -> bool:

@@ -31,17 +31,17 @@ def is_looping(caption: str) -> bool:
 def _has_loop(units: list[str]) -> bool:
     """A word five times in a row, two or three words four times, a longer phrase three times."""
     last_seen: dict[str, int] = {}
-    runs: dict[int, int] = {}  # period -> units up to here that equal the one a period before
     for index, unit in enumerate(units):
-        period = index - last_seen.get(unit, -_LONGEST_PERIOD - 1)
+        before = last_seen.get(unit, index - _LONGEST_PERIOD - 1)
         last_seen[unit] = index
-        # Within a loop, a unit may come back sooner than the loop does: its open periods go on too.
-        runs = {p: run + 1 for p, run in runs.items() if units[index - p] == unit}
-        if period <= _LONGEST_PERIOD:
-            runs.setdefault(period, 1)
-        for p, run in runs.items():
-            if run >= (4 if p == 1 else 3 * p if p <= 3 else 2 * p):
-                return True
+        period = index - before
+        if period > _LONGEST_PERIOD:
+            continue
+        repeats = 4 if period == 1 else 3 * period if period <= 3 else 2 * period
+        if units[index : index + repeats] == units[before : before + repeats] and index + repeats <= len(
+            units
+        ):
+            return True
     return False
 
 

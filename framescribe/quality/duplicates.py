@@ -1,0 +1,106 @@
+"""Captions that say the same: one caption written for thousands of clips teaches a trainer nothing.
+
+Two captions are near-identical when their shingles (three words in a row) have a Jaccard similarity of 0.85 or more:
+two words changed among a hundred, none in a caption of thirty. MinHash with banding (Broder 1997; Leskovec, Rajaraman,
+Ullman, *Mining of Massive Datasets*, chapter 3) finds candidates, which are then compared exactly.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from rensa import RMinHash
+
+from framescribe.types import CaptionRow
+
+THRESHOLD = 0.85
+# A pair at the threshold shares a band with probability 1 - (1 - 0.85**6)**12 = 0.997; at 0.5 with 0.17.
+_BANDS, _BAND_HASHES = 12, 6
+_CANDIDATES = 32  # those that share most bands are compared
+_WORD = re.compile(r"\w+")
+_CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+
+
+class DuplicateFinder:
+    """Tells whether a caption was seen before; a million captions take a few hundred MB of temporary disk, not memory.
+
+    Only captions that are not themselves duplicates are kept, so that chains of small changes do not creep along.
+    """
+
+    def __init__(self) -> None:
+        # The empty name is a private database in a temporary file, which goes when it is closed.
+        self._database = sqlite3.connect("")
+        self._database.executescript(
+            """
+            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;
+            CREATE TABLE captions (number INTEGER PRIMARY KEY, clip_id TEXT, caption TEXT);
+            CREATE TABLE bands (hash INTEGER, number INTEGER, PRIMARY KEY (hash, number)) WITHOUT ROWID;
+            """
+        )
+
+    def add(self, clip_id: str, caption: str) -> str | None:
+        """The id of the first clip with nearly this caption; None if there is none, and the caption is remembered.
+
+        A caption without words is nobody's duplicate.
+        """
+        shingles = shingle(caption)
+        if not shingles:
+            return None
+        hashes = _band_hashes(shingles)
+        if (first := self._find(hashes, shingles)) is not None:
+            return first
+        number = self._database.execute(
+            "INSERT INTO captions (clip_id, caption) VALUES (?, ?)", (clip_id, caption)
+        ).lastrowid
+        self._database.executemany(
+            "INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, number) for band in hashes)
+        )
+        return None
+
+    def _find(self, hashes: list[int], shingles: frozenset[str]) -> str | None:
+        candidates = self._database.execute(
+            f"""SELECT clip_id, caption FROM captions JOIN
+            (SELECT number, count(*) AS shared FROM bands WHERE hash IN ({",".join("?" * _BANDS)})
+             GROUP BY number ORDER BY shared DESC, number LIMIT {_CANDIDATES}) USING (number) ORDER BY number""",
+            hashes,
+        )
+        for clip_id, caption in candidates:
+            if similarity(shingles, shingle(caption)) >= THRESHOLD:
+                return str(clip_id)
+        return None
+
+
+def flag_duplicates(rows: Iterable[CaptionRow]) -> Iterator[CaptionRow]:
+    """The rows, each with the flag ``duplicate:ID`` where its caption is nearly that of the row of clip ID before."""
+    finder = DuplicateFinder()
+    for row in rows:
+        first = finder.add(row.clip_id, row.caption) if row.caption else None
+        yield row if first is None else replace(row, flags=(*row.flags, f"duplicate:{first}"))
+
+
+def shingle(caption: str) -> frozenset[str]:
+    """Each three words in a row, without case and punctuation; a Chinese or Japanese character counts as a word."""
+    words = _WORD.findall(_CJK.sub(r" \1 ", caption.casefold()))
+    if not words:
+        return frozenset()
+    # Margins put the first and the last word into as many shingles as any other.
+    padded = ["", "", *words, "", ""]
+    return frozenset(map(" ".join, zip(padded, padded[1:], padded[2:], strict=False)))
+
+
+def similarity(one: frozenset[str], other: frozenset[str]) -> float:
+    """The Jaccard similarity of two sets of shingles."""
+    return len(one & other) / len(one | other)
+
+
+def _band_hashes(shingles: frozenset[str]) -> list[int]:
+    minhash = RMinHash(num_perm=_BANDS * _BAND_HASHES, seed=0)
+    minhash.update(list(shingles))
+    digest = minhash.digest()
+    # Python's hash of a tuple of integers is the same in every process, and fits SQLite's 64 bits.
+    return [
+        hash((start, *digest[start : start + _BAND_HASHES])) for start in range(0, len(digest), _BAND_HASHES)
+    ]
