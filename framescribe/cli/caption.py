@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,13 +16,26 @@ from framescribe.cli import options
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION
 
 if TYPE_CHECKING:
-    from framescribe.types import CaptionRow, Clip
+    from framescribe.pipeline.sitting import Sitting
+    from framescribe.types import CaptionRow, CaptionSettings, Clip
+
+_RUNS = "Runs into a folder"
 
 
 def caption(
-    sources: Annotated[list[str], typer.Argument(help="Videos: files, folders, globs, URLs.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Videos: files, folders, globs, URLs, tars; lists as .txt, .csv, .jsonl, .parquet."
+        ),
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write rows to this .parquet or .jsonl file.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write rows to this folder (or URL of one), which a later run adds to, or .parquet or .jsonl file.",
+        ),
     ] = None,
     txt: Annotated[bool, typer.Option("--txt", help="Write CLIP.txt beside each video.")] = False,
     overwrite: Annotated[
@@ -48,22 +62,58 @@ def caption(
     top_p: options.TopP = 1.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: options.Seed = 0,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Look at the videos, tell, and stop.", rich_help_panel=_RUNS),
+    ] = False,
+    new_run: Annotated[
+        bool,
+        typer.Option(
+            "--new-run",
+            help="Caption with other settings into the same folder; earlier rows are kept.",
+            rich_help_panel=_RUNS,
+        ),
+    ] = False,
+    redo: Annotated[
+        str | None,
+        typer.Option(
+            help="Caption only clips that `failed`, are `flagged` or `rejected`.", rich_help_panel=_RUNS
+        ),
+    ] = None,
+    hash_sources: Annotated[
+        bool,
+        typer.Option(
+            "--hash",
+            help="Record each source's SHA-256; caption again what has changed.",
+            rich_help_panel=_RUNS,
+        ),
+    ] = False,
+    shard_rows: Annotated[
+        int,
+        typer.Option(min=1, help="Rows per file of the folder; a kill loses fewer.", rich_help_panel=_RUNS),
+    ] = 1000,
 ) -> None:
     """Caption videos.
 
     Captions are printed as they come, or written with -o as one row per clip with all that made it. A clip that
-    fails is an `error` row and the others go on; the exit code is then 1.
+    fails is an `error` row and the others go on; the exit code is then 1. Into a folder, the same command goes on
+    where a stopped run was.
     """
     from framescribe.cli.console import (
+        err,
         load_captioner,
+        out,
         print_caption,
         print_problem,
         print_summary,
         track,
         usage_errors,
     )
-    from framescribe.pipeline.sinks import RowFile, write_sidecar
+    from framescribe.cli.preflight import print_preflight
+    from framescribe.pipeline.preflight import look_at
+    from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
     from framescribe.pipeline.sources import expand_sources
+    from framescribe.video.workers import DEFAULT_TIMEOUT_S
 
     with usage_errors(), ExitStack() as stack:
         settings = options.caption_settings(
@@ -77,25 +127,55 @@ def caption(
             repetition_penalty=repetition_penalty,
             seed=seed,
         )
-        clips = list(dict.fromkeys(expand_sources(sources, start, end)))
-        writers: list[Callable[[CaptionRow], None]] = []
-        note = ""
-        if txt:
-            clips, skipped = _without_sidecar(clips, overwrite)
-            note = f", {skipped} skipped (.txt exists; --overwrite captions them again)" if skipped else ""
-            writers.append(write_sidecar)
-        row_file = RowFile(output, overwrite) if output else None
+
+        def clips() -> Iterator[Clip]:
+            """Named clips, found anew each time: they may be too many for a list."""
+            found = expand_sources(sources, start, end)
+            return filter(_lacks_sidecar, found) if txt and not overwrite else found
+
+        note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
+        into_folder = output is not None and not is_row_file(output)
+        if not into_folder and (new_run or redo or hash_sources):
+            raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
+        row_file = RowFile(Path(output), overwrite) if output and not into_folder and not dry_run else None
+        sitting = None
+        if output and into_folder:
+            sitting = _sit_down(
+                output, settings, model, revision, (device, dtype, quant), new_run, redo, dry_run, stack
+            )
+        is_todo = sitting.is_todo if sitting else lambda clip: True
+        if sitting or dry_run:
+            report = look_at(clips(), is_todo, settings.sampling, timeout_s=DEFAULT_TIMEOUT_S)
+            print_preflight(
+                report,
+                strategy,
+                sitting.clips_per_s if sitting else None,
+                sitting.folder if sitting else None,
+                out if dry_run else err,
+            )
+            total = report.clips if hash_sources else report.todo
+        else:
+            total = sum(1 for _ in clips())
+        if dry_run:
+            return
+
         counts: Counter[str] = Counter()
-        if clips:
+        writers: list[Callable[[CaptionRow], None]] = [write_sidecar] if txt else []
+        started = time.monotonic()
+        if total:
             captioner = load_captioner(model, revision, device, dtype, quant, batch_size)
             if row_file:
                 writers.append(stack.enter_context(row_file).write)
+            if sitting:
+                writers.append(stack.enter_context(sitting.writer(shard_rows)).write)
             started = time.monotonic()
+            todo = sitting.todo(clips(), hash_sources=hash_sources) if sitting else clips()
             try:
-                for row in track(captioner.caption(clips, settings), len(clips), counts):
+                for row in track(captioner.caption(todo, settings), total, counts):
+                    final = sitting.finished(row) if sitting else row
                     for write in writers or [print_caption]:
-                        write(row)
-                    print_problem(row)
+                        write(final)
+                    print_problem(final)
             except KeyboardInterrupt:
                 note += "; stopped by Ctrl-C, the rows so far are kept"
                 raise
@@ -118,14 +198,60 @@ def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
         raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
 
 
-def _without_sidecar(clips: list[Clip], overwrite: bool) -> tuple[list[Clip], int]:
-    """Clips whose .txt is not there yet, and how many have one. Two clips that would share one raise ValueError."""
+def _sit_down(
+    output: str,
+    settings: CaptionSettings,
+    model: str,
+    revision: str | None,
+    precision_options: tuple[str, str, int | None],
+    new_run: bool,
+    redo: str | None,
+    dry_run: bool,
+    stack: ExitStack,
+) -> Sitting:
+    """Opens the folder of a run and locks it until ``stack`` closes; a dry run leaves everything as it is."""
+    from framescribe.model.hub import fetch_checkpoint
+    from framescribe.model.precision import choose_precision
+    from framescribe.pipeline.lock import locked
+    from framescribe.pipeline.runs import RunLog, run_identity
+    from framescribe.pipeline.sitting import Sitting
+    from framescribe.pipeline.store import RowFolder
+
+    precision = choose_precision(*precision_options)
+    folder = RowFolder(output)
+    if dry_run:
+        # Which commit it is only the hub knows, and a dry run downloads nothing.
+        identity = run_identity(settings, model, None, str(precision))
+        return Sitting(folder, RunLog(folder), identity, precision.hardware, redo)
+    folder.prepare()
+    stack.enter_context(locked(folder))
+    identity = run_identity(settings, model, fetch_checkpoint(model, revision).revision, str(precision))
+    log = RunLog(folder)
+    if not new_run and sys.stdin.isatty() and (differing := log.differences(identity)):
+        changes = ", ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
+        new_run = typer.confirm(f"{changes}. Caption again, beside what is there?", err=True)
+    log.begin(identity, beside=new_run)
+    return Sitting(folder, log, identity, precision.hardware, redo)
+
+
+def _lacks_sidecar(clip: Clip) -> bool:
+    from framescribe.pipeline.sinks import sidecar_path
+
+    return clip.problem is not None or not sidecar_path(clip.source_video).exists()
+
+
+def _skipped_note(clips: Iterator[Clip], overwrite: bool) -> str:
+    """How many clips have a .txt already. Two clips that would share one raise ValueError."""
     from framescribe.pipeline.sinks import sidecar_path
 
     owners: dict[Path, str] = {}
+    skipped = set()
     for clip in clips:
+        if clip.problem is not None:
+            continue
         path = sidecar_path(clip.source_video)
         if owners.setdefault(path, clip.source_video) != clip.source_video:
             raise ValueError(f"{owners[path]} and {clip.source_video} would both write {path}; use -o")
-    missing = [clip for clip in clips if overwrite or not sidecar_path(clip.source_video).exists()]
-    return missing, len(clips) - len(missing)
+        if not overwrite and path.exists():
+            skipped.add(clip.id)
+    return f", {len(skipped)} skipped (.txt exists; --overwrite captions them again)" if skipped else ""

@@ -15,6 +15,8 @@ from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
+from framescribe.cli.rows import rows
+from framescribe.cli.report import report
 from framescribe.cli.synthesize import synthesize
 from framescribe.cli.train import train
 
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, export, ask, inspect, train, evaluate, synthesize, parity):
+for command in (caption, rows, report, export, ask, inspect, train, evaluate, synthesize, parity):
     app.command()(command)
 
 

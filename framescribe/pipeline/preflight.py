@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from framescribe.types import Clip, ClipError, FrameSampling
-from framescribe.video.decode import probe
+import numpy as np
+
+from framescribe.types import Clip, ClipError, FrameSampling, VideoFacts
 from framescribe.video.sample import select_frames
+from framescribe.video.workers import DecodeWorkers
 
 LOCAL_PROBES = 1000
 REMOTE_PROBES = 50
@@ -58,6 +60,7 @@ def look_at(
     is_todo: Callable[[Clip], bool],
     sampling: FrameSampling,
     *,
+    timeout_s: float,
     seed: int = 0,
 ) -> Preflight:
     """Counts the clips and opens those that are to be captioned, a random sample if there are very many.
@@ -66,9 +69,10 @@ def look_at(
         clips: read once and not kept.
         is_todo: whether a clip is to be captioned.
         sampling: whose share of the clips is told.
+        timeout_s: for opening one clip.
         seed: of the sample.
 
-    Takes threads, one per core up to 8; opening decodes one frame. Clips in tars and behind URLs are probed too.
+    Worker processes, one per core up to 8, decode one frame of each: no clip can hang or crash this process.
     """
     report = Preflight()
     chance = random.Random(seed)
@@ -93,27 +97,31 @@ def look_at(
     remote = [clip for clip in sample if "://" in clip.source_video]
     probed = local + chance.sample(remote, min(len(remote), REMOTE_PROBES))
     report.probed = len(probed)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="probe") as pool:
-        for found in pool.map(lambda clip: _probe(clip, sampling), probed):
+    num_workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(num_workers) as pool, DecodeWorkers([], timeout_s) as workers:
+        for found in pool.map(lambda clip: _probe(clip, workers), probed):
             if isinstance(found, str):
                 report.unreadable.append(found)
                 continue
-            codec, duration_s, covered_s, missing_s = found
-            report.codecs[codec] += 1
-            report.duration_s += duration_s
-            report.covered_s += covered_s
-            report.missing_s += missing_s
+            report.codecs[found.codec] += 1
+            report.duration_s += found.duration_s
+            report.covered_s += _covered_s(found, sampling)
+            report.missing_s += found.missing_s
     return report
 
 
-def _probe(clip: Clip, sampling: FrameSampling) -> tuple[str, float, float, float] | str:
-    """Codec, duration, what is covered and what is missing, in seconds; or why it cannot be read."""
+def _probe(clip: Clip, workers: DecodeWorkers) -> VideoFacts | str:
+    """What a clip is, or why it cannot be read."""
     try:
-        seen = probe(clip)
+        with workers.decoded(clip, FrameSampling("uniform", 1)) as frames:
+            return frames.facts
     except ClipError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - as in captioning: whatever a clip does, it is one finding
         return f"{clip.source_video}: {type(error).__name__}: {error}"
-    facts = seen.facts
-    selection = select_frames(seen.timestamps_s, seen.average_fps, facts.duration_s, sampling)
-    return facts.codec, facts.duration_s, selection.covered_s, facts.missing_s
+
+
+def _covered_s(facts: VideoFacts, sampling: FrameSampling) -> float:
+    """Seconds that a strategy's frames would stand for, were the frames evenly spaced."""
+    timestamps_s = np.arange(facts.num_frames, dtype=np.float64) * (facts.duration_s / facts.num_frames)
+    return select_frames(timestamps_s, facts.fps, facts.duration_s, sampling).covered_s

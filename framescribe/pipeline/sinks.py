@@ -12,8 +12,27 @@ from typing import IO, Any
 from framescribe.pipeline.store import RowFolder
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 from framescribe.types import CaptionRow
+from framescribe.video.archive import MARK
 
 ROW_FILE_SUFFIXES = (".jsonl", ".parquet")
+
+
+def is_row_file(output: str) -> bool:
+    """Whether an output is one file of rows. A name without an ending, or that ends in a slash, is a folder.
+
+    Raises:
+        ValueError: it has another ending, or is a file behind a URL.
+    """
+    suffix = Path(output).suffix
+    if not suffix or output.endswith("/"):
+        return False
+    if suffix not in ROW_FILE_SUFFIXES:
+        raise ValueError(
+            f"{output}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}, or in / for a folder"
+        )
+    if "://" in output:
+        raise ValueError(f"{output}: behind a URL rows go into a folder; leave out {suffix}")
+    return True
 
 
 class RowFile:
@@ -134,8 +153,10 @@ def sidecar_path(source_video: str) -> Path:
     """``clip.mp4`` → ``clip.txt`` beside it.
 
     Raises:
-        ValueError: the video is behind a URL, so that it has no side.
+        ValueError: the video is behind a URL or in a tar, so that it has no side.
     """
+    if f".tar{MARK}" in source_video:
+        raise ValueError(f"{source_video}: --txt writes beside local files; use -o for videos in tars")
     if "://" in source_video:
         raise ValueError(f"{source_video}: --txt writes beside local files; use -o for videos behind URLs")
     return Path(source_video).with_suffix(".txt")

@@ -1,29 +1,13 @@
-"""Which clips a run has still to caption."""
+"""Whether a clip's source is what it was when it was captioned."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 
 from framescribe.types import CaptionRow, Clip, ClipError
 from framescribe.video.source import open_source
-
-
-def pending(
-    clips: Iterable[Clip], done: Mapping[str, str | None], redo: AbstractSet[str] | None = None
-) -> Iterator[Clip]:
-    """The clips that have no row yet; with ``redo``, those with these ids, whether done or not.
-
-    Args:
-        clips: all of them, in any order.
-        done: from ``RowFolder.done``.
-        redo: from ``RowFolder.chosen``.
-    """
-    for clip in clips:
-        if clip.id not in done if redo is None else clip.id in redo:
-            yield clip
 
 
 class SourceHashes:

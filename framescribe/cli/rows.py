@@ -1,0 +1,81 @@
+"""``framescribe rows``: look at what ``caption`` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+Row = Mapping[str, Any]
+
+
+def rows(
+    source: Annotated[str, typer.Argument(metavar="OUT", help="Folder, .jsonl or .parquet file of rows.")],
+    status: Annotated[
+        str | None, typer.Option(help="Only rows of this status: success, truncated, empty, error …")
+    ] = None,
+    flag: Annotated[str | None, typer.Option(help="Only rows with this flag.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN~TEXT", help="Only rows whose column contains the text; = for equals."),
+    ] = None,
+    count: Annotated[bool, typer.Option("--count", help="Count by status and flag, print no rows.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one row a line.")] = False,
+) -> None:
+    """Print, filter and count caption rows: the last one of each clip.
+
+    One line a row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`.
+    """
+    from framescribe.cli.console import usage_errors
+    from framescribe.pipeline.sinks import read_rows
+
+    with usage_errors():
+        tests = [_parse(condition) for condition in where or ()]
+        if status is not None:
+            tests.append(lambda row: row["caption_status"] == status)
+        if flag is not None:
+            tests.append(lambda row: flag in (row.get("flags") or ()))
+        chosen = (row for row in read_rows(source) if all(test(row) for test in tests))
+        if count:
+            _print_counts(chosen, as_json)
+            return
+        for row in chosen:
+            if as_json:
+                print(json.dumps(row))
+            else:
+                text = " ".join((row["caption"] or row["error_message"] or "").split())
+                print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
+
+
+def _parse(condition: str) -> Callable[[Row], bool]:
+    """``column~text`` or ``column=text``, whichever mark comes first."""
+    marks = [at for mark in "~=" if (at := condition.find(mark)) > 0]
+    if not marks:
+        raise ValueError(f"--where takes COLUMN~TEXT or COLUMN=TEXT, not {condition!r}")
+    column, mark, wanted = condition[: min(marks)], condition[min(marks)], condition[min(marks) + 1 :]
+
+    def test(row: Row) -> bool:
+        if column not in row:
+            raise ValueError(f"--where {condition}: there is no column {column}; there are {', '.join(row)}")
+        value = "" if row[column] is None else str(row[column])
+        return wanted in value if mark == "~" else wanted == value
+
+    return test
+
+
+def _print_counts(chosen: Iterator[Row], as_json: bool) -> None:
+    statuses: Counter[str] = Counter()
+    flags: Counter[str] = Counter()
+    for row in chosen:
+        statuses[row["caption_status"]] += 1
+        flags.update(row.get("flags") or ())
+    if as_json:
+        print(json.dumps({"rows": statuses.total(), "status": statuses, "flags": flags}))
+        return
+    print("rows", statuses.total(), sep="\t")
+    for kind, counts in (("status", statuses), ("flag", flags)):
+        for name, number in counts.most_common():
+            print(kind, name, number, sep="\t")

@@ -1,0 +1,68 @@
+"""One sitting of a run into a folder: which clips are to be captioned, and where their rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import get_args
+
+from framescribe.pipeline.hashes import SourceHashes
+from framescribe.pipeline.runs import Identity, RunLog
+from framescribe.pipeline.store import Redo, RowFolder
+from framescribe.pipeline.writer import RowWriter
+from framescribe.types import CaptionRow, Clip
+
+
+class Sitting:
+    """What is done and what is not, as of its start.
+
+    Args:
+        folder: of the rows.
+        log: of the folder.
+        identity: of the run, from ``run_identity``.
+        hardware: that captions.
+        redo: caption only clips that ``failed``, are ``flagged`` or ``rejected``, by their last row; None: those
+            that the run has no row for.
+
+    Raises:
+        ValueError: an unknown ``redo``, a damaged folder.
+    """
+
+    def __init__(
+        self, folder: RowFolder, log: RunLog, identity: Identity, hardware: str, redo: str | None
+    ) -> None:
+        if redo is not None and redo not in get_args(Redo):
+            raise ValueError(f"--redo takes {', '.join(get_args(Redo))}, not {redo!r}")
+        self.folder = folder
+        self._log = log
+        self._run = log.find(identity)
+        self._hardware = hardware
+        self._done = folder.done(self._run.fingerprint) if self._run else {}
+        self._chosen = None if redo is None else folder.chosen(redo)  # type: ignore[arg-type]  # checked
+        self._hashes: SourceHashes | None = None
+
+    @property
+    def clips_per_s(self) -> float | None:
+        """As measured in earlier sittings of this run on this hardware; None if there was none."""
+        return self._run.clips_per_s(self._hardware) if self._run else None
+
+    def is_todo(self, clip: Clip) -> bool:
+        """Whether a clip is to be captioned, its bytes unseen."""
+        return clip.id not in self._done if self._chosen is None else clip.id in self._chosen
+
+    def todo(self, clips: Iterable[Clip], *, hash_sources: bool) -> Iterator[Clip]:
+        """The clips to be captioned; with ``hash_sources`` also those whose bytes have changed since."""
+        if not hash_sources:
+            return filter(self.is_todo, clips)
+        self._hashes = SourceHashes()
+        if self._chosen is not None:
+            return self._hashes.changed(filter(self.is_todo, clips), {})
+        return self._hashes.changed(clips, self._done)
+
+    def finished(self, row: CaptionRow) -> CaptionRow:
+        """A row with what is known of its clip here."""
+        return row if self._hashes is None else self._hashes.on(row)
+
+    def writer(self, rows_per_shard: int) -> RowWriter:
+        """Where this sitting's rows go; its run must have begun."""
+        assert self._run is not None, "RunLog.begin comes first"
+        return RowWriter(self.folder, self._log, self._run, self._hardware, rows_per_shard)
