@@ -1,0 +1,220 @@
+"""Decoding in worker processes: the same pixels; a clip that hangs or kills its decoder costs only itself."""
+
+import dataclasses
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from framescribe import CaptionSettings, GenerationSettings
+from framescribe.types import Clip, ClipError, FrameSampling
+from framescribe.video.decode import decode_frames
+from framescribe.video.workers import DecodeWorkers, can_cross
+from tests.awkward import AWKWARD, make
+from tests.reference import CLIPS
+
+SAMPLING = FrameSampling("uniform", 6)
+HORSE = CLIPS / "horse.mp4"
+
+
+class Server:
+    """An HTTP server that a fetching worker waits on: it says who has come, and answers when told to."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/video.mp4"
+
+    def accept(self) -> socket.socket:
+        return self._socket.accept()[0]
+
+    def serve(self, content: bytes) -> None:
+        """Answers every request from now on."""
+
+        def answer() -> None:
+            while True:
+                with self.accept() as connection:
+                    connection.recv(65536)
+                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+                    connection.sendall(head.encode() + content)
+
+        threading.Thread(target=answer, daemon=True).start()
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def workers() -> Iterator[DecodeWorkers]:
+    idle: list = []
+    with DecodeWorkers(idle, timeout_s=60) as run:
+        yield run
+    for worker in idle:
+        worker.close()
+
+
+def kill_worker() -> None:
+    (worker,) = (child for child in psutil.Process().children() if child.status() != "zombie")
+    worker.send_signal(signal.SIGSEGV)
+
+
+def pixels(workers: DecodeWorkers, clip: Clip) -> np.ndarray:
+    with workers.decoded(clip, SAMPLING) as frames:
+        return frames.pixels.copy()
+
+
+def test_awkward_inputs_give_what_they_give_in_this_process(workers, tmp_path):
+    for number, name in enumerate(AWKWARD):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        clip = make(name, folder)
+        try:
+            wanted = decode_frames(clip, SAMPLING)
+        except ClipError as error:
+            with (
+                pytest.raises(ClipError, match=f"^{re.escape(str(error))}$"),
+                workers.decoded(clip, SAMPLING),
+            ):
+                pass
+            continue
+        with workers.decoded(clip, SAMPLING) as frames:
+            assert np.array_equal(frames.pixels, wanted.pixels), name
+            assert (frames.indices, frames.timestamps_s) == (wanted.indices, wanted.timestamps_s)
+            assert (frames.covered_s, frames.facts) == (wanted.covered_s, wanted.facts)
+
+
+def test_bytes_cross_and_files_stay():
+    with HORSE.open("rb") as file:
+        assert not can_cross(Clip("file", data=file))
+    assert not can_cross(Clip("file", data=io.BytesIO(b"x")))
+    assert not can_cross(Clip("memory://here/video.mp4"))
+    assert can_cross(Clip("bytes", data=b"x"))
+    assert can_cross(Clip("video.mp4"))
+
+
+def test_a_file_is_decoded_here(workers):
+    with HORSE.open("rb") as file:
+        assert np.array_equal(pixels(workers, Clip("file", data=file)), pixels(workers, Clip(str(HORSE))))
+
+
+def test_relative_paths_follow_this_process(workers, tmp_path, monkeypatch):
+    first = pixels(workers, Clip(str(HORSE)))
+    (tmp_path / "same.mp4").symlink_to(HORSE)
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(pixels(workers, Clip("same.mp4")), first)
+
+
+def test_a_stuck_clip_is_stopped_and_others_go_on(server):
+    idle: list = []
+    with DecodeWorkers(idle, timeout_s=1.0) as workers:
+        with pytest.raises(
+            ClipError, match=rf"{server.url}: stopped after the time-out.*more than 1 s"
+        ) as error:
+            pixels(workers, Clip(server.url))
+        assert error.value.stage == "decode"
+        assert not psutil.Process().children()
+        assert len(pixels(workers, Clip(str(HORSE)))) == 6
+    for worker in idle:
+        worker.close()
+
+
+def test_a_worker_that_dies_costs_a_retry(server, workers):
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(pixels, workers, Clip(server.url))
+        with server.accept():
+            kill_worker()
+        server.serve(HORSE.read_bytes())
+        assert np.array_equal(found.result(), decode_frames(Clip(str(HORSE)), SAMPLING).pixels)
+
+
+def test_a_worker_that_dies_twice_costs_its_clip(server, workers):
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(pixels, workers, Clip(server.url))
+        for _ in range(2):
+            with server.accept():
+                kill_worker()
+        with pytest.raises(ClipError, match="died twice \\(SIGSEGV, SIGSEGV\\)") as error:
+            found.result()
+        assert error.value.stage == "decode"
+
+
+def test_leaving_ends_the_work_in_progress(server):
+    with ThreadPoolExecutor(1) as pool, DecodeWorkers([], timeout_s=1000) as workers:
+        found = pool.submit(pixels, workers, Clip(server.url))
+        waiting = server.accept()
+    with waiting, pytest.raises(ClipError, match=r"stopped with the run|died"):
+        found.result()
+    assert not psutil.Process().children()
+
+
+def by_id(rows) -> dict:
+    return {row.clip_id: dataclasses.replace(row, created_at=None) for row in rows}
+
+
+@pytest.mark.parametrize("decode_workers", [0, 1, 3])
+def test_captions_do_not_depend_on_the_number_of_workers(decode_workers, captioner):
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=5))
+    clips = [HORSE, Clip(str(HORSE), 1, 3), HORSE.read_bytes(), CLIPS / "vfr-6s.mp4", "missing.mp4"]
+    rows = captioner.caption(clips, settings, decode_workers=decode_workers)
+    assert by_id(rows) == by_id(captioner.caption(clips, settings))
+
+
+def test_a_stuck_clip_is_an_error_row(server, captioner):
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+    rows = list(captioner.caption([server.url, HORSE], settings, decode_timeout_s=1.5))
+    assert {row.source_video: (row.caption_status, row.error_stage) for row in rows} == {
+        server.url: ("error", "decode"),
+        str(HORSE): ("truncated", None),
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"decode_workers": -1}, {"decode_timeout_s": 0}])
+def test_wrong_settings_are_named(wrong, captioner):
+    with pytest.raises(ValueError, match=r"-1|above 0 s, not 0"):
+        next(captioner.caption([HORSE], **wrong))
+
+
+SCRIPT = """
+import sys
+from framescribe.types import Clip, FrameSampling
+from framescribe.video.workers import DecodeWorkers
+
+with DecodeWorkers([], 1000.0) as workers, workers.decoded(Clip(sys.argv[1]), FrameSampling()):
+    pass
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_when_the_parent_is_stopped(sent, server, tmp_path):
+    """A user's script without a main guard, stopped while its worker waits in a clip."""
+    shared_before = set(os.listdir("/dev/shm")) if Path("/dev/shm").exists() else set()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "tmp").mkdir()
+    parent = subprocess.Popen(
+        [sys.executable, "script.py", server.url],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        stderr=subprocess.DEVNULL,
+    )
+    with server.accept():
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert len(children) == 1
+        parent.send_signal(sent)
+        parent.wait(30)
+        assert psutil.wait_procs(children, timeout=30)[1] == []
+    if sent == signal.SIGINT:
+        assert list((tmp_path / "tmp").iterdir()) == []
+    if shared_before:
+        assert set(os.listdir("/dev/shm")) <= shared_before
