@@ -62,6 +62,8 @@ def caption(
     top_p: options.TopP = 1.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: options.Seed = 0,
+    decode_workers: options.DecodeWorkers = None,
+    decode_timeout: options.DecodeTimeout = 120.0,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Look at the videos, tell, and stop.", rich_help_panel=_RUNS),
@@ -113,7 +115,6 @@ def caption(
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
     from framescribe.pipeline.sources import expand_sources
-    from framescribe.video.workers import DEFAULT_TIMEOUT_S
 
     with usage_errors(), ExitStack() as stack:
         settings = options.caption_settings(
@@ -145,7 +146,7 @@ def caption(
             )
         is_todo = sitting.is_todo if sitting else lambda clip: True
         if sitting or dry_run:
-            report = look_at(clips(), is_todo, settings.sampling, timeout_s=DEFAULT_TIMEOUT_S)
+            report = look_at(clips(), is_todo, settings.sampling, timeout_s=decode_timeout)
             print_preflight(
                 report,
                 strategy,
@@ -170,8 +171,11 @@ def caption(
                 writers.append(stack.enter_context(sitting.writer(shard_rows)).write)
             started = time.monotonic()
             todo = sitting.todo(clips(), hash_sources=hash_sources) if sitting else clips()
+            rows = captioner.caption(
+                todo, settings, decode_workers=decode_workers, decode_timeout_s=decode_timeout
+            )
             try:
-                for row in track(captioner.caption(todo, settings), total, counts):
+                for row in track(rows, total, counts):
                     final = sitting.finished(row) if sitting else row
                     for write in writers or [print_caption]:
                         write(final)

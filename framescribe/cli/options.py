@@ -8,7 +8,7 @@ import typer
 
 from framescribe.types import DEFAULT_QUESTION, CaptionSettings, FrameSampling, GenerationSettings
 
-_MODEL, _FRAMES, _DECODING = "Model", "Frames", "Decoding"
+_MODEL, _FRAMES, _DECODING, _READING = "Model", "Frames", "Decoding", "Reading videos"
 
 Model = Annotated[
     str,
@@ -65,6 +65,20 @@ RepetitionPenalty = Annotated[
     float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
 ]
 Seed = Annotated[int, typer.Option(help="Of the draw.", rich_help_panel=_DECODING)]
+DecodeWorkers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes that decode; one per core, up to 8, if not given. 0: none, and no time-out.",
+        rich_help_panel=_READING,
+    ),
+]
+DecodeTimeout = Annotated[
+    float,
+    typer.Option(
+        help="Seconds for fetching and decoding one clip; what takes longer is an `error` row.",
+        rich_help_panel=_READING,
+    ),
+]
 
 
 def caption_settings(
