@@ -207,12 +207,14 @@ class CaptionSettings:
         template: the prompt's layout; None takes the strategy's own, as published (``chat`` for ``uniform``).
         sampling: which frames are seen.
         generation: how the caption is decoded.
+        repair: whether a caption that came out badly (empty, cut off, looping, no text) is decoded again, otherwise.
     """
 
     prompt: str = DEFAULT_QUESTION
     template: Template | None = None
     sampling: FrameSampling = FrameSampling()
     generation: GenerationSettings = GenerationSettings()
+    repair: bool = False
 
     def __post_init__(self) -> None:
         if self.template is not None and self.template not in TEMPLATES:

@@ -15,8 +15,8 @@ from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
-from framescribe.cli.rows import rows
 from framescribe.cli.report import report
+from framescribe.cli.rows import rows
 from framescribe.cli.synthesize import synthesize
 from framescribe.cli.train import train
 

@@ -1,4 +1,4 @@
-"""Frames in, an H.264 file out."""
+"""Frames in, an H.264 file out; a frame in, a JPEG out."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ def write_mp4(
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int) -> bytes:
+    """Shrink a picture until its long side has ``long_side`` pixels, and encode it as JPEG.
+
+    Args:
+        picture_u8: uint8 [3, H, W], RGB.
+        long_side: in pixels; a smaller picture stays as large as it is.
+    """
+    height, width = picture_u8.shape[1:]
+    scale = min(1.0, long_side / max(height, width))
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height = max(1, round(width * scale)), max(1, round(height * scale))
+    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1)
+    encoder.qmin = encoder.qmax = 4
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_u8.transpose(1, 2, 0)), "rgb24")
+    shrunk = picture.reformat(encoder.width, encoder.height, "yuvj420p", interpolation="AREA")
+    return b"".join(bytes(packet) for packet in [*encoder.encode(shrunk), *encoder.encode(None)])

@@ -1,0 +1,53 @@
+"""``framescribe report``: one HTML page about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    rows: Annotated[Path, typer.Argument(help="What `caption -o` wrote: a folder, .parquet or .jsonl.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page; ROWS-report.html if not given.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=0, help="Show so many clips at most.")] = 60,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
+) -> None:
+    """Write one HTML page about a run: counts, charts, and clips beside their captions.
+
+    The page holds everything it shows and asks nothing of the network. Half of the clips are good ones and half have
+    something wrong, as far as there are.
+    """
+    from rich.progress import Progress
+
+    from framescribe.cli.console import err, out, usage_errors
+    from framescribe.pipeline.sinks import read_rows
+    from framescribe.report.overview import Row, look_over
+    from framescribe.report.page import page
+    from framescribe.report.thumbnails import thumbnail
+
+    path = output or rows.with_name(f"{rows.stem}-report.html")
+    with usage_errors():
+        if path.exists() and not overwrite:
+            raise ValueError(f"{path} exists; choose another with -o, or replace it with --overwrite")
+        if not path.parent.is_dir():
+            raise ValueError(f"{path}: there is no folder {path.parent}")
+        overview = look_over(read_rows(rows), clips)
+        if not overview.rows:
+            raise ValueError(f"{rows} holds no rows")
+        with Progress(console=err, disable=not err.is_terminal, transient=True) as bar:
+            task = bar.add_task("Pictures", total=len(overview.clips))
+
+            def picture(row: Row) -> str:
+                bar.advance(task)
+                return thumbnail(row)
+
+            text = page(rows.name, overview, picture)
+    partial = path.with_name(f"{path.name}.partial")
+    # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    partial.replace(path)
+    out.print(str(path), markup=False)
