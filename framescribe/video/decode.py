@@ -13,26 +13,24 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.types import Clip, ClipError, Frames, FrameSampling, VideoFacts
+from framescribe.video.container import reason, video_stream
 from framescribe.video.packets import SEEKABLE_FORMATS, index_packets, packets
 from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex, Span, cut
-
-MAX_PIXELS = 8192 * 8192
-"""The largest picture that is decoded: a broken header may claim any size."""
 
 _SEEK_FRAMES = 24
 """About as many frames are decoded in the time that a seek takes."""
@@ -107,21 +105,53 @@ def probe(clip: Clip) -> Probe:
     return _read(clip, lambda span, average_fps: Selection(indices=(0,), covered_s=0.0), _allocate)[0]
 
 
+def read_frames(clip: Clip, long_side: int | None = None) -> Iterator[tuple[float, Pixels]]:
+    """Every frame of a clip that can be read, in order.
+
+    Args:
+        clip: what to read.
+        long_side: shrinks pictures to so many pixels on their longer side; None keeps their size.
+
+    Yields:
+        Seconds from the video's first frame, and the picture: uint8 [3, H, W], RGB, upright.
+
+    Raises:
+        ClipError: as ``decode_frames``, but for a clip without frames, which yields none.
+    """
+    end_s = math.inf if clip.end_s is None else clip.end_s
+    display = _Display(long_side)
+    with open_source(clip) as file:
+        try:
+            with video_stream(file, clip) as (container, stream):
+                index = index_packets(container, stream)
+            with video_stream(file, clip) as (container, stream):
+                first: int | None = None
+                for pts, frame in _stamped_frames(container, stream, index):
+                    first = pts if first is None else first
+                    time_s = (pts - first) * index.time_base_s
+                    if time_s >= end_s:
+                        return
+                    if time_s >= clip.start_s:
+                        yield time_s, display(frame)
+        except (av.FFmpegError, OSError) as error:
+            raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
+
+
 def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
     with open_source(clip) as file:
         try:
-            with _video_stream(file, clip) as (container, stream):
+            with video_stream(file, clip) as (container, stream):
                 index = index_packets(container, stream)
             if index.is_reliable:
                 with contextlib.suppress(_IndexDisagrees, av.FFmpegError):
                     return _read_chosen(clip, file, choose, allocate, index, pts=index.pts, frames=_frames_at)
-            with _video_stream(file, clip) as (container, stream):
+            with video_stream(file, clip) as (container, stream):
                 pts = _readable_pts(container, stream, index)
             if len(pts) == 0:
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
             return _read_chosen(clip, file, choose, allocate, index, pts=pts, frames=_frames_numbered)
         except (_IndexDisagrees, av.FFmpegError, OSError) as error:
-            raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {_reason(error)}") from error
+            raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
 
 
 def _read_chosen(
@@ -137,9 +167,9 @@ def _read_chosen(
     span = cut(index.timeline(pts), clip)
     selection = choose(span, index.average_fps)
     wanted, slots = np.unique(selection.indices, return_inverse=True)
-    with _video_stream(file, clip) as (container, stream):
+    with video_stream(file, clip) as (container, stream):
         codec = stream.codec_context.codec.canonical_name
-        pictures = _upright(frames(container, stream, index, (wanted + span.first).tolist()))
+        pictures = map(_Display(), frames(container, stream, index, (wanted + span.first).tolist()))
         pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
         for number, picture in enumerate(pictures):
             if number == 0:
@@ -157,51 +187,22 @@ def _read_chosen(
     return Probe(facts, span.timestamps_s, index.average_fps), selection, pixels
 
 
-def _upright(frames: Iterable[VideoFrame]) -> Iterator[Pixels]:
-    """RGB pictures [3, H, W], all of the first one's size (a stream may change it), turned as displayed."""
-    width = height = quarter_turns = 0
-    for frame in frames:
-        if not width:
-            width, height, quarter_turns = frame.width, frame.height, round(frame.rotation / 90)
-        rgb = frame.reformat(width, height, "rgb24").to_ndarray()
-        upright: Pixels = np.rot90(rgb, quarter_turns)  # both count counterclockwise
-        yield upright.transpose(2, 0, 1)
+class _Display:
+    """Frames to RGB pictures [3, H, W], turned as displayed, all of the first one's size (a stream may change it)."""
 
+    def __init__(self, long_side: int | None = None) -> None:
+        self._long_side = long_side
+        self._stored: tuple[int, int] | None = None  # width and height before turning
+        self._quarter_turns = 0
 
-@contextlib.contextmanager
-def _video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and the video stream that a player would show, from the start, with nothing read yet."""
-    name = clip.source_video
-    file.seek(0)
-    try:
-        # No protocol is allowed: a playlist must not make us open other files or URLs.
-        container = av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
-    except av.FFmpegError as error:
-        raise ClipError("decode", f"{name}: cannot be read as a video file: {_reason(error)}") from error
-    with container:
-        # A cover is a picture attached to music, not a video.
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams or container.format.name == "tty":
-            raise ClipError("decode", f"{name}: has no video stream, only {_contents(container)}")
-        best = container.streams.best("video")
-        stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
-        context = stream.codec_context
-        if context is None:
-            raise ClipError("decode", f"{name}: no decoder for its video stream (unknown or encrypted)")
-        if context.width * context.height > MAX_PIXELS:
-            raise ClipError(
-                "decode",
-                f"{name}: pictures of {context.width}x{context.height} are too large (67 megapixels at most)",
-            )
-        context.options = {"max_pixels": str(MAX_PIXELS)}
-        yield container, stream
-
-
-def _contents(container: InputContainer) -> str:
-    if container.format.name == "tty":
-        return "text"
-    kinds = [f"{s.type} ({s.codec_context.codec.canonical_name})" for s in container.streams.audio]
-    return ", ".join(kinds) or ", ".join(s.type for s in container.streams) or "an empty container"
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        if self._stored is None:
+            scale = min(1.0, (self._long_side or math.inf) / max(frame.width, frame.height))
+            self._stored = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+            self._quarter_turns = round(frame.rotation / 90)
+        rgb = frame.reformat(*self._stored, "rgb24").to_ndarray()
+        upright: Pixels = np.rot90(rgb, self._quarter_turns)  # both count counterclockwise
+        return upright.transpose(2, 0, 1)
 
 
 def _frames_at(
@@ -258,13 +259,20 @@ def _frames_numbered(
 
 
 def _readable_pts(container: InputContainer, stream: VideoStream, index: PacketIndex) -> NDArray[np.int64]:
-    """int64 [N], ascending: when each frame that can be read is shown; by the frame rate where unsaid."""
-    pts: list[int] = []
+    """int64 [N], ascending: when each frame that can be read is shown."""
+    return np.array([pts for pts, _ in _stamped_frames(container, stream, index)], np.int64)
+
+
+def _stamped_frames(
+    container: InputContainer, stream: VideoStream, index: PacketIndex
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Every frame that can be read, with when it is shown, ascending; by the frame rate where that is unsaid."""
+    last: int | None = None
     for frame in _readable_frames(container, stream):
-        stamps = (frame.pts, frame.dts, pts[-1] + index.frame_units if pts else 0)
+        stamps = (frame.pts, frame.dts, 0 if last is None else last + index.frame_units)
         stamp = next(stamp for stamp in stamps if stamp is not None)
-        pts.append(max(stamp, pts[-1]) if pts else stamp)
-    return np.array(pts, np.int64)
+        last = stamp if last is None else max(stamp, last)
+        yield last, frame
 
 
 def _readable_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -274,7 +282,3 @@ def _readable_frames(container: InputContainer, stream: VideoStream) -> Iterator
     for packet in itertools.chain(packets(container, stream), [None]):
         with contextlib.suppress(av.FFmpegError):
             yield from [frame for frame in context.decode(packet) if not frame.is_corrupt]
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,57 @@
+"""From an open file to its video stream, with nothing read yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import IO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from framescribe.types import Clip, ClipError
+
+MAX_PIXELS = 8192 * 8192
+"""The largest picture that is decoded: a broken header may claim any size."""
+
+
+@contextlib.contextmanager
+def video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and the video stream that a player would show, from the start, with nothing read yet."""
+    name = clip.source_video
+    file.seek(0)
+    try:
+        # No protocol is allowed: a playlist must not make us open other files or URLs.
+        container = av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+    except av.FFmpegError as error:
+        raise ClipError("decode", f"{name}: cannot be read as a video file: {reason(error)}") from error
+    with container:
+        # A cover is a picture attached to music, not a video.
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams or container.format.name == "tty":
+            raise ClipError("decode", f"{name}: has no video stream, only {_contents(container)}")
+        best = container.streams.best("video")
+        stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+        context = stream.codec_context
+        if context is None:
+            raise ClipError("decode", f"{name}: no decoder for its video stream (unknown or encrypted)")
+        if context.width * context.height > MAX_PIXELS:
+            raise ClipError(
+                "decode",
+                f"{name}: pictures of {context.width}x{context.height} are too large (67 megapixels at most)",
+            )
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        yield container, stream
+
+
+def _contents(container: InputContainer) -> str:
+    if container.format.name == "tty":
+        return "text"
+    kinds = [f"{s.type} ({s.codec_context.codec.canonical_name})" for s in container.streams.audio]
+    return ", ".join(kinds) or ", ".join(s.type for s in container.streams) or "an empty container"
+
+
+def reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
