@@ -32,6 +32,8 @@ from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model.quantize import quantizer
 from framescribe.prompt import History, PromptBuilder
+from framescribe.quality.checks import caption_status, check
+from framescribe.quality.repair import Attempt, Repair
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import (
     DEFAULT_MODEL,
@@ -41,6 +43,7 @@ from framescribe.types import (
     Clip,
     ClipError,
     Frames,
+    GenerationSettings,
     Prompt,
 )
 from framescribe.video.decode import decode_frames
@@ -180,6 +183,7 @@ class Captioner:
         # Each call has its own engine: calls may overlap, and one that is abandoned disturbs no other.
         engine = Engine(self._model, self._stop_ids, self._batch_size)
         in_engine: dict[str, _Prepared] = {}
+        repairs: dict[str, Repair] = {}
         decoders = decode_workers or min(8, os.cpu_count() or 1)
         workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
@@ -201,13 +205,23 @@ class Captioner:
                             yield prepared
                             continue
                         in_engine[prepared.clip.id] = prepared
-                        engine.add(
-                            Request(
-                                prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation
-                            )
-                        )
+                        engine.add(_request(prepared, settings.generation))
                     for completion in engine.step():
-                        yield self._row(in_engine.pop(completion.id), completion, settings)
+                        prepared = in_engine[completion.id]
+                        row = self._row(prepared, completion, settings)
+                        if settings.repair:
+                            repair = repairs.setdefault(completion.id, Repair(settings.generation))
+                            outcome = repair.follow(row)
+                            if isinstance(outcome, Attempt):
+                                in_engine[completion.id] = prepared = self._asking(
+                                    prepared, outcome, settings
+                                )
+                                engine.add(_request(prepared, outcome.generation))
+                                continue
+                            del repairs[completion.id]
+                            row = outcome
+                        del in_engine[completion.id]
+                        yield row
             finally:
                 # A consumer that stops early leaves no work in the pool.
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -235,7 +249,7 @@ class Captioner:
             raise ValueError("the base template has no turns; use --template chat for a conversation")
         clip = as_clip(source)
         prepared = self._ready(clip, decode_frames(clip, settings.sampling), settings, question, history)
-        request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
+        request = _request(prepared, settings.generation)
         token_ids: list[int] = []
         sent = 0
         for token_id in Engine(self._model, self._stop_ids, max_batch=1).stream(request):
@@ -272,10 +286,18 @@ class Captioner:
         frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
         return _Prepared(clip, frames, prompt, pixels_F3SS)
 
+    def _asking(self, prepared: _Prepared, attempt: Attempt, settings: CaptionSettings) -> _Prepared:
+        """The same clip with the prompt of another attempt."""
+        question = (prepared.clip.prompt or settings.prompt) + attempt.more_prompt
+        seconds = prepared.frames.text_seconds(settings.sampling.strategy)
+        prompt = self._prompts.build(question, settings.resolved_template, seconds)
+        return dataclasses.replace(prepared, prompt=prompt)
+
     def _row(self, prepared: _Prepared, completion: Completion, settings: CaptionSettings) -> CaptionRow:
         raw = self._tokenizer.decode(completion.token_ids)
         caption = raw.strip()
-        status: CaptionStatus = "truncated" if completion.finish_reason == "length" else "success"
+        is_truncated = completion.finish_reason == "length"
+        flags = check(caption, is_truncated=is_truncated)
         facts = prepared.frames.facts
         damage = None
         if facts.missing_s > 0:
@@ -287,7 +309,8 @@ class Captioner:
         return self._base_row(
             prepared.clip,
             settings,
-            status if caption else "empty",
+            caption_status(flags, is_truncated=is_truncated),
+            flags=flags,
             duration_s=facts.duration_s,
             width=facts.width,
             height=facts.height,
@@ -330,6 +353,10 @@ class Captioner:
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             **columns,  # type: ignore[arg-type]
         )
+
+
+def _request(prepared: _Prepared, generation: GenerationSettings) -> Request:
+    return Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)
 
 
 def as_clip(source: Source) -> Clip:
