@@ -17,6 +17,7 @@ from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
 from framescribe.cli.report import report
 from framescribe.cli.rows import rows
+from framescribe.cli.split import split
 from framescribe.cli.synthesize import synthesize
 from framescribe.cli.train import train
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, rows, report, export, ask, inspect, train, evaluate, synthesize, parity):
+for command in (caption, rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity):
     app.command()(command)
 
 

@@ -65,6 +65,22 @@ RepetitionPenalty = Annotated[
     float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
 ]
 Seed = Annotated[int, typer.Option(help="Of the draw.", rich_help_panel=_DECODING)]
+Segment = Annotated[
+    str,
+    typer.Option(
+        "--segment",
+        help="whole, window:SECONDS, or scenes (needs the extra `scenes`).",
+        rich_help_panel=_FRAMES,
+    ),
+]
+MinLength = Annotated[
+    float,
+    typer.Option("--min-seconds", help="Leave out segments shorter than this.", rich_help_panel=_FRAMES),
+]
+MaxLength = Annotated[
+    float | None,
+    typer.Option("--max-seconds", help="Divide segments longer than this evenly.", rich_help_panel=_FRAMES),
+]
 DecodeWorkers = Annotated[
     int | None,
     typer.Option(

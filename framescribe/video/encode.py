@@ -1,14 +1,25 @@
-"""Frames in, an H.264 file out; a frame in, a JPEG out."""
+"""Frames in, an H.264 file out; spans of a video to files of their own; a frame in, a JPEG out."""
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
+import itertools
 import os
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+
+from framescribe.types import Clip
+from framescribe.video.decode import probe, read_frames
+
+# With x264's macroblock tree the output differs from run to run.
+_REPEATABLE = {"x264-params": "mbtree=0"}
+_CUT_TIME_BASE = Fraction(1, 90_000)
 
 
 def write_mp4(
@@ -31,13 +42,71 @@ def write_mp4(
     height, width = frames_u8.shape[2:]
     if height % 2 or width % 2:
         raise ValueError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
+    rate = Fraction(fps).limit_denominator(65535)
+    frames = ((number / rate, frame) for number, frame in enumerate(frames_u8))
+    _write_h264(path, frames, rate, time_base=1 / rate, options=_REPEATABLE)
+
+
+def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
+    """The file in ``folder`` for a span of a clip: the video's name, the span in milliseconds, the span's id."""
+    whole = dataclasses.replace(clip, start_s=span[0], end_s=span[1], given_id=None)
+    start_ms, end_ms = (round(seconds * 1000) for seconds in span)
+    # The name is for people; the id keeps videos of one name apart.
+    return folder / f"{Path(clip.source_video).stem[:100]}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
+
+
+def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]]) -> None:
+    """Write spans of a clip's video to files of their own, in one reading.
+
+    H.264 (x264, CRF 16) in MP4, encoded anew, since copying can only start at keyframes. Frames keep their times;
+    sound is left out; an odd last row or column is cut off, as yuv420p needs. A file of this name is always whole;
+    one whose span holds no frame is not written.
+
+    Args:
+        clip: whose video is read.
+        spans: start and end in seconds from the video's first frame, for each file; ascending, not overlapping.
+
+    Raises:
+        ClipError: the video cannot be read.
+        OSError: a file cannot be written.
+    """
+    if not spans:
+        return
+    seen = probe(clip)
+    rate = Fraction(seen.average_fps).limit_denominator(65535)
+    paths = list(spans.items())
+    starts = [start_s for start_s, _ in spans.values()]
+    whole = dataclasses.replace(clip, start_s=starts[0], end_s=max(end_s for _, end_s in spans.values()))
+    by_span = itertools.groupby(read_frames(whole), lambda stamped: bisect.bisect_right(starts, stamped[0]))
+    for number, frames in by_span:
+        path, (start_s, end_s) = paths[number - 1]
+        within = ((Fraction(time_s - start_s), picture) for time_s, picture in frames if time_s < end_s)
+        _write_h264(path, within, rate, time_base=_CUT_TIME_BASE, options=_REPEATABLE | {"crf": "16"})
+
+
+def _write_h264(
+    path: str | os.PathLike[str],
+    frames: Iterable[tuple[Fraction, np.ndarray[Any, np.dtype[np.uint8]]]],
+    rate: Fraction,
+    *,
+    time_base: Fraction,
+    options: dict[str, str],
+) -> None:
+    """Encodes frames (seconds and uint8 [3, H, W]) to a temporary name, then renames; no frames, no file."""
     temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    frames = iter(frames)
+    if (first := next(frames, None)) is None:
+        return
     try:
         with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(65535))
+            stream = container.add_stream("libx264", rate=rate, options=options)
+            height, width = (side - side % 2 for side in first[1].shape[1:])
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            for frame in frames_u8:
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.transpose(1, 2, 0)), "rgb24")
+            stream.codec_context.time_base = time_base
+            for time_s, frame in itertools.chain([first], frames):
+                rgb = np.ascontiguousarray(frame[:, :height, :width].transpose(1, 2, 0))
+                picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
+                picture.pts, picture.time_base = round(time_s / time_base), time_base
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
         os.replace(temporary, path)

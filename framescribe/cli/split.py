@@ -1,0 +1,65 @@
+"""``framescribe split``: videos to spans, or to files of their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framescribe.cli import options
+
+
+def split(
+    sources: Annotated[list[str], typer.Argument(help="Videos: files, folders, globs, URLs.")],
+    segments: options.Segment = "scenes",
+    min_length: options.MinLength = 0.0,
+    max_length: options.MaxLength = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(help="Write each span to a file in this folder: H.264, encoded anew, without sound."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span.")] = False,
+) -> None:
+    """Cut videos into spans: fixed windows or scenes.
+
+    Prints each span's video, start and end in seconds. Cutting at any frame means encoding anew; to caption spans
+    without writing files, give the same --segment to `caption`.
+    """
+    from framescribe.cli.console import err, usage_errors
+    from framescribe.pipeline.sources import expand_sources
+    from framescribe.types import ClipError
+    from framescribe.video.encode import cut_path, write_clips
+    from framescribe.video.segment import SegmentRule, spans
+
+    failed = False
+    with usage_errors():
+        rule = SegmentRule.parse(segments, min_length, max_length)
+        if write is not None:
+            write.mkdir(parents=True, exist_ok=True)
+        for clip in expand_sources(sources, 0.0, None):
+            try:
+                found = spans(clip, rule)
+                paths = [cut_path(write, clip, span) if write else None for span in found]
+                if write is not None:
+                    write_clips(clip, dict(zip([path for path in paths if path], found, strict=True)))
+            except ClipError as error:
+                err.print(f"error {error}", style="red", markup=False)
+                failed = True
+                continue
+            for (start_s, end_s), file in zip(found, paths, strict=True):
+                path = file if file and file.exists() else None  # damage may leave a span without frames
+                if as_json:
+                    row = {"source_video": clip.source_video, "start_s": start_s, "end_s": end_s}
+                    print(json.dumps(row | ({} if path is None else {"file": str(path)})))
+                else:
+                    print(
+                        clip.source_video,
+                        f"{start_s:.3f}",
+                        f"{end_s:.3f}",
+                        *([path] if path else []),
+                        sep="\t",
+                    )
+    if failed:
+        raise typer.Exit(1)

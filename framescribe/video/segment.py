@@ -1,0 +1,143 @@
+"""From a video to clips: all of it, fixed windows, or its scenes. Spans only: nothing is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from framescribe.types import Clip, ClipError
+from framescribe.video.decode import probe, read_frames
+
+Cutting = Literal["whole", "window", "scenes"]
+
+SCENE_PICTURE_SIDE = 256
+"""Scene cuts show in small pictures as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRule:
+    """How a video becomes clips.
+
+    Attributes:
+        cutting: ``whole``: not at all; ``window``: every ``window_s`` seconds; ``scenes``: where the picture changes.
+        window_s: of ``window``.
+        min_length_s: spans that are shorter are left out (the rest after the last full window, flashes).
+        max_length_s: spans that are longer are divided into equal parts; None: any length.
+    """
+
+    cutting: Cutting = "whole"
+    window_s: float | None = None
+    min_length_s: float = 0.0
+    max_length_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.cutting not in get_args(Cutting):
+            raise ValueError(f"unknown segments {self.cutting!r}; choose whole, window:SECONDS or scenes")
+        if (self.cutting == "window") != (self.window_s is not None):
+            raise ValueError("segments by window need their length, and others have none: window:10")
+        for name, seconds in (("the window", self.window_s), ("the maximum length", self.max_length_s)):
+            if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+                raise ValueError(f"{name} must be a number of seconds above 0, not {seconds}")
+        if not (math.isfinite(self.min_length_s) and self.min_length_s >= 0):
+            raise ValueError(f"the minimum length must be 0 s or more, not {self.min_length_s}")
+        longest_s = min(self.window_s or math.inf, self.max_length_s or math.inf)
+        if self.min_length_s > longest_s:
+            raise ValueError(f"no span can have {self.min_length_s:g} s at least and {longest_s:g} s at most")
+
+    @classmethod
+    def parse(cls, text: str, min_length_s: float = 0.0, max_length_s: float | None = None) -> SegmentRule:
+        """``whole``, ``window:SECONDS`` or ``scenes``.
+
+        Raises:
+            ValueError: it is none of these, or the lengths contradict each other.
+        """
+        cutting, mark, length = text.partition(":")
+        window_s = None
+        if mark:
+            try:
+                window_s = float(length)
+            except ValueError:
+                raise ValueError(f"the window's length must be a number of seconds, not {length!r}") from None
+        return cls(cutting, window_s, min_length_s, max_length_s)  # type: ignore[arg-type]  # checked there
+
+    @property
+    def changes_nothing(self) -> bool:
+        return self == SegmentRule()
+
+
+def segment(clip: Clip, rule: SegmentRule) -> Iterator[Clip]:
+    """The clips that a rule makes of a clip, in order; seconds count from the video's first frame.
+
+    A clip that cannot be read is given back as it is: captioning it makes the row that says why. Where no span is
+    long enough, there is none. Ids that the caller gave are numbered: ``k-0``, ``k-1``, ….
+
+    Raises:
+        ValueError: scenes are asked for and scenedetect is not installed.
+    """
+    if rule.changes_nothing or clip.problem is not None:
+        yield clip
+        return
+    try:
+        found = spans(clip, rule)
+    except ClipError:
+        yield clip
+        return
+    for number, (start_s, end_s) in enumerate(found):
+        given_id = None if clip.given_id is None else f"{clip.given_id}-{number}"
+        yield dataclasses.replace(clip, start_s=start_s, end_s=end_s, given_id=given_id)
+
+
+def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
+    """Start and end, in seconds from the video's first frame, of the clips that a rule makes of a clip.
+
+    Raises:
+        ClipError: it cannot be read.
+        ValueError: scenes are asked for and scenedetect is not installed.
+    """
+    start_s = clip.start_s
+    end_s = start_s + probe(clip).facts.duration_s
+    cuts_s = [start_s, end_s]
+    if rule.window_s is not None:
+        # A rest of less than a microsecond is rounding, not a window.
+        count = math.ceil((end_s - start_s) / rule.window_s - 1e-6)
+        cuts_s = [*(start_s + number * rule.window_s for number in range(count)), end_s]
+    elif rule.cutting == "scenes":
+        cuts_s = [start_s, *_scene_starts(clip), end_s]
+    return [
+        span
+        for start, end in itertools.pairwise(cuts_s)
+        for span in _divided(start, end, rule.max_length_s)
+        if span[1] - span[0] >= rule.min_length_s - 1e-6
+    ]
+
+
+def _divided(start_s: float, end_s: float, max_length_s: float | None) -> Iterator[tuple[float, float]]:
+    parts = 1 if max_length_s is None else math.ceil((end_s - start_s) / max_length_s - 1e-6)
+    cuts_s = np.linspace(start_s, end_s, max(1, parts) + 1).tolist()
+    return itertools.pairwise(cuts_s)
+
+
+def _scene_starts(clip: Clip) -> list[float]:
+    """When a new scene's first frame is shown, by PySceneDetect's adaptive detector at its own settings."""
+    try:
+        from scenedetect import FrameTimecode
+        from scenedetect.detectors import AdaptiveDetector
+    except ImportError as error:
+        raise ValueError(
+            f"finding scenes needs scenedetect ({error}); install it with: pip install 'framescribe[scenes]'"
+        ) from error
+    detector = AdaptiveDetector(min_scene_len=1)  # lengths are the rule's affair
+    times_s: list[float] = []
+    cuts: list[FrameTimecode] = []
+    for time_s, picture in read_frames(clip, SCENE_PICTURE_SIDE):
+        number = FrameTimecode(len(times_s), fps=1.0)  # counts frames; our times hold for variable rates too
+        times_s.append(time_s)
+        cuts += detector.process_frame(number, np.ascontiguousarray(picture[::-1].transpose(1, 2, 0)))  # BGR
+    cuts += detector.post_process(FrameTimecode(len(times_s), fps=1.0))
+    return [times_s[cut.frame_num] for cut in cuts]
