@@ -8,5 +8,4 @@ FORMAT = Format(
     trainer="CogVideo finetune/",
     layout=LineLists("prompts.txt"),
     use="--data_root {target} --caption_column prompts.txt --video_column videos.txt",
-    may_reference=True,
 )

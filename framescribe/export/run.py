@@ -118,7 +118,7 @@ def export(
 def _check(to: Format, final: Path, link: Link) -> None:
     if link == "reference" and not to.may_reference:
         raise ValueError(
-            f"{to.name} finds clips by their place in the folder: use --link copy, symlink or hardlink"
+            f"{to.name} needs the clips under names of its own: use --link copy, symlink or hardlink"
         )
     if link != "copy" and to.clips is None:
         raise ValueError(f"{to.name} packs the clips into tar files: --link {link} means nothing there")

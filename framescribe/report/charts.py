@@ -101,7 +101,7 @@ def histogram(
 
 def _anchor(x: float) -> str:
     """Where a label hangs, so that none leaves the picture."""
-    anchor = "start" if x < 0.06 * _WIDTH else "end" if x > 0.94 * _WIDTH else "middle"
+    anchor = "start" if x < 0.05 * _WIDTH else "end" if x > 0.95 * _WIDTH else "middle"
     return f'text-anchor="{anchor}"'
 
 

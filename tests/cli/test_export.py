@@ -1,0 +1,66 @@
+import json
+
+from tests.cli.run import invoke
+from tests.export.conftest import row
+from tests.export.loaders import LOADERS
+
+
+def rows_file(tmp_path):
+    clips = [tmp_path / f"{name}.mp4" for name in "abc"]
+    for number, clip in enumerate(clips):
+        clip.write_bytes(bytes([number]))
+    rows = [row(number, clip, f"The video shows a cat.\nClip {number}.") for number, clip in enumerate(clips)]
+    rows[2]["flags"] = ["looping"]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return path
+
+
+def test_export(tmp_path):
+    options = ("--strip-openers", "--replace", "cat=dog", "--prefix", "Film: ", "--trigger", "FSCR")
+    result = invoke("export", rows_file(tmp_path), "--to", "cogvideo-finetune", *options)
+    assert result.exit_code == 0, result.stderr
+    target = tmp_path / "rows-cogvideo-finetune"
+    assert str(target) in result.stderr
+    assert "2 of 3 clips" in result.stderr
+    assert "1 left out: flagged looping" in result.stderr
+    assert f"--data_root {target}" in result.stdout
+    assert sorted(LOADERS["cogvideo-finetune"](target)) == [
+        (b"\0", "FSCR, Film: A dog. Clip 0."),
+        (b"\1", "FSCR, Film: A dog. Clip 1."),
+    ]
+
+
+def test_options(tmp_path):
+    rows = rows_file(tmp_path)
+    options = (
+        "--to",
+        "ltx",
+        "-t",
+        tmp_path / "set",
+        "--accept",
+        "looping",
+        "--max-words",
+        "5",
+        "--link",
+        "hardlink",
+    )
+    assert invoke("export", rows, *options).exit_code == 0
+    assert {caption for _, caption in LOADERS["ltx"](tmp_path / "set")} == {"The video shows a cat."}
+    assert invoke("export", rows, *options).exit_code == 2
+    assert invoke("export", rows, *options, "--overwrite").exit_code == 0
+
+
+def test_refusals(tmp_path):
+    rows = rows_file(tmp_path)
+    for options, said in [
+        (("--to", "avi"), "cogvideo-finetune, cogvideo-sat"),
+        (("--to", "ltx", "--link", "move"), "copy, symlink, hardlink, reference"),
+        (("--to", "ltx", "--replace", "cat"), "A=B"),
+        (("--to", "ltx", "--replace", "=cat"), "empty"),
+        (("--to", "simpletuner", "--link", "reference"), "--link copy"),
+    ]:
+        result = invoke("export", rows, *options)
+        assert result.exit_code == 2
+        assert said in result.stderr
+    assert {path.suffix for path in tmp_path.iterdir()} == {".mp4", ".jsonl"}

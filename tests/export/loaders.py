@@ -1,0 +1,184 @@
+"""How each trainer reads its data set, written from what is known of their loaders, not from ours.
+
+Each takes the exported folder and gives (the clip's bytes, caption) pairs, in whatever order, as the trainer would.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import webdataset
+
+Pairs = list[tuple[bytes, str]]
+
+
+def cogvideo_finetune(root: Path) -> Pairs:
+    def lines(name: str) -> list[str]:
+        with open(root / name, encoding="utf-8") as file:
+            return [line.strip() for line in file.readlines() if len(line.strip()) > 0]
+
+    prompts, videos = lines("prompts.txt"), lines("videos.txt")
+    assert len(prompts) == len(videos)
+    stems = [Path(video).stem for video in videos]  # latents are cached under these
+    assert len(set(stems)) == len(stems)
+    return [((root / video).read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
+
+
+def cogvideo_sat(root: Path) -> Pairs:
+    pairs = []
+    for folder, _, files in os.walk(root):
+        for file in files:
+            if file.endswith(".mp4"):
+                path = os.path.join(folder, file)
+                label = path.replace(".mp4", ".txt").replace("videos", "labels")
+                with open(label, encoding="utf-8") as text:
+                    pairs.append((Path(path).read_bytes(), text.read().splitlines()[0]))
+    return pairs
+
+
+def cogvideo_sat_wds(root: Path) -> Pairs:
+    pairs = []
+    for tar in glob.glob(str(root / "*.tar")):
+        meta = {}
+        with open(tar.replace(".tar", ".meta.jsonl"), encoding="utf-8") as file:
+            for line in file:
+                entry = json.loads(line)
+                if entry.get("duration") is not None and entry.get("fps") is not None:
+                    meta[entry["key"]] = entry
+        for sample in webdataset.WebDataset(tar, shardshuffle=False):
+            entry = meta[sample["id"].decode()]
+            assert sample["__key__"] == entry["key"]
+            pairs.append((sample["mp4"], entry["caption"]))
+    return pairs
+
+
+def finetrainers(root: Path) -> Pairs:
+    prompts = (root / "prompts.txt").read_text(encoding="utf-8").splitlines()
+    videos = (root / "videos.txt").read_text(encoding="utf-8").splitlines()
+    return [((root / video).read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
+
+
+def cogvideox_factory(root: Path) -> Pairs:
+    with open(root / "prompt.txt", encoding="utf-8") as file:
+        prompts = [line.strip() for line in file.readlines() if len(line.strip()) > 0]
+    with open(root / "videos.txt", encoding="utf-8") as file:
+        videos = [root.joinpath(line.strip()) for line in file.readlines() if len(line.strip()) > 0]
+    return [(video.read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
+
+
+def table(root: Path, file: str, video: str, caption: str, base: str = ".") -> Pairs:
+    with open(root / file, encoding="utf-8", newline="") as lines:
+        return [((root / base / line[video]).read_bytes(), line[caption]) for line in csv.DictReader(lines)]
+
+
+def diffsynth(root: Path) -> Pairs:
+    return table(root, "metadata.csv", "video", "prompt")
+
+
+def musubi(root: Path) -> Pairs:
+    pairs, caches = [], set()
+    config = tomllib.loads((root / "dataset.toml").read_text(encoding="utf-8"))
+    for dataset in config["datasets"]:
+        assert isinstance(dataset["source_fps"], float)  # 30 instead of 30.0 is refused
+        assert all(frames % 4 == 1 for frames in dataset["target_frames"])
+        caches.add(dataset["cache_directory"])
+        with open(dataset["video_jsonl_file"], encoding="utf-8") as lines:
+            for line in lines:
+                entry = json.loads(line)
+                assert os.path.isabs(entry["video_path"])
+                pairs.append((Path(entry["video_path"]).read_bytes(), entry["caption"]))
+    assert len(caches) == len(config["datasets"])
+    return pairs
+
+
+def beside(root: Path) -> Pairs:
+    return [
+        (video.read_bytes(), video.with_suffix(".txt").read_text(encoding="utf-8").strip())
+        for video in root.iterdir()
+        if video.suffix in (".mp4", ".mkv")
+    ]
+
+
+def simpletuner(root: Path) -> Pairs:
+    backends = json.loads((root / "multidatabackend.json").read_text(encoding="utf-8"))
+    (dataset,) = [backend for backend in backends if backend.get("dataset_type") == "video"]
+    (texts,) = [backend for backend in backends if backend.get("dataset_type") == "text_embeds"]
+    assert texts["default"]
+    assert dataset["caption_strategy"] == "textfile"
+    pairs = []
+    for video in Path(dataset["instance_data_dir"]).iterdir():
+        if video.suffix == ".txt":
+            continue
+        # Each line is a caption of its own, an empty one too.
+        captions = video.with_suffix(".txt").read_text(encoding="utf-8").split("\n")
+        pairs += [(video.read_bytes(), caption) for caption in captions]
+    return pairs
+
+
+def videox_fun(root: Path) -> Pairs:
+    entries = json.loads((root / "metadata.json").read_text(encoding="utf-8"))
+    return [
+        ((root / entry["file_path"]).read_bytes(), entry["text"])
+        for entry in entries
+        if entry.get("type", "image") == "video"
+    ]
+
+
+def ltx(root: Path) -> Pairs:
+    with open(root / "dataset.jsonl", encoding="utf-8") as file:
+        entries = [json.loads(line) for line in file]
+    return [((root / entry["video"]).read_bytes(), entry["caption"]) for entry in entries]
+
+
+def open_sora(root: Path) -> Pairs:
+    pairs = []
+    with open(root / "dataset.csv", encoding="utf-8", newline="") as lines:
+        for line in csv.DictReader(lines):
+            assert list(line) == [
+                "path", "text", "num_frames", "height", "width", "aspect_ratio", "resolution", "fps",
+            ]  # fmt: skip
+            height, width = int(line["height"]), int(line["width"])
+            assert int(line["resolution"]) == height * width
+            assert abs(float(line["aspect_ratio"]) - height / width) < 1e-3
+            assert int(line["num_frames"]) > 0
+            assert float(line["fps"]) > 0
+            assert os.path.isabs(line["path"])  # opened as it stands, wherever the trainer was started
+            pairs.append((Path(line["path"]).read_bytes(), line["text"]))
+    return pairs
+
+
+def videofolder(root: Path) -> Pairs:
+    return table(root, "train/metadata.csv", "file_name", "text", base="train")
+
+
+def webdataset_tars(root: Path) -> Pairs:
+    shards = sorted(map(str, root.glob("*.tar")))
+    pairs = []
+    for sample in webdataset.WebDataset(shards, shardshuffle=False):
+        assert json.loads(sample["json"])["caption"] == sample["txt"].decode()
+        pairs.append((sample["mp4"], sample["txt"].decode()))
+    return pairs
+
+
+LOADERS = {
+    "cogvideo-finetune": cogvideo_finetune,
+    "cogvideo-sat": cogvideo_sat,
+    "cogvideo-sat-wds": cogvideo_sat_wds,
+    "finetrainers": finetrainers,
+    "cogvideox-factory": cogvideox_factory,
+    "diffsynth": diffsynth,
+    "musubi": musubi,
+    "diffusion-pipe": beside,
+    "simpletuner": simpletuner,
+    "ai-toolkit": beside,
+    "videox-fun": videox_fun,
+    "ltx": ltx,
+    "open-sora": open_sora,
+    "videofolder": videofolder,
+    "webdataset": webdataset_tars,
+}

@@ -1,0 +1,188 @@
+"""What goes in, what is left out and told, and that a target is whole or not there."""
+
+import errno
+import json
+import os
+from dataclasses import replace
+
+import pytest
+
+from framescribe.export.formats import FORMATS
+from framescribe.export.line_lists import LineLists
+from framescribe.export.run import REPORT, export
+from framescribe.quality.cleanup import CleanupRules, Replacement
+from tests.export.conftest import row
+from tests.export.loaders import LOADERS
+
+LTX = FORMATS["ltx"]
+
+
+def captions(target) -> list[str]:
+    return sorted(caption for _, caption in LOADERS["ltx"](target))
+
+
+def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
+    source = rows[0]["source_video"]
+    others = [
+        row(20, source, "x", caption_status="truncated"),
+        row(21, source, "x", flags=["looping", "over_budget"]),
+        row(22, source, "x", end_s=5.0),
+        row(23, tmp_path, "A folder."),
+        row(24, "s3://bucket/a.txt", "x"),
+        row(25, tmp_path / "gone.mp4", "x"),
+        row(26, source, "\n"),
+        rows[0],
+    ]
+    report = export([*rows, *others], LTX, tmp_path / "set")
+    assert captions(tmp_path / "set") == sorted(" ".join(each["caption"].split()) for each in rows)
+    told = json.loads((tmp_path / "set" / REPORT).read_text())
+    assert (told["rows"], told["exported"]) == (len(rows) + len(others), len(rows))
+    assert [(each["clip_id"], each["reason"]) for each in told["left_out"]] == [
+        (f"{20:016x}", "status truncated"),
+        (f"{21:016x}", "flagged looping"),
+        (f"{22:016x}", "a span of a longer video"),
+        (f"{23:016x}", "not a video file"),
+        (f"{24:016x}", "not a video file"),
+        (f"{25:016x}", "the clip's file cannot be read"),
+        (f"{26:016x}", "no text left after clean-up"),
+        (f"{0:016x}", "the clip is there already"),
+    ]
+    assert "framescribe split --write" in told["left_out"][2]["detail"]
+    assert "gone.mp4" in told["left_out"][5]["detail"]
+    assert report.reasons.total() == len(others)
+
+
+def test_accepted_flags(rows, tmp_path):
+    flagged = [rows[0] | {"flags": ["opener"]}, rows[1] | {"flags": ["opener", "looping"]}]
+    report = export(flagged, LTX, tmp_path / "set", accepted_flags={"opener"})
+    assert (report.exported, dict(report.reasons)) == (1, {"flagged looping": 1})
+
+
+def test_clean_up_is_applied_to_the_export(rows, tmp_path):
+    rules = CleanupRules(
+        strip_openers=True,
+        replacements=(Replacement("cat", "panther"),),
+        suffix=" Film.",
+        trigger_word="FSCR",
+    )
+    rows = [rows[0] | {"caption": "The video shows a cat."}]
+    export(rows, LTX, tmp_path / "set", rules=rules)
+    assert captions(tmp_path / "set") == ["FSCR, A panther. Film."]
+    assert rows[0]["caption"] == "The video shows a cat."
+
+
+def test_long_captions_are_counted_and_not_cut(rows, tmp_path):
+    long = " ".join(["word"] * 200)
+    report = export([rows[0] | {"caption": long}, rows[1]], LTX, tmp_path / "set")
+    assert report.long_captions == 1
+    assert long in captions(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("source", "clip_id"),
+    [
+        ("../../../outside.mp4", "../../../outside"),
+        ("/etc/../x/..mp4", "/absolute/id"),
+        ("..", "a" * 16),
+        ("C:\\windows\\..\\x.mp4", ".."),
+        ("clip.mp4", "x/../../y"),
+        ("\0.mp4", "\0"),
+        ("\udcff.mp4", "\udcff"),
+    ],
+)
+def test_paths_never_leave_the_target(source, clip_id, rows, tmp_path, monkeypatch):
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    (tmp_path / "outside.mp4").write_bytes(b"outside")
+    monkeypatch.chdir(tmp_path / "a" / "b" / "c")
+    for name in ("clip.mp4", "..mp4"):
+        (tmp_path / "a" / "b" / "c" / name).write_bytes(b"inside")
+    before = set(tmp_path.rglob("*"))
+    target = tmp_path / "a" / "set"
+    for name in ("ltx", "webdataset", "ai-toolkit", "cogvideo-sat"):
+        export([*rows, row(40, source, "A cat.", clip_id=clip_id)], FORMATS[name], target, overwrite=True)
+        assert all(path.is_relative_to(target) for path in set(tmp_path.rglob("*")) - before)
+
+
+def test_refusals_leave_everything_as_it_was(rows, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("x")
+    export(rows, LTX, tmp_path / "set")
+    before = sorted(tmp_path.rglob("*"))
+    for target, name, options, said in [
+        ("mine", "ltx", {}, "is no export"),
+        ("mine", "ltx", {"overwrite": True}, "is no export"),
+        ("set", "ltx", {}, "--overwrite"),
+        ("new", "simpletuner", {"link": "reference"}, "--link copy"),
+        ("new", "webdataset", {"link": "symlink"}, "tar files"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            export(rows, FORMATS[name], tmp_path / target, **options)
+    for nothing in ([], [rows[0] | {"caption_status": "error"}]):
+        with pytest.raises(ValueError, match="nothing to export"):
+            export(nothing, LTX, tmp_path / "set", overwrite=True)
+    with pytest.raises(ValueError, match="not rows of `framescribe caption`"):
+        export([{"caption": "x"}], LTX, tmp_path / "new")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_overwrite_replaces_all_of_an_earlier_export(rows, tmp_path):
+    export(rows, LTX, tmp_path / "set")
+    export(rows[:2], FORMATS["diffsynth"], tmp_path / "set", overwrite=True)
+    assert len(LOADERS["diffsynth"](tmp_path / "set")) == 2
+    assert not (tmp_path / "set" / "dataset.jsonl").exists()
+    assert len(list((tmp_path / "set" / "videos").iterdir())) == 2
+    assert sorted(os.listdir(tmp_path)) == ["set", "source"]
+
+
+def test_an_export_of_an_export_into_itself_loses_no_clip(rows, tmp_path):
+    export(rows, LTX, tmp_path / "set")
+    inside = [
+        row(60 + number, path, "A cat.") for number, path in enumerate((tmp_path / "set/videos").iterdir())
+    ]
+    with pytest.raises(ValueError, match="lies in the target"):
+        export(inside, LTX, tmp_path / "set", link="symlink", overwrite=True)
+    export(inside, LTX, tmp_path / "set", overwrite=True)
+    assert len(captions(tmp_path / "set")) == len(rows)
+
+
+def test_a_full_disk_leaves_nothing_half_written(rows, tmp_path):
+    class FullDisk(LineLists):
+        def write(self, pairs, folder, target):
+            next(pairs)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        export(rows, replace(LTX, layout=FullDisk("prompts.txt")), tmp_path / "set")
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_a_pair_that_reads_back_differently_ends_the_export(rows, tmp_path):
+    class Shifted(LineLists):
+        def write(self, pairs, folder, target):
+            super().write(pairs, folder, target)
+            lines = (folder / "prompts.txt").read_text().splitlines()
+            (folder / "prompts.txt").write_text("\n".join(lines[1:] + lines[:1]))
+
+    with pytest.raises(ValueError, match="reads back differently"):
+        export(rows, replace(LTX, layout=Shifted("prompts.txt")), tmp_path / "set")
+
+    class Losing(LineLists):
+        def write(self, pairs, folder, target):
+            super().write(pairs, folder, target)
+            next((folder / "videos").iterdir()).unlink()
+
+    with pytest.raises(ValueError, match="missing after writing"):
+        export(rows, replace(LTX, layout=Losing("prompts.txt")), tmp_path / "set")
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_clips_behind_urls_are_fetched(rows, tmp_path):
+    import fsspec
+
+    with fsspec.open("memory://bucket/far.mp4", "wb") as file:
+        file.write(b"far away")
+    far = row(70, "memory://bucket/far.mp4", "Far away.")
+    export([far], LTX, tmp_path / "set")
+    assert LOADERS["ltx"](tmp_path / "set") == [(b"far away", "Far away.")]
+    with pytest.raises(ValueError, match="behind a URL"):
+        export([far], LTX, tmp_path / "linked", link="symlink")
