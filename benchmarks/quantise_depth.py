@@ -2,7 +2,7 @@
 
     python benchmarks/quantise_depth.py
 
-A narrow model of the official depth (63 vision and 32 decoder layers) whose random matrices have the gain of the official
+A narrow model of the official depth (63 vision, 32 decoder layers) whose random matrices have the gain of the official
 widths at initialiser 0.02, or a part of it. For each gain: how far bf16 is from fp32, and int8 from bf16, relative, at
 the end of the tower and in the logits. CPU, a minute. Last line: JSON.
 """
