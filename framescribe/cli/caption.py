@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +59,9 @@ def caption(
     frames: options.NumFrames = 24,
     start: options.Start = 0.0,
     end: options.End = None,
+    segments: options.Segment = "whole",
+    min_length: options.MinLength = 0.0,
+    max_length: options.MaxLength = None,
     max_new_tokens: options.MaxNewTokens = 2048,
     temperature: options.Temperature = 0.0,
     top_p: options.TopP = 1.0,
@@ -115,6 +120,7 @@ def caption(
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
     from framescribe.pipeline.sources import expand_sources
+    from framescribe.video.segment import SegmentRule, segment
 
     with usage_errors(), ExitStack() as stack:
         settings = options.caption_settings(
@@ -129,9 +135,16 @@ def caption(
             seed=seed,
         )
 
+        rule = SegmentRule.parse(segments, min_length, max_length)
+        if txt and not rule.changes_nothing:
+            raise ValueError("--txt writes one file for each video; with segments use -o")
+        # Kept, as clips are found more than once, and finding scenes reads all of a video.
+        parts = cache(lambda clip: tuple(segment(clip, rule)))
+
         def clips() -> Iterator[Clip]:
             """Named clips, found anew each time: they may be too many for a list."""
-            found = expand_sources(sources, start, end)
+            named = expand_sources(sources, start, end)
+            found = named if rule.changes_nothing else chain.from_iterable(map(parts, named))
             return filter(_lacks_sidecar, found) if txt and not overwrite else found
 
         note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
