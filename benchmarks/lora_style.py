@@ -2,17 +2,19 @@
 
     python benchmarks/lora_style.py WORK_FOLDER --json benchmarks/results/lora_style.json
 
-The style names place, camera and subject in this order: "The scene is set in a green meadow. The camera slowly pans
-left. A cat spins around." Clips and captions are those of the synthetic world, the captions rewritten; evaluation is
+The style is a house's plain one: of the world's many wordings always the same one for the same fact, always in three
+sentences: "A cat first spins around, then moves upward, with an owl above it. The scene is set in a green meadow. The
+camera slowly pans left." The bundled model hardly ever writes so by chance. Clips and captions are those of the synthetic world, the captions rewritten; evaluation is
 on other seeds, from mp4 files, through the captioner. A run that was killed goes on. Last line: JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
-import re
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,8 @@ import torch
 from framescribe.captioner import Captioner
 from framescribe.eval.attributes import ATTRIBUTES, judge
 from framescribe.synthetic.batches import SyntheticClip
-from framescribe.synthetic.captions import BACKGROUND_WORDINGS
+from framescribe.synthetic.captions import BACKGROUND_WORDINGS, describe, parse
+from framescribe.synthetic.facts import Facts
 from framescribe.synthetic.files import file_clips, write_clips
 from framescribe.train.loop import train
 from framescribe.train.progress import LOG_FILE, Progress, Validation
@@ -34,27 +37,34 @@ from framescribe.types import CaptionSettings, GenerationSettings
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "style.toml"
 TRAIN_SEED, TEST_SEED = 101, 202
-_STYLED = re.compile(
-    r"The scene is set (?P<place>[^.]+)\. The camera (?P<camera>[^.]+)\. (?P<subject>An? [^.]+)\."
-)
 
 
-def styled(clip: SyntheticClip) -> str:
-    """The clip's caption in the new style."""
-    wordings = BACKGROUND_WORDINGS[clip.facts.background]
-    start = next(clip.caption.index(wording) for wording in wordings if wording in clip.caption)
-    place, _, camera = (
-        clip.caption[start:].removesuffix(".").replace(" The ", " the ").partition(" the camera ")
+class _First(random.Random):
+    """Always chooses the first of several."""
+
+    def choice(self, several: Sequence[Any]) -> Any:  # type: ignore[override]
+        return several[0]
+
+
+def styled(facts: Facts) -> str:
+    """The one caption of these facts in the new style."""
+    caption = describe(facts, _First())
+    place = next(words[0] for value, words in BACKGROUND_WORDINGS.items() if value == facts.background)
+    subject, rest = caption.split(place, 1)
+    return f"{subject.rstrip(' ,')}. The scene is set {place}{rest}"
+
+
+def follows(caption: str) -> bool:
+    """Whether the caption is, to the letter, the style's for the facts that it tells, right or wrong."""
+    said = parse(caption)
+    if said.subject is None or said.background is None or said.camera is None or not said.motions:
+        return False
+    orders = itertools.permutations(said.companions)
+    facts = (
+        Facts(said.subject, said.motions, order, said.background, said.weather, said.camera)
+        for order in orders
     )
-    place = place.removesuffix(".").removesuffix(", and")
-    subject = clip.caption[:start].removesuffix(" ").removesuffix("The scene is set").rstrip(" .,")
-    return f"The scene is set {place}. The camera {camera}. {subject}."
-
-
-def plain(caption: str) -> str | None:
-    """A styled caption in the old order, so that its facts can be read; None where the style is not followed."""
-    found = _STYLED.fullmatch(caption)
-    return found and "{subject}. The scene is set {place}. The camera {camera}.".format(**found.groupdict())
+    return caption in map(styled, facts)
 
 
 def write_folder(folder: Path, clips: Sequence[SyntheticClip]) -> list[Path]:
@@ -63,7 +73,9 @@ def write_folder(folder: Path, clips: Sequence[SyntheticClip]) -> list[Path]:
     if len(paths) != len(clips):
         folder.mkdir(parents=True, exist_ok=True)
         paths = list(write_clips(clips, folder))
-    rows = [{"file": path.name, "caption": styled(clip)} for path, clip in zip(paths, clips, strict=True)]
+    rows = [
+        {"file": path.name, "caption": styled(clip.facts)} for path, clip in zip(paths, clips, strict=True)
+    ]
     (folder / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return paths
 
@@ -114,16 +126,16 @@ def main() -> None:
 
     assert settings.model is not None
     before, after = caption(settings.model, paths), caption(checkpoint, paths)
-    followed = [plain(text) for text in after]
     result: dict[str, Any] = {
         "train_clips": len(train_clips),
         "test_clips": len(test_clips),
         "settings": settings.to_dict() | {"data": "clips.jsonl"},
         "train_s": log[-1]["seconds"],
         "last_loss": log[-1]["loss"],
-        "style_followed": sum(text is not None for text in followed) / len(followed),
+        "style_followed_before": sum(map(follows, before)) / len(before),
+        "style_followed_after": sum(map(follows, after)) / len(after),
         "right_before": shares(before, test_clips),
-        "right_after": shares([text or "" for text in followed], test_clips),
+        "right_after": shares(after, test_clips),
         "examples": after[:3],
         "device": platform.processor() or platform.machine(),
         "torch": torch.__version__,

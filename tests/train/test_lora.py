@@ -1,0 +1,87 @@
+"""LoRA: little trains, and what is saved is an ordinary checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from framescribe.captioner import Captioner
+from framescribe.model.checkpoint import load_model
+from framescribe.train.parts import choose_weights
+from framescribe.types import CaptionSettings, GenerationSettings
+from tests.reference import CPU
+from tests.train.small import losses, run_training, small_settings, weights
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_only_lora_weights_train_in_fp32(bf16: bool, checkpoint: Path, tmp_path: Path) -> None:
+    model = load_model(checkpoint, CPU, torch.bfloat16 if bf16 else torch.float32)
+    settings = small_settings(tmp_path, model=str(checkpoint), lora_rank=2, parts=["language"], bf16=bf16)
+    choose_weights(model, settings)
+    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    layers = 2 * 5  # of two decoder layers: qkv, attention_out, gate, up, down
+    assert len(trained) == 2 * layers
+    assert all("lora_" in name and name.startswith("decoder.layers.") for name in trained)
+    assert {weight.dtype for weight in trained.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("language", "model.layers."),
+        ("vision", "model.vision.transformer."),
+        ("adapter", "model.vision.linear_proj."),
+    ],
+)
+def test_the_merged_checkpoint_differs_in_the_chosen_part_only(
+    part: str, changes: str, clips: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    settings = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), lora_rank=4, parts=[part], steps=3
+    )
+    run_training(settings, tmp_path / "run")
+    before, after = load_file(checkpoint / "model.safetensors"), weights(tmp_path / "run")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(changes) and after[name].ndim == 2 for name in changed)
+    # Each change has the rank of LoRA's, and the size of a few steps.
+    for name in changed:
+        assert torch.linalg.matrix_rank(after[name] - before[name], rtol=1e-3) <= 4
+
+
+def test_the_merged_checkpoint_is_the_trained_model(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
+    settings = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), lora_rank=8, lora_alpha=32, steps=2, batch_size=6,
+        learning_rate=1e-2,
+    )  # fmt: skip
+    run_training(settings, tmp_path / "run")
+    again = small_settings(
+        tmp_path, data=str(clips), model=str(tmp_path / "run" / "checkpoint"), steps=1, batch_size=6
+    )
+    run_training(again, tmp_path / "again")
+    longer = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), lora_rank=8, lora_alpha=32, steps=3, batch_size=6,
+        learning_rate=1e-2,
+    )  # fmt: skip
+    run_training(longer, tmp_path / "longer")
+    # All six clips are in every batch: the merged model starts where the third step of LoRA does, but for the schedule.
+    assert losses(tmp_path / "again")[0] == pytest.approx(losses(tmp_path / "longer")[2], rel=0.02)
+    assert losses(tmp_path / "again")[0] < losses(tmp_path / "longer")[0] - 0.01
+    captioner = Captioner.from_pretrained(tmp_path / "run" / "checkpoint", device="cpu", dtype="fp32")
+    settings_of_captions = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+    (row,) = captioner.caption([clips / "0.mp4"], settings_of_captions)
+    assert row.output_tokens > 0
+
+
+def test_resumed_lora_equals_uninterrupted(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
+    settings = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), lora_rank=2, gradient_checkpointing=True, steps=3
+    )
+    run_training(settings, tmp_path / "whole")
+    for _ in range(3):
+        run_training(settings, tmp_path / "parts", max_minutes=1e-9)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")

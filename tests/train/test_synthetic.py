@@ -1,0 +1,48 @@
+"""Training on the synthetic world: endless, reproducible, without held-out pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from framescribe.prompt import PromptBuilder
+from framescribe.synthetic.facts import has_held_out_pair
+from framescribe.tokenizer import CaptionTokenizer
+from framescribe.train.batches import SyntheticBatches
+from tests.reference import CPU
+from tests.train.small import losses, run_training, small_settings
+
+
+def batches(checkpoint: Path, folder: Path) -> SyntheticBatches:
+    prompts = PromptBuilder(
+        CaptionTokenizer(checkpoint), bos_token_id=0, eos_token_id=1, slot_token_id=2, tokens_per_frame=6
+    )
+    settings = small_settings(folder, model=str(checkpoint), batch_size=40)
+    return SyntheticBatches(prompts, settings, CPU, image_size=28)
+
+
+def test_held_out_pairs_are_never_drawn(checkpoint: Path, tmp_path: Path) -> None:
+    source = batches(checkpoint, tmp_path)
+    facts = [clip.facts for number in range(50) for clip in source[number][0]]
+    assert not any(map(has_held_out_pair, facts))
+    assert len({fact.subject for fact in facts}) > 90
+
+
+def test_a_batch_follows_from_its_number(checkpoint: Path, tmp_path: Path) -> None:
+    source = batches(checkpoint, tmp_path)
+    _, again = source[3]
+    assert again.clip_ids[:2] == ["synthetic/5/3/0", "synthetic/5/3/1"]
+    assert torch.equal(source[3][1].input_ids_BL, again.input_ids_BL)
+    assert not torch.equal(source[4][1].labels_BL[0, :64], again.labels_BL[0, :64])
+
+
+def test_from_scratch_with_a_tokenizer_of_its_own_and_resumed(tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, steps=3, batch_size=1, validation_clips=1)
+    run_training(settings, tmp_path / "whole")
+    run_training(settings, tmp_path / "parts", max_minutes=1e-9)
+    run_training(settings, tmp_path / "parts")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    tokenizer = CaptionTokenizer(tmp_path / "whole" / "checkpoint")
+    assert len(tokenizer) == 320
+    assert tokenizer.decode(tokenizer.encode("A kangaroo hops.")) == "A kangaroo hops."
