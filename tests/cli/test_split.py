@@ -1,0 +1,56 @@
+"""``framescribe split``, and ``caption --segment``."""
+
+import json
+
+from framescribe.types import Clip, FrameSampling
+from framescribe.video.decode import decode_frames
+from tests.cli.run import invoke
+from tests.reference import CLIPS
+
+LONG = CLIPS / "long-70s.mp4"
+QUICK = ("--device", "cpu", "--max-new-tokens", "2")
+
+
+def captions(rows) -> dict[str, str]:
+    return {row["clip_id"]: row["caption"] for row in rows}
+
+
+def test_spans_are_printed_and_can_be_captioned_as_a_list(tmp_path):
+    plain = invoke("split", LONG, "--segment", "window:30")
+    assert plain.stdout.splitlines() == [
+        f"{LONG}\t{span}" for span in ("0.000\t30.000", "30.000\t60.000", "60.000\t70.000")
+    ]
+    spans = invoke("split", LONG, "--segment", "window:30", "--min-seconds", "20", "--json")
+    (tmp_path / "spans.jsonl").write_text(spans.stdout)
+    for name, arguments in {
+        "listed": (tmp_path / "spans.jsonl",),
+        "direct": (LONG, "--segment", "window:30", "--min-seconds", "20"),
+    }.items():
+        assert invoke("caption", *arguments, *QUICK, "-o", tmp_path / f"{name}.jsonl").exit_code == 0
+    listed, direct = (
+        [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("listed", "direct")
+    )
+    assert captions(listed) == captions(direct)
+    assert {(row["start_s"], row["end_s"]) for row in listed} == {(0, 30), (30, 60)}
+
+
+def test_written_files_hold_their_spans(tmp_path):
+    result = invoke("split", LONG, "--segment", "window:40", "--write", tmp_path / "cuts", "--json")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    lengths_s = [decode_frames(Clip(row["file"]), FrameSampling("chat", 1)).facts.duration_s for row in rows]
+    assert lengths_s == [40, 30]
+    assert len(list((tmp_path / "cuts").iterdir())) == 2
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path):
+    result = invoke("split", tmp_path / "missing.mp4", LONG, "--segment", "window:70")
+    assert result.exit_code == 1
+    assert "missing.mp4" in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_wrong_rules_are_usage_errors(tmp_path):
+    assert invoke("split", LONG, "--segment", "minutes").exit_code == 2
+    assert invoke("caption", LONG, "--segment", "window:0").exit_code == 2
+    assert invoke("caption", LONG, "--segment", "window:5", "--txt").exit_code == 2
