@@ -105,9 +105,10 @@ class RowFolder:
                 file.flush()
                 os.fsync(file.fileno())  # the name must not reach the disk before the content
             os.replace(temporary, path)
-        except OSError:
+        except OSError as error:
             Path(temporary).unlink(missing_ok=True)
-            raise
+            reason = f"{error.strerror}; what was written before is whole"
+            raise OSError(error.errno, reason, f"{self.name}/{name}") from error
 
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""

@@ -1,0 +1,237 @@
+"""Runs into a folder: killed and started again, under other settings, twice at once, out of room."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+
+import pyarrow.parquet as pq
+import pytest
+
+from framescribe.pipeline.sinks import read_rows
+from tests.cli.run import invoke, start
+from tests.pipeline.kill_resume import kill_and_resume, rows_of
+from tests.reference import CLIPS
+
+SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
+QUICK = ("--device", "cpu", "--max-new-tokens", "3")
+
+
+def test_kills_lose_no_clip_and_change_no_caption(tmp_path):
+    outcome = kill_and_resume(tmp_path, clips=60, kills=4, seed=0, rows_per_shard=5)
+    assert outcome.kills >= 3
+    assert (outcome.clips, outcome.rows, outcome.distinct) == (60, 60, 60)
+    assert (outcome.lost, outcome.captioned_twice, outcome.unequal) == (0, 0, 0)
+    assert outcome.statuses["error"] >= 6
+    assert len({row["caption"] for row in rows_of(tmp_path / "killed")}) > 20  # else equal says little
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A folder with two good clips and one that is none."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(SHORT, folder / "a.mp4")
+    shutil.copy(ONE, folder / "b.mp4")
+    (folder / "bad.mp4").write_text("not a video")
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out #1 ü::x%20"
+
+
+def by_name(rows) -> dict[str, dict]:
+    return {os.path.basename(row["source_video"]): row for row in rows}
+
+
+def test_the_same_command_goes_on(videos, out):
+    assert invoke("caption", videos / "a.mp4", "-o", out, *QUICK).exit_code == 0
+    result = invoke("caption", videos, "-o", out, *QUICK)
+    assert result.exit_code == 1
+    assert "3 clips; 1 done, 2 to caption" in result.stderr
+    assert len(rows_of(out)) == 3
+    again = invoke("caption", videos, "-o", out, *QUICK)
+    assert again.exit_code == 0
+    assert "3 done, 0 to caption" in again.stderr
+    assert "random weights" not in again.stderr  # no model was loaded
+    assert len(rows_of(out)) == 3
+    assert sorted(os.listdir(out)) == ["lock", "rows", "run.json"]
+
+
+def test_other_settings_are_refused_by_name_unless_a_new_run_is_asked_for(videos, out):
+    invoke("caption", videos, "-o", out, *QUICK)
+    other = ("caption", videos, "-o", out, "--device", "cpu", "--max-new-tokens", "4", "--prompt", "Why?")
+    refused = invoke(*other)
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.split())
+    assert "max_new_tokens was 3, now 4" in said
+    assert "prompt was 'Please describe this video in detail.', now 'Why?'" in said
+    assert "--new-run" in said
+    assert len(rows_of(out)) == 3
+    assert invoke(*other, "--new-run").exit_code == 1
+    assert len(rows_of(out)) == 6
+    assert [(row["prompt"], row["max_new_tokens"]) for row in read_rows(out)] == [("Why?", 4)] * 3
+    assert "3 done, 0 to caption" in invoke(*other).stderr
+    assert len(json.loads((out / "run.json").read_text())["runs"]) == 2
+    assert invoke("caption", videos, "-o", out, *QUICK).exit_code == 2
+
+
+def test_redo_of_what_failed(videos, out):
+    invoke("caption", videos, "-o", out, *QUICK)
+    shutil.copy(SHORT, videos / "bad.mp4")
+    result = invoke("caption", videos, "-o", out, "--redo", "failed", *QUICK)
+    assert result.exit_code == 0
+    assert "1 to caption" in result.stderr
+    assert {name: row["caption_status"] for name, row in by_name(read_rows(out)).items()} == dict.fromkeys(
+        ["a.mp4", "b.mp4", "bad.mp4"], "truncated"
+    )
+    assert len(rows_of(out)) == 4
+    assert "0 to caption" in invoke("caption", videos, "-o", out, "--redo", "rejected", *QUICK).stderr
+    assert "--redo takes failed" in invoke("caption", videos, "-o", out, "--redo", "all", *QUICK).stderr
+
+
+def test_hashes_tell_what_changed(videos, out):
+    command = ("caption", videos, "-o", out, "--hash", *QUICK)
+    invoke(*command)
+    before = by_name(read_rows(out))
+    sha256 = subprocess.run(["sha256sum", videos / "a.mp4"], capture_output=True, text=True, check=True)
+    assert before["a.mp4"]["source_sha256"] == sha256.stdout.split()[0]
+    shutil.copy(SHORT, videos / "b.mp4")
+    assert invoke(*command).exit_code == 0
+    assert len(rows_of(out)) == 4
+    after = by_name(read_rows(out))
+    assert after["b.mp4"]["source_sha256"] == before["a.mp4"]["source_sha256"]
+    assert after["b.mp4"]["caption"] == before["a.mp4"]["caption"] != before["b.mp4"]["caption"]
+
+
+def test_a_dry_run_tells_and_writes_nothing(videos, out):
+    result = invoke("caption", videos, videos / "a.mp4", "-o", out, "--dry-run", *QUICK)
+    assert result.exit_code == 0
+    assert "3 clips, 1 named again; 0 done, 3 to caption" in result.stdout
+    assert "2 readable (2 h264), 1 not (33.3%)" in result.stdout
+    assert f"unreadable: {videos / 'bad.mp4'}" in " ".join(result.stdout.split())
+    assert "stand for 100%" in result.stdout
+    assert "time: unknown" in result.stdout
+    assert not out.exists()
+    invoke("caption", videos / "a.mp4", "-o", out, *QUICK)
+    later = invoke("caption", videos, "-o", out, "--dry-run", *QUICK).stdout
+    assert "1 done, 2 to caption" in later
+    assert "clips/s measured here earlier" in later
+    other = invoke("caption", videos, "-o", out, "--dry-run", *QUICK, "--seed", "1").stdout
+    assert "0 done, 3 to caption" in other
+    assert "time: unknown" in other
+
+
+def test_what_a_strategy_will_not_see_is_told(out):
+    result = invoke("caption", CLIPS / "long-70s.mp4", "-o", out, "--dry-run", *QUICK)
+    assert "--strategy chat stand for 34%" in result.stdout  # 24 of 70 s
+
+
+def test_each_entry_of_a_bad_list_is_one_row(videos, out):
+    lines = [
+        {"path": "a.mp4", "id": "mine", "prompt": "Who?"}, {"path": "a.mp4", "prompt": "Where?"}, {"path": "bad.mp4"},
+        {"path": "missing.mp4"}, {"path": "a.mp4", "prompt": "Where?"}, {"nothing": 1}, {"path": "b.mp4", "end_s": -1},
+    ]  # fmt: skip
+    listed = videos / "list.jsonl"
+    listed.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n")
+    assert invoke("caption", listed, "-o", out, *QUICK).exit_code == 1
+    rows = rows_of(out)
+    assert len(rows) == 7  # one entry came twice
+    assert {row["prompt"] for row in rows if row["caption"]} == {"Who?", "Where?"}
+    assert by_name(row for row in rows if row["clip_id"] == "mine")["a.mp4"]["prompt"] == "Who?"
+    errors = by_name(row for row in rows if row["caption_status"] == "error")
+    assert sorted(errors) == ["bad.mp4", "list.jsonl:6", "list.jsonl:7", "list.jsonl:8", "missing.mp4"]
+    assert "list.jsonl, line 8: is not JSON" in errors["list.jsonl:8"]["error_message"]
+    assert errors["list.jsonl:8"]["error_stage"] == "open"
+
+
+@pytest.fixture
+def many(tmp_path):
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(400):
+        shutil.copy(ONE, folder / f"{number:03}.mp4")
+    return folder
+
+
+def until_captioned(process, rows: int) -> None:
+    for line in process.stderr:
+        rows -= line.startswith("truncated ")
+        if not rows:
+            return
+    raise AssertionError("it ended before")
+
+
+def test_a_second_run_into_the_same_folder_is_refused(many, out):
+    first = start("caption", many, "-o", out, *QUICK)
+    until_captioned(first, 1)
+    second = invoke("caption", many, "-o", out, *QUICK)
+    first.kill()
+    first.communicate()
+    assert second.exit_code == 2
+    said = " ".join(second.stderr.split())
+    assert f"process {first.pid} on {os.uname().nodename} is writing to {out}" in said
+    # The dead one's lock is no obstacle.
+    assert invoke("caption", many / "000.mp4", "-o", out, *QUICK).exit_code == 0
+
+
+def test_ctrl_c_keeps_the_rows_so_far(many, out):
+    process = start("caption", many, "-o", out, *QUICK)
+    until_captioned(process, 5)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "stopped by Ctrl-C" in said
+    assert 5 <= len(rows_of(out)) < 400
+
+
+def test_a_full_disk_ends_the_run_and_leaves_no_half_of_a_shard(many, out):
+    process = start(
+        "caption", many, "-o", out, "--shard-rows", 3, *QUICK,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY)),
+    )  # fmt: skip
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "File too large; what was written before is whole" in said
+    assert str(out) in said
+    assert "Traceback" not in said
+    assert os.listdir(out / "rows") == []
+    assert list(read_rows(out)) == []
+
+
+def test_a_folder_that_vanishes_ends_the_run_with_a_message(many, out):
+    process = start("caption", many, "-o", out, "--shard-rows", 1, *QUICK)
+    until_captioned(process, 3)
+    out.rename(out.with_name("elsewhere"))
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "No such file" in said
+    assert "Traceback" not in said
+    assert not out.exists()
+    assert len(rows_of(out.with_name("elsewhere"))) >= 3
+
+
+def test_a_folder_that_no_run_wrote_is_refused(videos):
+    result = invoke("caption", videos, "-o", videos, *QUICK)
+    assert result.exit_code == 2
+    assert "a.mp4, but no rows" in " ".join(result.stderr.split())
+    below = invoke("caption", videos, "-o", videos / "a.mp4" / "out", *QUICK)
+    assert below.exit_code == 2
+    assert "cannot be written" in below.stderr
+
+
+def test_flags_for_folders_need_one(videos):
+    for flag in (["--new-run"], ["--hash"], ["--redo", "failed"]):
+        result = invoke("caption", videos, "-o", videos / "rows.jsonl", *flag, *QUICK)
+        assert result.exit_code == 2
+        assert "need a folder" in result.stderr
+
+
+def test_pandas_like_readers_need_nothing_of_ours(videos, out):
+    invoke("caption", videos, "-o", out, *QUICK)
+    table = pq.read_table(out / "rows")
+    assert sorted(map(os.path.basename, table["source_video"].to_pylist())) == ["a.mp4", "b.mp4", "bad.mp4"]

@@ -1,0 +1,191 @@
+"""Folders of rows, local and in memory, read back by pyarrow and as others may have left them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from framescribe.pipeline.lock import locked
+from framescribe.pipeline.runs import RunLog, run_identity
+from framescribe.pipeline.sinks import read_rows
+from framescribe.pipeline.store import RowFolder
+from framescribe.pipeline.writer import RowWriter
+from framescribe.types import CaptionSettings
+from tests.pipeline.test_sinks import AWKWARD_TEXTS, ERROR, row
+
+IDENTITY = run_identity(CaptionSettings(), "m", "r1", "fp32")
+MEMORY = "memory://store/out"
+
+
+@pytest.fixture(params=["local", "memory"])
+def target(request, tmp_path):
+    if request.param == "local":
+        yield str(tmp_path / "out ü #1")
+        return
+    yield MEMORY
+    memory = fsspec.filesystem("memory")
+    if memory.exists("/store"):
+        memory.rm("/store", recursive=True)
+
+
+def write(target: str, *rows, identity=IDENTITY, rows_per_shard: int = 2) -> RowFolder:
+    folder = RowFolder(target)
+    folder.prepare()
+    with locked(folder):
+        log = RunLog(folder)
+        run = log.begin(identity, beside=True)
+        with RowWriter(folder, log, run, "cpu", rows_per_shard) as writer:
+            for each in rows:
+                writer.write(each)
+    return folder
+
+
+def test_rows_come_back_whole_and_in_order(target):
+    rows = [row(0), row(1, **ERROR), *(row(2 + n, caption=text) for n, text in enumerate(AWKWARD_TEXTS))]
+    folder = write(target, *rows)
+    assert list(read_rows(target)) == [each.to_dict() for each in rows]
+    assert len(folder.shards()) == 4
+    assert folder.num_rows() == len(rows)
+
+
+def test_the_last_row_for_a_clip_counts(target):
+    write(target, row(0, caption="old"), row(1), row(2), row(0, caption="newer"))
+    write(target, row(2, caption="new"), row(0, caption="newest"), row(3))
+    assert [(each["clip_id"][-1], each["caption"]) for each in read_rows(target)] == [
+        ("1", "Caption 1."), ("2", "new"), ("0", "newest"), ("3", "Caption 3."),
+    ]  # fmt: skip
+
+
+def test_only_the_runs_own_rows_are_done(target):
+    folder = write(target, row(0), row(1, **ERROR), row(2, source_sha256="ab"))
+    other = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    write(target, row(3), identity=other)
+    log = RunLog(folder)
+    assert folder.done(log.find(IDENTITY).fingerprint) == {
+        f"{0:016x}": None,
+        f"{1:016x}": "",
+        f"{2:016x}": "ab",
+    }
+    assert list(folder.done(log.find(other).fingerprint)) == [f"{3:016x}"]
+    assert log.find(other | {"model_revision": None}).identity == other
+    assert log.find(other | {"seed": 1}) is None
+    assert log.differences(IDENTITY) == {"prompt": ("Why?", IDENTITY["prompt"])}
+    with pytest.raises(ValueError, match=r"prompt was 'Why\?', now.*--new-run"):
+        log.begin(IDENTITY, beside=False)
+
+
+def test_what_is_to_be_redone(target):
+    folder = write(target, row(0), row(1, **ERROR), row(2, flags=("looping",)), row(3, flags=("rejected",)))
+    write(target, row(2))
+    ids = {redo: {name[-1] for name in folder.chosen(redo)} for redo in ("failed", "flagged", "rejected")}
+    assert ids == {"failed": {"1"}, "flagged": {"3"}, "rejected": {"3"}}
+
+
+def test_shards_of_an_older_version_lack_columns(tmp_path):
+    write(str(tmp_path / "out"), row(1))
+    old = pa.table({"clip_id": ["x"], "caption": ["old"], "caption_status": ["success"], "extra": [1]})
+    pq.write_table(old, tmp_path / "out" / "rows" / "part-000000-00000000.parquet")
+    first, second = sorted(read_rows(tmp_path / "out"), key=lambda each: each["caption"])[::-1]
+    assert (first["caption"], first["flags"], first["extra"]) == ("old", None, 1)
+    assert second["caption"] == "Caption 1."
+
+
+def test_leftovers_of_a_kill_are_not_read_and_go(tmp_path):
+    folder = write(str(tmp_path), row(0))
+    left = tmp_path / "rows" / ".part-000001-00000000.parquet.tmp"
+    left.write_bytes(b"PAR1 half")
+    assert len(list(read_rows(tmp_path))) == 1
+    assert len(pq.read_table(tmp_path / "rows")) == 1
+    folder.prepare()
+    assert not left.exists()
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    folder = write(str(tmp_path), row(0))
+    (shard,) = folder.shards()
+    with open(shard, "r+b") as file:
+        file.truncate(100)
+    with pytest.raises(ValueError, match=rf"{os.path.basename(shard)} is damaged.*move it away"):
+        list(read_rows(tmp_path))
+
+
+def test_a_folder_without_rows_is_no_rows(tmp_path):
+    with pytest.raises(ValueError, match="rows are read from"):
+        list(read_rows(tmp_path))
+
+
+HOLD = """
+import sys
+from framescribe.pipeline.lock import locked
+from framescribe.pipeline.store import RowFolder
+with locked(RowFolder(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_refused_while_its_process_lives_and_taken_over_after(tmp_path):
+    folder = RowFolder(tmp_path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    with (
+        pytest.raises(ValueError, match=f"process {holder.pid} on {socket.gethostname()} is writing"),
+        locked(folder),
+    ):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locked(folder):
+        pass
+
+
+def test_a_lock_behind_a_url():
+    memory = fsspec.filesystem("memory")
+    folder = RowFolder(MEMORY)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here = socket.gethostname()
+    for pid, host, is_refused in (
+        (dead.pid, here, False),
+        (os.getppid(), here, True),
+        (dead.pid, "other", True),
+    ):
+        memory.pipe("/store/out/lock", json.dumps({"pid": pid, "host": host}).encode())
+        if is_refused:
+            with (
+                pytest.raises(ValueError, match=f"process {pid} on {host} is writing.*delete {MEMORY}/lock"),
+                locked(folder),
+            ):
+                pass
+        else:
+            with locked(folder):
+                assert json.loads(memory.cat("/store/out/lock"))["pid"] == os.getpid()
+            assert not memory.exists("/store/out/lock")
+    memory.rm("/store", recursive=True)
+
+
+def test_the_rate_of_a_run_is_kept(target):
+    folder = write(target, row(0), row(1), row(2))
+    write(target, row(3))
+    (run,) = json.loads(folder.read("run.json"))["runs"]
+    assert run["rates"]["cpu"]["clips"] == 4
+    assert run["identity"] == IDENTITY
+    assert RunLog(folder).find(IDENTITY).clips_per_s("cpu") == pytest.approx(
+        4 / run["rates"]["cpu"]["seconds"]
+    )
+    assert RunLog(folder).find(IDENTITY).clips_per_s("H100") is None
+
+
+def test_a_damaged_run_file_is_named(tmp_path):
+    folder = write(str(tmp_path), row(0))
+    (tmp_path / "run.json").write_text('{"runs": [{}]}')
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        RunLog(folder)
