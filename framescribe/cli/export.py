@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from framescribe.cli import options
+
 if TYPE_CHECKING:
     from framescribe.quality.cleanup import Replacement
 
@@ -14,10 +16,10 @@ _CLEANUP = "Clean-up"
 
 
 def export(
-    rows: Annotated[Path, typer.Argument(help="What `caption -o` wrote: a folder, .parquet or .jsonl.")],
+    rows: options.Rows,
     to: Annotated[str, typer.Option("--to", help="Format; an unknown one lists them.")],
     target: Annotated[
-        Path | None, typer.Option("--target", "-t", help="Folder to make; ROWS-FORMAT if not given.")
+        Path | None, typer.Option("--target", "-t", help="Folder to make; OUT-FORMAT if not given.")
     ] = None,
     link: Annotated[
         str, typer.Option(help="The clips: copy, symlink, hardlink, or reference where they are.")
@@ -48,7 +50,8 @@ def export(
 ) -> None:
     """Write captions and clips as a trainer reads them.
 
-    Only captions with status success and without flags go in. The stored rows stay as they are: clean-up is applied
+    Only captions with status success and without flags go in; --strip-openers mends the flag opener and --max-words
+    over_budget. The stored rows stay as they are: clean-up is applied
     to the export. What was left out, and why, is in export_report.json.
     """
     from framescribe.cli.console import err, out, usage_errors
@@ -77,10 +80,14 @@ def export(
         report = run_export(
             read_rows(rows),
             chosen,
-            target or rows.with_name(f"{rows.stem}-{to}"),
+            target or options.beside_rows(rows, f"-{to}"),
             link=link,
             rules=rules,
-            accepted_flags=accept or (),
+            accepted_flags={
+                *(accept or ()),
+                *(["opener"] if strip_openers else []),
+                *(["over_budget"] if max_words else []),
+            },
             overwrite=overwrite,
         )
     err.print(f"{report.exported} of {report.rows} clips in {report.target}", markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,6 +98,16 @@ DecodeTimeout = Annotated[
     ),
 ]
 
+Rows = Annotated[
+    str, typer.Argument(metavar="OUT", help="What `caption -o` wrote: a folder, .jsonl or .parquet file.")
+]
+
+
+def beside_rows(rows: str, ending: str) -> Path:
+    """Where something made of rows goes unless told otherwise: beside them, or here if they are behind a URL."""
+    name = rows.rstrip("/").rsplit("/", 1)[-1] if "://" in rows else os.path.abspath(rows)
+    return Path(name.removesuffix(".jsonl").removesuffix(".parquet") + ending)
+
 
 def caption_settings(
     *,
@@ -108,6 +120,7 @@ def caption_settings(
     top_p: float,
     repetition_penalty: float,
     seed: int,
+    repair: bool = False,
 ) -> CaptionSettings:
     """The settings that the options spell; unknown names raise ValueError."""
     return CaptionSettings(
@@ -115,4 +128,5 @@ def caption_settings(
         template=template,  # type: ignore[arg-type]  # checked there
         sampling=FrameSampling(strategy, frames),  # type: ignore[arg-type]  # checked there
         generation=GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed),
+        repair=repair,
     )

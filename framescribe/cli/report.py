@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
 
+from framescribe.cli import options
+
 
 def report(
-    rows: Annotated[Path, typer.Argument(help="What `caption -o` wrote: a folder, .parquet or .jsonl.")],
+    rows: options.Rows,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The page; ROWS-report.html if not given.")
+        Path | None, typer.Option("--output", "-o", help="The page; OUT-report.html if not given.")
     ] = None,
     clips: Annotated[int, typer.Option(min=0, help="Show so many clips at most.")] = 60,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
@@ -29,7 +31,7 @@ def report(
     from framescribe.report.page import page
     from framescribe.report.thumbnails import thumbnail
 
-    path = output or rows.with_name(f"{rows.stem}-report.html")
+    path = output or options.beside_rows(rows, "-report.html")
     with usage_errors():
         if path.exists() and not overwrite:
             raise ValueError(f"{path} exists; choose another with -o, or replace it with --overwrite")
@@ -45,7 +47,7 @@ def report(
                 bar.advance(task)
                 return thumbnail(row)
 
-            text = page(rows.name, overview, picture)
+            text = page(PurePath(rows).name or rows, overview, picture)
     partial = path.with_name(f"{path.name}.partial")
     # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
     partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

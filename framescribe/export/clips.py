@@ -10,6 +10,7 @@ from pathlib import Path
 
 from framescribe.export.pair import Format, Link, Pair, Unusable
 from framescribe.types import Clip, ClipError
+from framescribe.video.archive import MARK
 from framescribe.video.source import open_source
 
 
@@ -29,8 +30,8 @@ def placed(pair: Pair, target: Format, folder: Path, final: Path, link: Link) ->
         ValueError: hard links do not reach from here to there.
     """
     source = pair.source_video
-    if link != "copy" and "://" in source:
-        raise Unusable(f"behind a URL: no file to {link}", f"{source}: use --link copy")
+    if link != "copy" and ("://" in source or f".tar{MARK}" in source):
+        raise Unusable(f"no local file to {link}", f"{source}: use --link copy")
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_source(Clip(source)))

@@ -51,6 +51,20 @@ def test_options(tmp_path):
     assert invoke("export", rows, *options, "--overwrite").exit_code == 0
 
 
+def test_rules_that_mend_a_flag_let_its_captions_in(tmp_path):
+    rows = rows_file(tmp_path)
+    flags = [["opener"], ["over_budget"], ["opener", "looping"]]
+    lines = [
+        json.loads(line) | {"flags": some}
+        for line, some in zip(rows.read_text().splitlines(), flags, strict=True)
+    ]
+    rows.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    for options, exported in [((), 0), (["--strip-openers"], 1), (["--strip-openers", "--max-words", 4], 2)]:
+        result = invoke("export", rows, "--to", "ltx", "--overwrite", *options)
+        assert result.exit_code == (0 if exported else 2)
+        assert exported == 0 or f"{exported} of 3 clips" in result.stderr
+
+
 def test_refusals(tmp_path):
     rows = rows_file(tmp_path)
     for options, said in [

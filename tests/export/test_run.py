@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import tarfile
 from dataclasses import replace
 
+import fsspec
 import pytest
 
 from framescribe.export.formats import FORMATS
@@ -176,13 +178,16 @@ def test_a_pair_that_reads_back_differently_ends_the_export(rows, tmp_path):
     assert os.listdir(tmp_path) == ["source"]
 
 
-def test_clips_behind_urls_are_fetched(rows, tmp_path):
-    import fsspec
-
+def test_clips_behind_urls_and_in_tars_are_fetched(rows, tmp_path):
     with fsspec.open("memory://bucket/far.mp4", "wb") as file:
         file.write(b"far away")
-    far = row(70, "memory://bucket/far.mp4", "Far away.")
-    export([far], LTX, tmp_path / "set")
-    assert LOADERS["ltx"](tmp_path / "set") == [(b"far away", "Far away.")]
-    with pytest.raises(ValueError, match="behind a URL"):
-        export([far], LTX, tmp_path / "linked", link="symlink")
+    (tmp_path / "near.mp4").write_bytes(b"packed")
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        tar.add(tmp_path / "near.mp4", "near.mp4")
+    sources = {"memory://bucket/far.mp4": b"far away", f"{tmp_path}/shard.tar::near.mp4": b"packed"}
+    for number, (source, content) in enumerate(sources.items()):
+        clips = [row(70, source, "A cat.")]
+        export(clips, LTX, tmp_path / f"set{number}")
+        assert LOADERS["ltx"](tmp_path / f"set{number}") == [(content, "A cat.")]
+        with pytest.raises(ValueError, match="no local file to symlink"):
+            export(clips, LTX, tmp_path / "linked", link="symlink")
