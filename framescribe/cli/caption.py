@@ -67,6 +67,14 @@ def caption(
     top_p: options.TopP = 1.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: options.Seed = 0,
+    repair: Annotated[
+        bool | None,
+        typer.Option(
+            "--repair/--no-repair",
+            help="Decode captions that came out badly again, otherwise; on for a folder.",
+            rich_help_panel="Decoding",
+        ),
+    ] = None,
     decode_workers: options.DecodeWorkers = None,
     decode_timeout: options.DecodeTimeout = 120.0,
     dry_run: Annotated[
@@ -123,6 +131,7 @@ def caption(
     from framescribe.video.segment import SegmentRule, segment
 
     with usage_errors(), ExitStack() as stack:
+        into_folder = output is not None and not is_row_file(output)
         settings = options.caption_settings(
             prompt=_prompt(prompt, prompt_file),
             strategy=strategy,
@@ -133,6 +142,7 @@ def caption(
             top_p=top_p,
             repetition_penalty=repetition_penalty,
             seed=seed,
+            repair=into_folder if repair is None else repair,
         )
 
         rule = SegmentRule.parse(segments, min_length, max_length)
@@ -148,7 +158,6 @@ def caption(
             return filter(_lacks_sidecar, found) if txt and not overwrite else found
 
         note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
-        into_folder = output is not None and not is_row_file(output)
         if not into_folder and (new_run or redo or hash_sources):
             raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
         row_file = RowFile(Path(output), overwrite) if output and not into_folder and not dry_run else None

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rensa import RMinHash
-
-from framescribe.types import CaptionRow
 
 THRESHOLD = 0.85
 # A pair at the threshold shares a band with probability 1 - (1 - 0.85**6)**12 = 0.997; at 0.5 with 0.17.
@@ -73,12 +71,12 @@ class DuplicateFinder:
         return None
 
 
-def flag_duplicates(rows: Iterable[CaptionRow]) -> Iterator[CaptionRow]:
-    """The rows, each with the flag ``duplicate:ID`` where its caption is nearly that of the row of clip ID before."""
+def flag_duplicates(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows of a store, each with the flag ``duplicate:ID`` where clip ID, before it, has nearly the same caption."""
     finder = DuplicateFinder()
     for row in rows:
-        first = finder.add(row.clip_id, row.caption) if row.caption else None
-        yield row if first is None else replace(row, flags=(*row.flags, f"duplicate:{first}"))
+        first = finder.add(row["clip_id"], row["caption"]) if row["caption"] else None
+        yield {**row} if first is None else {**row, "flags": [*row["flags"], f"duplicate:{first}"]}
 
 
 def shingle(caption: str) -> frozenset[str]:

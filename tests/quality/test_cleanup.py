@@ -67,7 +67,7 @@ def test_replacements_are_literal_or_regular_expressions_in_order():
     "replacement", [("(", "", True), ("a", r"\1", True), ("a", r"\g<x>", True), ("", "b", False)]
 )
 def test_a_replacement_that_cannot_be_is_refused(replacement):
-    with pytest.raises(ValueError, match="nothing to find|→"):
+    with pytest.raises(ValueError, match=r"nothing to find|→"):
         Replacement(*replacement)
 
 
