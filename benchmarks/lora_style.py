@@ -2,10 +2,11 @@
 
     python benchmarks/lora_style.py WORK_FOLDER --json benchmarks/results/lora_style.json
 
-The style is a house's plain one: of the world's many wordings always the same one for the same fact, always in three
+The style is a house's plain one: of the world's many wordings always the same for the same fact, always in three
 sentences: "A cat first spins around, then moves upward, with an owl above it. The scene is set in a green meadow. The
-camera slowly pans left." The bundled model hardly ever writes so by chance. Clips and captions are those of the synthetic world, the captions rewritten; evaluation is
-on other seeds, from mp4 files, through the captioner. A run that was killed goes on. Last line: JSON.
+camera slowly pans left." The bundled model writes so in one of a hundred clips, by chance. Clips are those of the
+synthetic world; evaluation is on another seed, from mp4 files, through the captioner. A run that was killed goes on.
+Last line: JSON.
 """
 
 from __future__ import annotations
