@@ -24,7 +24,8 @@ _QUOTED = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _LEAST_LETTERS = 0.6  # of what is not white space, letters and digits
-_LONGEST_PHRASE = 8  # words without a full stop that are a phrase rather than an unfinished sentence
+# Words without a full stop that are a phrase, or one of a list of tags, rather than an unfinished sentence.
+_LONGEST_PHRASE, _LONGEST_TAG = 8, 4
 _UNFINISHED = re.compile(
     r"(?:[,;:(\[{“«–—-]|\b(?:a|an|the|and|or|but|of|with|from|to|as|is|are|was|were|his|her|their|its|while|which))$",
     re.IGNORECASE,
@@ -74,7 +75,8 @@ def _ends_mid_sentence(caption: str) -> bool:
     if ends or _UNFINISHED.search(rest):
         return True
     # No sentence at all: a phrase or a list of tags is whole without a full stop.
-    return any(count_words(part) > _LONGEST_PHRASE for part in re.split("[,，、]", rest))
+    longest = max(map(count_words, re.split("[,，、]", rest)))
+    return count_words(rest) > _LONGEST_PHRASE and longest > _LONGEST_TAG
 
 
 def _is_non_text(caption: str) -> bool:

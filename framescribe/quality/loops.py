@@ -11,7 +11,7 @@ from framescribe.quality.sentences import sentence_ends
 # A unit is a word without its punctuation; Chinese and Japanese, written without spaces, give one per character.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _UNIT = re.compile(rf"[{_CJK}]|[^\s{_CJK}.,;:!?…\"“”„«»()\[\]{{}}<>|/\\，。、；：！？「」『』（）]+")
-_CHARACTER_LOOP = re.compile(r"(\D+?)\1{5}")
+_CHARACTER_LOOP = re.compile(r"(.+?)\1{5}")
 _LONG_UNIT = 12  # characters; a loop without spaces makes long ones
 _WINDOW, _STALE = 40, 20  # of so many units in a row, this many may end a trigram that came before
 _LONGEST_PERIOD = 60
