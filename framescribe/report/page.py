@@ -213,6 +213,8 @@ def _slug(tag: str) -> str:
 def _facts(row: Row) -> str:
     duration_s, covered_s = row["duration_s"], row.get("covered_s")
     facts = [_duration(duration_s)]
+    if row.get("start_s") or row.get("end_s") is not None:
+        facts.append(f"from {row['start_s']:g} s")
     if row.get("width") and row.get("height"):
         facts.append(f"{row['width']}×{row['height']}")
     if row.get("fps"):

@@ -1,9 +1,12 @@
+import io
+
+import av
 import numpy as np
 import pytest
 
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
-from framescribe.video.encode import write_mp4
+from framescribe.video.encode import encode_jpeg, write_mp4
 
 
 @pytest.fixture
@@ -37,3 +40,17 @@ def test_other_layouts_are_refused_before_anything_is_written(tmp_path, shape):
 def test_a_missing_folder_is_an_os_error(tmp_path, frames_u8):
     with pytest.raises(OSError, match="No such file"):
         write_mp4(tmp_path / "nowhere" / "video.mp4", frames_u8, 8)
+
+
+def test_jpegs_show_the_picture_and_are_small():
+    ramp = np.linspace(0, 255, 640, dtype=np.uint8)
+    picture = np.stack(
+        [np.tile(ramp, (360, 1)), np.full((360, 640), 40, np.uint8), np.full((360, 640), 200, np.uint8)]
+    )
+    for side, size in ((160, (160, 90)), (4000, (640, 360)), (1, (1, 1))):
+        jpeg = encode_jpeg(picture, side)
+        with av.open(io.BytesIO(jpeg)) as file:
+            shown = next(file.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+        assert shown.shape == (size[1], size[0], 3)
+        assert np.abs(shown.mean((0, 1)) - (127.5, 40, 200)).max() < 6
+    assert len(encode_jpeg(picture, 160)) < 5000

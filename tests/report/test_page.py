@@ -1,0 +1,223 @@
+"""The page: what it says, that nothing in it comes from outside, and that no text gets out of its place."""
+
+import base64
+import io
+import json
+import re
+import time
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import av
+import pytest
+
+from framescribe.report.charts import bars_of, histogram, nice_step, number_ticks
+from framescribe.report.overview import look_over
+from framescribe.report.page import page
+from framescribe.types import ClipError
+from tests.cli.run import invoke
+from tests.reference import CLIPS
+
+NASTY = '<script>alert("1")</script> & "quotes\' </title><img src=http://evil.example/x.png>'
+VOID = {"meta", "img", "input", "br"}
+
+
+class Document(HTMLParser):
+    """Text by element, attributes, and whether every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.attributes += [(tag, *each) for each in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, *each) for each in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.text += data
+
+
+def row(number: int, **columns):
+    values = {
+        "clip_id": f"{number * 7919 % 2**32:016x}",
+        "source_video": f"/data/{number}.mp4",
+        "start_s": 0.0,
+        "end_s": None,
+        "duration_s": 10.0,
+        "covered_s": 10.0,
+        "width": 64,
+        "height": 48,
+        "fps": 8.0,
+        "codec": "h264",
+        "caption": f"Caption {number} has five words.",
+        "caption_status": "success",
+        "error_message": None,
+        "flags": [],
+        "created_at": f"2026-01-02T03:{number % 60:02}:00+00:00",
+        "model": "tiny",
+    }
+    return values | columns
+
+
+def no_picture(row):
+    raise ClipError("open", "x: cannot be opened: No such file or directory")
+
+
+def shown(rows, max_clips=60) -> Document:
+    return Document(page("rows", look_over(rows, max_clips), no_picture))
+
+
+def test_numbers():
+    rows = [row(number) for number in range(90)]
+    rows += [row(100 + number, flags=["looping"], covered_s=5.0) for number in range(6)]
+    rows += [
+        row(200 + number, caption_status="error", caption=None, duration_s=None, covered_s=None)
+        for number in range(4)
+    ]
+    text = " ".join(shown(rows).text.split())
+    for said in (
+        "clips100", "captioned96 %", "flagged6 %", "of video16.0 min", "of it seen96.9 %", "words at the median5",
+        "success96", "error4", "looping6", "2 January 2026, 03:00 to 03:59 UTC",
+    ):  # fmt: skip
+        assert said in text
+
+
+def test_text_is_escaped_and_nothing_comes_from_outside():
+    nasty = row(
+        1, caption=NASTY, source_video=f"/{NASTY}/{NASTY}", error_message=NASTY, flags=[NASTY], model=NASTY
+    )
+    document = Document(page(NASTY, look_over([nasty, row(2)], 60), no_picture))
+    tags = [tag for tag, _ in document.elements]
+    assert tags.count("script") == 1
+    assert tags.count("img") == 0
+    assert not {"link", "iframe", "object", "base", "form"} & set(tags)
+    assert not [each for each in document.attributes if each[1] in ("src", "href", "action", "srcset")]
+    assert not [name for _, name, _ in document.attributes if name.startswith("on")]
+    assert document.text.count(NASTY) >= 4
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in document.elements
+        if "http-equiv" in attributes and tag == "meta"
+    ]
+    assert policy.startswith("default-src 'none'")
+
+
+def test_style_and_script_ask_nothing_of_the_network():
+    text = page("rows", look_over([row(1)], 60), no_picture)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch\(|XMLHttpRequest", text)
+
+
+def test_clips_are_half_bad_ones_and_always_the_same():
+    rows = [row(number, flags=["looping"] if number % 10 == 0 else []) for number in range(1000)]
+    chosen = look_over(rows, 60).clips
+    assert sum(bool(each["flags"]) for each in chosen) == 30
+    assert look_over(reversed(rows), 60).clips == chosen
+    assert len({each["clip_id"] for each in chosen}) == 60
+    few = look_over([*rows[:5], *[row(2000 + number) for number in range(100)]], 60).clips
+    assert (len(few), sum(bool(each["flags"]) for each in few)) == (60, 1)
+    assert len(look_over(rows[:7], 60).clips) == 7
+    assert look_over(rows, 0).clips == []
+    only_bad = look_over([row(n, caption_status="error") for n in range(100)], 60).clips
+    assert len(only_bad) == 60
+
+
+def test_rows_without_times_have_no_rate():
+    text = shown([row(1, created_at=None)]).text
+    assert "Clips a minute" not in text
+    assert "Clips a minute" in shown([row(1)]).text
+
+
+def test_rows_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match="not rows of"):
+        look_over([{"caption": "x"}], 60)
+
+
+def test_a_loop_of_words_stays_short():
+    text = shown([row(1, caption="JEANS " * 5000)]).text
+    assert "(30,000 characters)" in text
+    assert len(text) < 5000
+
+
+@pytest.mark.parametrize(
+    "counts", [{5: 1}, {0: 3, 1: 2}, {3: 1, 4000: 5}, {number: number + 1 for number in range(37)}]
+)
+def test_histograms_count_everything_and_stay_in_their_picture(counts):
+    bars = bars_of(counts, "words")
+    assert sum(bar.value for bar in bars) == sum(counts.values())
+    assert len(bars) <= 31
+    for bar, after in pairwise(bars):
+        assert bar.end == after.start
+    svg = ElementTree.fromstring(histogram(bars, number_ticks(bars), [(20, "mark")]))
+    _, _, width, height = map(float, svg.attrib["viewBox"].split())
+    for rect in svg.iter("rect"):
+        x, y, w, h = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
+        assert min(x, y, w, h) >= 0
+        assert x + w <= width + 0.1
+        assert y + h <= height
+
+
+@pytest.mark.parametrize(
+    ("least", "step"), [(0.1, 1), (1, 1), (1.5, 2), (3, 5), (7, 10), (10, 10), (11, 20), (501, 1000)]
+)
+def test_nice_steps(least, step):
+    assert nice_step(least) == step
+
+
+def test_a_run_of_a_hundred_thousand_rows_takes_seconds():
+    started = time.perf_counter()
+    overview = look_over((row(number) for number in range(100_000)), 60)
+    assert overview.rows == 100_000
+    assert time.perf_counter() - started < 20
+
+
+def test_command(tmp_path):
+    rows = [
+        row(1, source_video=str(CLIPS / "horse.mp4")),
+        row(2, source_video=str(CLIPS / "portrait-25s.mp4"), start_s=3.0, end_s=9.0),
+        row(3, source_video=str(tmp_path / "gone.mp4")),
+        row(4, source_video="no \udcff utf-8.mp4", caption_status="error", error_message="x"),
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    result = invoke("report", path)
+    assert result.exit_code == 0, result.stderr
+    made = tmp_path / "rows-report.html"
+    assert result.stdout.strip() == str(made)
+    document = Document(made.read_text(encoding="utf-8"))
+    assert document.text.count("file not found") == 2
+    pictures = [attributes["src"] for tag, attributes in document.elements if tag == "img"]
+    sizes = []
+    for picture in pictures:
+        assert picture.startswith("data:image/jpeg;base64,")
+        jpeg = base64.b64decode(picture.split(",")[1])
+        assert len(jpeg) < 60_000
+        with av.open(io.BytesIO(jpeg)) as file:
+            frame = next(file.decode(video=0))
+            sizes.append((frame.width, frame.height))
+    assert len(sizes) == 2
+    assert all(max(size) <= 400 for size in sizes)
+    assert sorted(width < height for width, height in sizes) == [False, True]
+    before = made.read_bytes()
+    assert invoke("report", path).exit_code == 2
+    assert made.read_bytes() == before
+    assert invoke("report", path, "--overwrite", "--clips", 0).exit_code == 0
+    assert "<img" not in made.read_text()
+    assert invoke("report", path, "-o", tmp_path / "no" / "x.html").exit_code == 2
+    path.write_text("")
+    assert invoke("report", path, "-o", tmp_path / "x.html").exit_code == 2
