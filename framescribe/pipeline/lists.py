@@ -83,6 +83,8 @@ def _clip(entry: Mapping[str, Any], folder: str, start_s: float, end_s: float | 
         join = posixpath.join if "://" in folder else os.path.join
         source = join(folder, source)
     given_id = _given(entry, "id")
+    if isinstance(given_id, str) and not given_id.isprintable():
+        raise ValueError(f"id is {given_id!r}; printable text is needed")
     return Clip(
         source,
         _seconds(entry, "start_s", start_s),

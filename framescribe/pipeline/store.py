@@ -67,7 +67,10 @@ class RowFolder:
         try:
             if not self.exists() and self._files.isdir(self.root):
                 others = [Path(name).name for name in self._files.ls(self.root, detail=False)]
-                if others := sorted(set(others) - {"rows", "lock"}):
+                others = sorted(
+                    name for name in others if name not in ("rows", "lock") and not name.endswith(_TMP_SUFFIX)
+                )
+                if others:
                     raise ValueError(
                         f"{self.name} holds {others[0]}, but no rows; name a new or empty folder"
                     )
@@ -75,8 +78,9 @@ class RowFolder:
         except OSError as error:
             raise ValueError(f"{self.name} cannot be written: {error.strerror or error}") from error
         if self.is_local:
-            for left in Path(self.path("rows")).glob(f".*{_TMP_SUFFIX}"):  # of a killed run
-                left.unlink(missing_ok=True)
+            for folder in (self.root, self.path("rows")):
+                for left in Path(folder).glob(f".*{_TMP_SUFFIX}"):  # of a killed run
+                    left.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes | None:
         """A small file's content; None if it is not there."""

@@ -79,6 +79,7 @@ def test_a_list_behind_a_url_names_its_neighbours():
         ),
         ("l.jsonl", '{"path": "a", "end_s": 0}\n{"path": "a", "id": 1}\n{"path": "b", "id": "1"}\n', {1, 3}),
         ("l.jsonl", '{"path": "a", "id": 1}\n{"path": "a", "id": 1}\n' + "[" * 100_000 + "\n", {3}),
+        ("l.csv", "path,id\na,\xe9\nb,\u00a0b\n", {2, 3}),
     ],
 )
 def test_each_bad_line_is_a_clip_that_says_file_and_line(name, text, bad, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -78,6 +79,20 @@ def test_other_settings_are_refused_by_name_unless_a_new_run_is_asked_for(videos
     assert "3 done, 0 to caption" in invoke(*other).stderr
     assert len(json.loads((out / "run.json").read_text())["runs"]) == 2
     assert invoke("caption", videos, "-o", out, *QUICK).exit_code == 2
+
+
+@pytest.mark.parametrize(("answer", "code", "rows"), [(b"y\n", 0, 2), (b"n\n", 2, 1)])
+def test_on_a_terminal_other_settings_are_asked_about(answer, code, rows, videos, out):
+    invoke("caption", videos / "a.mp4", "-o", out, *QUICK)
+    ours, theirs = pty.openpty()
+    process = start("caption", videos / "a.mp4", "-o", out, *QUICK, "--seed", "1", stdin=theirs)
+    os.write(ours, answer)
+    said = process.communicate(timeout=60)[1]
+    assert "seed was 0, now 1. Caption again, beside what is there?" in said
+    assert process.returncode == code
+    assert len(rows_of(out)) == rows
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_redo_of_what_failed(videos, out):

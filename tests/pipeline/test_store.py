@@ -106,6 +106,14 @@ def test_leftovers_of_a_kill_are_not_read_and_go(tmp_path):
     assert not left.exists()
 
 
+def test_a_kill_before_the_first_row_is_no_obstacle(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "lock").touch()
+    (tmp_path / ".run.json.tmp").write_text("{")
+    write(str(tmp_path), row(0))
+    assert sorted(os.listdir(tmp_path)) == ["lock", "rows", "run.json"]
+
+
 def test_a_damaged_shard_is_named(tmp_path):
     folder = write(str(tmp_path), row(0))
     (shard,) = folder.shards()
