@@ -198,8 +198,10 @@ _PAST = {"open": "opened", "decode": "decoded", "sample": "sampled", "prompt": "
 
 
 def _tags(row: Row) -> list[str]:
-    repaired = ["repaired"] if row.get("repairs") else []
-    return [row["caption_status"], *(row.get("flags") or ()), *repaired]
+    tags = [row["caption_status"], *(row.get("flags") or ())]
+    if row.get("repairs"):
+        tags.append("repaired" if row["caption_status"] == "success" else "repair failed")
+    return tags
 
 
 def _tone(tag: str) -> str:

@@ -143,6 +143,13 @@ def test_rows_without_times_have_no_rate():
     assert "Clips a minute" in shown([row(1)]).text
 
 
+def test_repairs_are_told_by_how_they_ended():
+    tried = {"repairs": ["repetition_penalty=1.1"]}
+    text = shown([row(1, **tried), row(2, caption_status="repetitive", flags=["looping"], **tried)]).text
+    assert "repaired 1" in text
+    assert "repair failed 1" in text
+
+
 def test_rows_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="not rows of"):
         look_over([{"caption": "x"}], 60)
