@@ -20,7 +20,7 @@ Identity = dict[str, Any]
 
 
 def run_identity(settings: CaptionSettings, model: str, revision: str | None, precision: str) -> Identity:
-    """All that decides a clip's caption, by the names of the rows' columns.
+    """All that decides a caption beside the clip itself, by the names of the rows' columns (and ``repair``).
 
     Args:
         settings: how clips are captioned.
@@ -40,6 +40,7 @@ def run_identity(settings: CaptionSettings, model: str, revision: str | None, pr
         "top_p": generation.top_p,
         "repetition_penalty": generation.repetition_penalty,
         "seed": generation.seed,
+        "repair": settings.repair,
     }
 
 
