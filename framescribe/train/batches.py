@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from framescribe.synthetic.batches import SyntheticClip
 
 # Sequences are padded to a multiple of this: few lengths, so that compiled code is reused.
-_LENGTH_STEP = 64
+_LENGTH_STEP = 32
 
 log = logging.getLogger("framescribe")
 

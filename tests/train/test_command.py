@@ -65,7 +65,7 @@ def test_two_processes_are_one_with_twice_the_batch(clips: Path, checkpoint: Pat
     (clips / "3.mp4").write_bytes(b"no video")
     changes = {"data": str(clips), "model": str(checkpoint), "steps": 5, "validation_clips": 1}
     path = settings_file(tmp_path, batch_size=1, accumulation=2, **changes)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["-m", "framescribe", "train", path, "-o", tmp_path / "two", "--device", "cpu"]
     subprocess.run([*torchrun, *command], capture_output=True, text=True, check=True)
     run_training(small_settings(tmp_path, batch_size=4, **changes), tmp_path / "one")
