@@ -35,7 +35,11 @@ from framescribe.video.timeline import PacketIndex, Span, cut
 _SEEK_FRAMES = 24
 """About as many frames are decoded in the time that a seek takes."""
 
+_LARGE_PIXELS = 1280 * 720
+"""Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
+
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Opened = tuple[InputContainer, VideoStream]
 Chooser = Callable[[Span, float], Selection]
 Allocator = Callable[[tuple[int, ...]], Pixels]
 FrameReader = Callable[[InputContainer, VideoStream, PacketIndex, list[int]], Iterator[VideoFrame]]
@@ -140,47 +144,61 @@ def read_frames(clip: Clip, long_side: int | None = None) -> Iterator[tuple[floa
 def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
     with open_source(clip) as file:
         try:
-            with video_stream(file, clip) as (container, stream):
-                index = index_packets(container, stream)
-            if index.is_reliable:
-                with contextlib.suppress(_IndexDisagrees, av.FFmpegError):
-                    return _read_chosen(clip, file, choose, allocate, index, pts=index.pts, frames=_frames_at)
-            with video_stream(file, clip) as (container, stream):
-                pts = _readable_pts(container, stream, index)
+            with video_stream(file, clip) as opened:
+                index = index_packets(*opened)
+                if index.is_reliable:
+                    with (
+                        contextlib.suppress(_IndexDisagrees, av.FFmpegError),
+                        _from_start(file, clip, opened, index) as again,
+                    ):
+                        return _read_chosen(clip, again, choose, allocate, index, index.pts, _frames_at)
+            with video_stream(file, clip) as opened:
+                pts = _readable_pts(*opened, index)
             if len(pts) == 0:
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
-            return _read_chosen(clip, file, choose, allocate, index, pts=pts, frames=_frames_numbered)
+            with video_stream(file, clip) as opened:
+                return _read_chosen(clip, opened, choose, allocate, index, pts, _frames_numbered)
         except (_IndexDisagrees, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
 
 
+@contextlib.contextmanager
+def _from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) -> Iterator[Opened]:
+    """A stream whose packets have been read, to be read once more."""
+    container, stream = opened
+    if container.format.name in SEEKABLE_FORMATS:  # opening again takes about as long as decoding a frame
+        container.seek(int(index.keyframe_pts[0]), stream=stream)
+        yield opened
+    else:
+        with video_stream(file, clip) as again:
+            yield again
+
+
 def _read_chosen(
     clip: Clip,
-    file: IO[bytes],
+    opened: Opened,
     choose: Chooser,
     allocate: Allocator,
     index: PacketIndex,
-    *,
     pts: NDArray[np.int64],
     frames: FrameReader,
 ) -> tuple[Probe, Selection, Pixels]:
+    container, stream = opened
     span = cut(index.timeline(pts), clip)
     selection = choose(span, index.average_fps)
     wanted, slots = np.unique(selection.indices, return_inverse=True)
-    with video_stream(file, clip) as (container, stream):
-        codec = stream.codec_context.codec.canonical_name
-        pictures = map(_Display(), frames(container, stream, index, (wanted + span.first).tolist()))
-        pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
-        for number, picture in enumerate(pictures):
-            if number == 0:
-                pixels = allocate((len(slots), *picture.shape))
-            pixels[slots == number] = picture
+    pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
+    pictures = map(_Display(), frames(container, stream, index, (wanted + span.first).tolist()))
+    for number, picture in enumerate(pictures):
+        if number == 0:
+            pixels = allocate((len(slots), *picture.shape))
+        pixels[slots == number] = picture
     facts = VideoFacts(
         width=pixels.shape[3],
         height=pixels.shape[2],
         fps=index.average_fps,
         duration_s=span.duration_s,
-        codec=codec,
+        codec=stream.codec_context.codec.canonical_name,
         num_frames=len(span.timestamps_s),
         missing_s=span.missing_s,
     )
@@ -213,7 +231,10 @@ def _frames_at(
     Raises:
         _IndexDisagrees: one of them does not come, or comes damaged.
     """
-    stream.thread_type = "AUTO"
+    if stream.codec_context.width * stream.codec_context.height > _LARGE_PIXELS:
+        stream.thread_type = "AUTO"
+    else:
+        stream.codec_context.thread_count = 1
     may_seek = container.format.name in SEEKABLE_FORMATS
     frames = _decoded(container, stream)
     position = 0  # number of the frame that comes next
