@@ -144,7 +144,7 @@ def _write(
 ) -> None:
     if to.clips is not None:
         (folder / to.clips).mkdir(parents=True, exist_ok=True)
-    written: dict[str, str] = {}
+    written: Counter[tuple[str, str]] = Counter()
 
     def pairs() -> Iterator[Any]:
         stems: set[str] = set()
@@ -162,7 +162,7 @@ def _write(
                     LeftOut(row["clip_id"], row["source_video"], problem.reason, str(problem))
                 )
                 continue
-            written[ready.path] = ready.caption
+            written[ready.path, ready.caption] += 1
             report.exported += 1
             report.long_captions += count_words(ready.caption) > LONG_CAPTION_WORDS
 
@@ -175,16 +175,16 @@ def _write(
     _check_written(to, folder, final, written)
 
 
-def _check_written(to: Format, folder: Path, final: Path, written: dict[str, str]) -> None:
+def _check_written(to: Format, folder: Path, final: Path, written: Counter[tuple[str, str]]) -> None:
     """Reads everything back: the same captions for the same clips, each of which is there.
 
     Raises:
         ValueError: they differ.
     """
-    expected = dict(written)
     for path, caption in to.layout.read(folder):
-        if expected.pop(path, None) != caption:
+        if not written[path, caption]:
             raise ValueError(f"{final}: the caption of {path} reads back differently; nothing was exported")
+        written[path, caption] -= 1
         if to.clips is None:
             continue
         clip = Path(folder, to.base, path)
@@ -192,5 +192,5 @@ def _check_written(to: Format, folder: Path, final: Path, written: dict[str, str
             clip = folder / clip.relative_to(final)
         if not clip.is_file():
             raise ValueError(f"{final}: the clip {path} is missing after writing; nothing was exported")
-    if expected:
-        raise ValueError(f"{final}: {next(iter(expected))} does not read back; nothing was exported")
+    if lost := next(written.elements(), None):
+        raise ValueError(f"{final}: {lost[0]} does not read back; nothing was exported")

@@ -67,6 +67,15 @@ def test_references(name, rows, expected, tmp_path):
     assert not list((tmp_path / "set").rglob("*.mp4"))
 
 
+@pytest.mark.parametrize("link", ["copy", "reference"])
+@pytest.mark.parametrize("name", REFERENCING)
+def test_a_clip_that_was_asked_two_questions_is_two_pairs(name, link, rows, tmp_path):
+    asked = [rows[0], rows[0] | {"clip_id": "f" * 16, "caption": "Another answer."}, rows[1]]
+    report = export(asked, FORMATS[name], tmp_path / "set", link=link)
+    assert report.exported == 3
+    assert {caption for _, caption in LOADERS[name](tmp_path / "set")} >= {"A cat runs.", "Another answer."}
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_stems(name, rows, tmp_path):
     """Unique without regard to case, no dots, and the same after other rows have gone: latents are cached by stem."""
