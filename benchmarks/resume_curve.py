@@ -2,9 +2,8 @@
 
     python benchmarks/resume_curve.py WORK_FOLDER --json benchmarks/results/resume_curve.json
 
-Both runs are `framescribe train` of a 0.4 M model, from scratch, on the synthetic world; the second is killed
-twice.
-Last line: JSON.
+Both runs are `framescribe train` of a 0.4 M model, from scratch, on 24 clips of the synthetic world; the second run is
+killed twice. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -21,13 +20,15 @@ from typing import Any
 
 import torch
 
+from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
+
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "framescribe", "train"]
 SETTINGS = """
-data = "synthetic"
+data = "{clips}"
 architecture = "config.json"
 steps = {steps}
-batch_size = 1
+batch_size = 4
 learning_rate = 2e-3
 warmup_steps = 30
 max_caption_tokens = 400
@@ -84,8 +85,12 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder / "clips", overwrite=True)
+    list(write_clips(file_clips(24, seed=1), folder / "clips"))
     (folder / "config.json").write_text(json.dumps(small_config()), encoding="utf-8")
-    (folder / "run.toml").write_text(SETTINGS.format(steps=arguments.steps), encoding="utf-8")
+    (folder / "run.toml").write_text(
+        SETTINGS.format(steps=arguments.steps, clips=folder / "clips"), encoding="utf-8"
+    )
 
     kills = [arguments.steps * 2 // 5 + 7, arguments.steps * 4 // 5 + 3]
     run(folder, "whole")

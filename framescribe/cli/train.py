@@ -60,6 +60,8 @@ def train(
         except LossNotFinite as error:
             err.print(f"framescribe: {error}", style="red", markup=False)
             raise typer.Exit(1) from error
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun the first process speaks for all
     if checkpoint is None:
         err.print(f"stopped after {minutes:g} minutes; the same command goes on", markup=False)
     else:

@@ -89,7 +89,9 @@ class _Loop:
         self.optimizer = make_optimizer(self.model, settings)
         self.step, self.seconds_before = 0, 0.0
         if (saved := state_folder(run)) is not None:
-            self.step, self.seconds_before = load_state(saved, self.model, self.optimizer, settings)
+            self.step, self.seconds_before = load_state(
+                saved, self.model, self.optimizer, settings, group.count
+            )
             log.info("going on after step %d of %d", self.step, settings.steps)
         self.forward: nn.Module = self.model
         if group.count > 1:
@@ -136,7 +138,9 @@ class _Loop:
                 self._validate()
                 last_report = time.monotonic()
             if saving and self.group.rank == 0:
-                save_state(self.run, self.step, self.seconds, self.model, self.optimizer, settings)
+                save_state(
+                    self.run, self.step, self.seconds, self.model, self.optimizer, settings, self.group.count
+                )
             if stopping:
                 break
         if self.log is not None:

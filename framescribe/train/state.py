@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +21,7 @@ def save_state(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     settings: TrainSettings,
+    processes: int,
 ) -> None:
     """Replaces the run's state by that after ``step`` optimiser steps; a kill leaves the old state or the new one."""
     from safetensors.torch import save_file
@@ -38,7 +37,7 @@ def save_state(
         for key, value in optimizer.state[parameter].items()
     }
     save_file(moments, new / "optimizer.safetensors")
-    facts = {"step": step, "seconds": seconds, "settings": settings.to_dict()}
+    facts = {"step": step, "seconds": seconds, "settings": settings.to_dict(), "processes": processes}
     (new / "state.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     # A folder cannot be replaced in one step: the old one steps aside first, and `state_folder` knows both names.
     old = run / f"{_FOLDER}.old"
@@ -57,29 +56,31 @@ def state_folder(run: Path) -> Path | None:
     return None
 
 
-def check_settings(saved: Mapping[str, Any], settings: TrainSettings, folder: Path) -> None:
-    """Raises ValueError that names every setting in which a run would go on differently."""
-    now = settings.to_dict()
-    differing = [f"{key}: {saved.get(key)!r} → {now[key]!r}" for key in now if saved.get(key) != now[key]]
-    if differing:
-        raise ValueError(
-            f"{folder} was trained with other settings ({'; '.join(differing)}); "
-            "go on with the same, or train into another folder"
-        )
-
-
 def load_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: TrainSettings
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainSettings,
+    processes: int,
 ) -> tuple[int, float]:
     """Fills weights and moments from ``state_folder``'s answer. Returns the steps done and the seconds they took.
 
     Raises:
-        ValueError: it was saved under other settings.
+        ValueError: it was saved under other settings, or by another number of processes, so that the run would go on
+            differently; names them all.
     """
     from safetensors.torch import load_file
 
     facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    check_settings(facts["settings"], settings, folder)
+    saved = {**facts["settings"], "processes": facts["processes"]}
+    now = {**settings.to_dict(), "processes": processes}
+    if differing := [
+        f"{key}: {saved.get(key)!r} → {now[key]!r}" for key in now if saved.get(key) != now[key]
+    ]:
+        raise ValueError(
+            f"{folder} was trained with other settings ({'; '.join(differing)}); "
+            "go on with the same, or train into another folder"
+        )
     weights = load_file(folder / "weights.safetensors")
     moments = load_file(folder / "optimizer.safetensors")
     for name, parameter in _trained(model).items():

@@ -74,6 +74,10 @@ def test_a_resume_with_other_settings_is_refused(clips: Path, checkpoint: Path, 
     with pytest.raises(ValueError, match="batch_size: 2 → 3; seed: 5 → 6") as refused:
         run_training(other, tmp_path / "run")
     assert "learning_rate" not in str(refused.value)
+    state = tmp_path / "run" / "state" / "state.json"
+    state.write_text(state.read_text().replace('"processes": 1', '"processes": 2'))
+    with pytest.raises(ValueError, match=r"other settings \(processes: 2 → 1\)"):
+        run_training(settings, tmp_path / "run")
 
 
 def test_a_line_of_the_log_that_a_kill_cut_off_is_dropped(
