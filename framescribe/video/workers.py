@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 from framescribe.types import Clip, ClipError, Frames, FrameSampling
 from framescribe.video.archive import TarMember
 from framescribe.video.decode import decode_frames
-from framescribe.video.worker import Decoded, Failure, shared_pixels
+from framescribe.video.worker import Decoded, Failure, SharedBlock
 
 DEFAULT_TIMEOUT_S = 120.0
 
@@ -43,12 +43,13 @@ class Worker:
     """One decoding process with the memory that it shares; ended when nothing refers to it, or at exit."""
 
     def __init__(self) -> None:
-        self._block = _unnamed_file()
+        file = _unnamed_file()
+        self._block = SharedBlock(file.fileno())
         # Its own, so that what a killed worker was fetching goes too.
         folder = tempfile.TemporaryDirectory(prefix="framescribe-")
         ours, theirs = socket.socketpair()
         with theirs:
-            inherited = (theirs.fileno(), self._block.fileno())
+            inherited = (theirs.fileno(), file.fileno())
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited)],
                 pass_fds=inherited,
@@ -57,7 +58,7 @@ class Worker:
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._is_ready = False
-        self.close = weakref.finalize(self, _close, self._process, self._connection, self._block, folder)
+        self.close = weakref.finalize(self, _close, self._process, self._connection, file, folder)
 
     def decode(self, clip: Clip, sampling: FrameSampling, timeout_s: float) -> Frames:
         """As ``decode_frames``; the pixels are valid until the next call.
@@ -76,7 +77,7 @@ class Worker:
         answer: Decoded | Failure = self._connection.recv()
         if isinstance(answer, Failure):
             raise ClipError(answer.stage, answer.message)
-        return dataclasses.replace(answer.frames, pixels=shared_pixels(self._block.fileno(), answer.shape))
+        return dataclasses.replace(answer.frames, pixels=self._block.pixels(answer.shape))
 
     def kill(self) -> None:
         """Kills the process, whoever waits for it; ``close`` then frees the rest."""
@@ -198,11 +199,11 @@ def _unnamed_file() -> BinaryIO:
 def _close(
     process: subprocess.Popen[bytes],
     connection: Connection[Any, Any],
-    block: BinaryIO,
+    file: BinaryIO,
     folder: tempfile.TemporaryDirectory[str],
 ) -> None:
     process.kill()
     process.wait()
     connection.close()
-    block.close()
+    file.close()
     folder.cleanup()
