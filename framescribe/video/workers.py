@@ -4,11 +4,12 @@ Each worker is a fresh interpreter (no fork of a process with threads or CUDA, n
 script, no torch: 0.2 s and 50 MB) and decodes one clip at a time into memory that it shares with this process.
 That memory has no name, so nothing is left behind however either process ends, and needs no room in ``/dev/shm``,
 which is small in containers. Whoever asks for a clip waits for it and uses its pixels before it asks for the next:
-a run holds no more decoded clips than it has threads that ask.
+a run holds no more decoded clips than it has threads that ask, and a worker's memory is as large as its largest clip.
 
-What crosses is uint8 at the source's resolution. Scaling in the worker and rounding to uint8 at model size would
-send less (for 480p, 3.6 of 25 MB a clip), but saves no time and gives other pixels than the published order
-(normalise, then resize) does; see ``benchmarks/decode_throughput.py``.
+What crosses is uint8 at the source's resolution, and the pixels are those of ``decode_frames``. Scaling in the worker
+and rounding to uint8 at model size would send less (for 720x480, 5 of 25 MB a clip), but changes normalised pixels by
+up to 0.0075, as the published order is to normalise, then to resize; and it saves no time where decoding is what
+takes long: crossing costs about 5 % of it. Figures: ``benchmarks/decode_throughput.py``.
 """
 
 from __future__ import annotations
