@@ -9,7 +9,7 @@ a run holds no more decoded clips than it has threads that ask, and a worker's m
 What crosses is uint8 at the source's resolution, and the pixels are those of ``decode_frames``. Scaling in the worker
 and rounding to uint8 at model size would send less (for 720x480, 5 of 25 MB a clip), but changes normalised pixels by
 up to 0.0075, as the published order is to normalise, then to resize; and it saves no time where decoding is what
-takes long: crossing costs about 5 % of it. Figures: ``benchmarks/decode_throughput.py``.
+takes long: crossing costs 5 to 8 % of it. Figures: ``benchmarks/decode_throughput.py``.
 """
 
 from __future__ import annotations
