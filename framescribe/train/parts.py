@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from framescribe.model.model import CaptionModel
@@ -43,7 +44,9 @@ def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[],
 
     targets = "|".join(_LINEAR_LAYERS[part] for part in settings.parts)
     config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)
-    tuner: nn.Module = LoraModel(model, config, "default")
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)  # peft draws from the global generator
+        tuner: nn.Module = LoraModel(model, config, "default")
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,18 @@ from framescribe.tokenizer import learn_tokenizer
 from framescribe.video.encode import write_mp4
 from tests.reference import CPU
 from tests.train.small import SIZES
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The small model's work is too little to share; threads would only wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 CAPTIONS = [clip.caption for clip in make_clips(3, 0, 6)]
 

@@ -25,6 +25,11 @@ def write_toml(path: Path, **values: Any) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def settings_file(folder: Path, **changes: Any) -> Path:
     return write_toml(folder / "run.toml", **small_settings(folder, **changes).to_dict())
 
