@@ -27,9 +27,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         outcome = kill_and_resume(
-            Path(folder), options.clips, options.kills, options.seed, options.rows_per_shard
+            Path(folder), options.clips, options.kills, options.seed, options.rows_per_shard, model="tiny"
         )
-    settings = {"seed": options.seed, "rows_per_shard": options.rows_per_shard}
+    settings = {"model": "tiny", "seed": options.seed, "rows_per_shard": options.rows_per_shard}
     result = json.dumps(dataclasses.asdict(outcome) | settings | provenance())
     if options.json:
         options.json.write_text(result + "\n")

@@ -54,12 +54,14 @@ class Outcome:
     interrupted_s: float
 
 
-def kill_and_resume(folder: Path, clips: int, kills: int, seed: int, rows_per_shard: int) -> Outcome:
+def kill_and_resume(
+    folder: Path, clips: int, kills: int, seed: int, rows_per_shard: int, model: str = "tiny-random"
+) -> Outcome:
     """Captions ``clips`` clips, of which a tenth are broken, with ``kills`` kills at random moments of progress."""
     chance = random.Random(seed)
     listed, ways = make_list(folder / "clips", clips, chance)
     command = [
-        "caption", listed, "--device", "cpu", "--max-new-tokens", "4", "--batch-size", "4",
+        "caption", listed, "--model", model, "--device", "cpu", "--max-new-tokens", "4", "--batch-size", "4",
         "--shard-rows", rows_per_shard,
     ]  # fmt: skip
     began = time.monotonic()
