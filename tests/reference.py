@@ -13,9 +13,10 @@ from torch import Tensor
 
 import framescribe
 from framescribe.engine.request import Request
-from framescribe.model.checkpoint import random_model, save_checkpoint
+from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.model import CaptionModel
+from framescribe.model.saving import save_checkpoint
 from framescribe.prompt import PromptBuilder
 from framescribe.types import GenerationSettings, Prompt
 from framescribe.video.transform import transform

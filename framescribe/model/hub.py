@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from framescribe.model.checkpoint import CONFIG_FILE
+from framescribe.model.layout import CONFIG_FILE
 
 OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
 MODELSCOPE_PREFIX = "modelscope:"

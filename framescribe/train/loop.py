@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
-from framescribe.model.checkpoint import MAX_SHARD_BYTES, save_checkpoint
+from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
 from framescribe.train.optimizer import learning_rate_at, make_optimizer
 from framescribe.train.processes import Processes, processes

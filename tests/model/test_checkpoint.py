@@ -9,16 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from framescribe.captioner import Captioner
-from framescribe.model.checkpoint import (
-    load_model,
-    official_tensors,
-    plan_shards,
-    read_stop_ids,
-    save_checkpoint,
-    shard_bytes,
-)
+from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
+from framescribe.model.layout import official_tensors
+from framescribe.model.saving import plan_shards, save_checkpoint, shard_bytes
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.reference import CLIPS, CPU, ODD_SIZES, TINY, changed_sizes, write_random_checkpoint
 

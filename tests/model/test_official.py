@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from framescribe.model.checkpoint import empty_model, official_tensors, plan_shards, shard_bytes
+from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
+from framescribe.model.layout import official_tensors
+from framescribe.model.saving import plan_shards, shard_bytes
 from tests.reference import OFFICIAL
 
 

@@ -6,10 +6,11 @@ from torch import nn
 
 from framescribe.captioner import Captioner
 from framescribe.model.attention import causal_attention
-from framescribe.model.checkpoint import load_model, save_checkpoint
+from framescribe.model.checkpoint import load_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.precision import Precision, weight_bytes
 from framescribe.model.quantize import quantizer
+from framescribe.model.saving import save_checkpoint
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.reference import CLIPS, CPU, TINY, changed_sizes, write_random_checkpoint
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framescribe.model.checkpoint import random_model, save_checkpoint
+from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
+from framescribe.model.saving import save_checkpoint
 from framescribe.synthetic.batches import make_clips
 from framescribe.tokenizer import learn_tokenizer
 from framescribe.video.encode import write_mp4

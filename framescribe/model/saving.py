@@ -1,0 +1,101 @@
+"""Writing checkpoints in the official layout, whole files only."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from framescribe.model.layout import (
+    CONFIG_FILE,
+    GENERATION_FILE,
+    INDEX_FILE,
+    SINGLE_FILE,
+    official_tensors,
+)
+from framescribe.model.model import CaptionModel
+
+MAX_SHARD_BYTES = 5_000_000_000
+_METADATA = {"format": "pt"}
+_COPIED_FILES = (GENERATION_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def plan_shards(tensors: Mapping[str, Tensor], max_bytes: int = MAX_SHARD_BYTES) -> dict[str, list[str]]:
+    """Which tensors go to which file, in order, none above ``max_bytes`` unless one tensor alone is. Shapes suffice."""
+    shards: list[list[str]] = []
+    room = 0
+    for name, tensor in tensors.items():
+        if not shards or tensor.nbytes > room:
+            shards.append([])
+            room = max_bytes
+        shards[-1].append(name)
+        room -= tensor.nbytes
+    if len(shards) == 1:
+        return {SINGLE_FILE: shards[0]}
+    return {
+        f"model-{number:05d}-of-{len(shards):05d}.safetensors": names
+        for number, names in enumerate(shards, start=1)
+    }
+
+
+def shard_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """Size of the safetensors file that would hold ``tensors``, from their shapes and dtypes alone.
+
+    The format: 8 bytes of header length, a JSON header padded to 8 bytes, the data; wider dtypes first, then by name.
+    """
+    header: dict[str, object] = {"__metadata__": _METADATA}
+    offset = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        dtype = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}[tensor.dtype]
+        offsets = [offset, offset := offset + tensor.nbytes]
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": offsets}
+    header_bytes = len(json.dumps(header, separators=(",", ":")))
+    return 8 + -(-header_bytes // 8) * 8 + offset
+
+
+def save_checkpoint(
+    model: CaptionModel, folder: Path, tokenizer_folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES
+) -> None:
+    """Writes ``model`` and the tokenizer's files in the official layout; the weights keep their dtype.
+
+    Every file is written under a temporary name, then renamed; the config comes last.
+
+    Raises:
+        ValueError: the model is quantised (the layout has no place for that).
+    """
+    from safetensors.torch import save_file
+
+    tensors = official_tensors(model)
+    if any(not tensor.is_floating_point() or type(tensor.data) is not Tensor for tensor in tensors.values()):
+        raise ValueError("a quantised model cannot be saved in the official layout; load it without --quant")
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = plan_shards(tensors, max_shard_bytes)
+    for file_name, names in shards.items():
+        partial = folder / f"{file_name}.partial"
+        save_file({name: tensors[name].contiguous() for name in names}, partial, _METADATA)
+        partial.chmod(0o644)  # the library writes for the owner only
+        partial.replace(folder / file_name)
+    if SINGLE_FILE not in shards:
+        total = sum(tensor.nbytes for tensor in tensors.values())
+        weight_map = {name: file_name for file_name, names in shards.items() for name in names}
+        _write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    else:
+        (folder / INDEX_FILE).unlink(missing_ok=True)
+    for path in folder.glob("model*.safetensors"):
+        if path.name not in shards:
+            path.unlink()  # of an earlier checkpoint in this folder, cut in other shards
+    for file_name in _COPIED_FILES:
+        source = tokenizer_folder / file_name
+        if source.is_file() and source.resolve() != (folder / file_name).resolve():
+            shutil.copyfile(source, folder / file_name)
+    _write_json(folder / CONFIG_FILE, model.config.official_values(str(model.dtype).removeprefix("torch.")))
+
+
+def _write_json(path: Path, value: object) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
