@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from framescribe.version import __version__
+
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
 
-__version__ = "0.1.0"
 __all__ = [
     "CaptionRow",
     "CaptionSettings",

@@ -15,16 +15,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import torch
 
-from framescribe import __version__
 from framescribe.engine.engine import Engine
-from framescribe.engine.request import Completion, Request
+from framescribe.engine.request import Request
 from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import Checkpoint, fetch_checkpoint
@@ -32,14 +30,13 @@ from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model.quantize import quantizer
 from framescribe.prompt import History, PromptBuilder
-from framescribe.quality.checks import caption_status, check
 from framescribe.quality.repair import Attempt, Repair
+from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import (
     DEFAULT_MODEL,
     CaptionRow,
     CaptionSettings,
-    CaptionStatus,
     Clip,
     ClipError,
     Frames,
@@ -95,6 +92,7 @@ class Captioner:
         self._model = model
         self._stop_ids = stop_ids
         self._batch_size = batch_size
+        self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
         self._idle_workers: list[Worker] = []
 
     @classmethod
@@ -208,7 +206,15 @@ class Captioner:
                         engine.add(_request(prepared, settings.generation))
                     for completion in engine.step():
                         prepared = in_engine[completion.id]
-                        row = self._row(prepared, completion, settings)
+                        row = self._rows.captioned(
+                            prepared.clip,
+                            settings,
+                            prepared.frames,
+                            text=self._tokenizer.decode(completion.token_ids),
+                            is_truncated=completion.finish_reason == "length",
+                            prompt_tokens=len(prepared.prompt),
+                            output_tokens=len(completion.token_ids),
+                        )
                         if settings.repair:
                             repair = repairs.setdefault(completion.id, Repair(settings.generation))
                             outcome = repair.follow(row)
@@ -270,11 +276,11 @@ class Captioner:
             with workers.decoded(clip, settings.sampling) as frames:
                 return self._ready(clip, frames, settings, question)
         except ClipError as error:
-            return self._base_row(clip, settings, "error", error_stage=error.stage, error_message=str(error))
+            return self._rows.failed(clip, settings, error.stage, str(error))
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
-            return self._base_row(clip, settings, "error", error_stage="decode", error_message=message)
+            return self._rows.failed(clip, settings, "decode", message)
 
     def _ready(
         self, clip: Clip, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
@@ -292,67 +298,6 @@ class Captioner:
         seconds = prepared.frames.text_seconds(settings.sampling.strategy)
         prompt = self._prompts.build(question, settings.resolved_template, seconds)
         return dataclasses.replace(prepared, prompt=prompt)
-
-    def _row(self, prepared: _Prepared, completion: Completion, settings: CaptionSettings) -> CaptionRow:
-        raw = self._tokenizer.decode(completion.token_ids)
-        caption = raw.strip()
-        is_truncated = completion.finish_reason == "length"
-        flags = check(caption, is_truncated=is_truncated)
-        facts = prepared.frames.facts
-        damage = None
-        if facts.missing_s > 0:
-            promised_s = facts.duration_s + facts.missing_s
-            damage = (
-                f"{prepared.clip.source_video}: {facts.missing_s:.2f} s of {promised_s:.2f} s cannot be read; "
-                "the caption is of the rest"
-            )
-        return self._base_row(
-            prepared.clip,
-            settings,
-            caption_status(flags, is_truncated=is_truncated),
-            flags=flags,
-            duration_s=facts.duration_s,
-            width=facts.width,
-            height=facts.height,
-            fps=facts.fps,
-            codec=facts.codec,
-            missing_s=facts.missing_s,
-            caption=caption,
-            caption_raw=raw,
-            error_message=damage,
-            frame_indices=prepared.frames.indices,
-            frame_timestamps_s=prepared.frames.timestamps_s,
-            covered_s=prepared.frames.covered_s,
-            prompt_tokens=len(prepared.prompt),
-            output_tokens=len(completion.token_ids),
-        )
-
-    def _base_row(
-        self, clip: Clip, settings: CaptionSettings, status: CaptionStatus, **columns: object
-    ) -> CaptionRow:
-        generation = settings.generation
-        return CaptionRow(
-            clip_id=clip.id,
-            source_video=clip.source_video,
-            start_s=clip.start_s,
-            end_s=clip.end_s,
-            caption_status=status,
-            strategy=settings.sampling.strategy,
-            num_frames=settings.sampling.num_frames,
-            template=settings.resolved_template,
-            prompt=clip.prompt or settings.prompt,
-            model=self.checkpoint.name,
-            model_revision=self.checkpoint.revision,
-            precision=str(self.precision),
-            max_new_tokens=generation.max_new_tokens,
-            temperature=generation.temperature,
-            top_p=generation.top_p,
-            repetition_penalty=generation.repetition_penalty,
-            seed=generation.seed,
-            engine_version=__version__,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            **columns,  # type: ignore[arg-type]
-        )
 
 
 def _request(prepared: _Prepared, generation: GenerationSettings) -> Request:

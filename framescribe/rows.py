@@ -1,0 +1,95 @@
+"""What became of a clip, as its row: the one place that fills the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from framescribe.quality.checks import caption_status, check
+from framescribe.types import CaptionRow, CaptionSettings, Clip, ErrorStage, Frames
+from framescribe.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class RowMaker:
+    """Makes the rows of one loaded model.
+
+    Attributes:
+        model, model_revision, precision: as rows record them.
+    """
+
+    model: str
+    model_revision: str
+    precision: str
+
+    def failed(self, clip: Clip, settings: CaptionSettings, stage: ErrorStage, reason: str) -> CaptionRow:
+        """The row of a clip that has no caption."""
+        common = self._common(clip, settings)
+        return CaptionRow(caption_status="error", error_stage=stage, error_message=reason, **common)
+
+    def captioned(
+        self,
+        clip: Clip,
+        settings: CaptionSettings,
+        frames: Frames,
+        *,
+        text: str,
+        is_truncated: bool,
+        prompt_tokens: int,
+        output_tokens: int,
+    ) -> CaptionRow:
+        """The row of a clip whose caption is ``text``, checked; its pixels are not needed any more."""
+        caption = text.strip()
+        flags = check(caption, is_truncated=is_truncated)
+        facts = frames.facts
+        damage = None
+        if facts.missing_s > 0:
+            promised_s = facts.duration_s + facts.missing_s
+            damage = (
+                f"{clip.source_video}: {facts.missing_s:.2f} s of {promised_s:.2f} s cannot be read; "
+                "the caption is of the rest"
+            )
+        return CaptionRow(
+            caption_status=caption_status(flags, is_truncated=is_truncated),
+            flags=flags,
+            duration_s=facts.duration_s,
+            width=facts.width,
+            height=facts.height,
+            fps=facts.fps,
+            codec=facts.codec,
+            missing_s=facts.missing_s,
+            caption=caption,
+            caption_raw=text,
+            error_message=damage,
+            frame_indices=frames.indices,
+            frame_timestamps_s=frames.timestamps_s,
+            covered_s=frames.covered_s,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            **self._common(clip, settings),
+        )
+
+    def _common(self, clip: Clip, settings: CaptionSettings) -> dict[str, Any]:
+        """Columns that every row has: the clip, how it was to be captioned, and by what."""
+        generation = settings.generation
+        return {
+            "clip_id": clip.id,
+            "source_video": clip.source_video,
+            "start_s": clip.start_s,
+            "end_s": clip.end_s,
+            "strategy": settings.sampling.strategy,
+            "num_frames": settings.sampling.num_frames,
+            "template": settings.resolved_template,
+            "prompt": clip.prompt or settings.prompt,
+            "model": self.model,
+            "model_revision": self.model_revision,
+            "precision": self.precision,
+            "max_new_tokens": generation.max_new_tokens,
+            "temperature": generation.temperature,
+            "top_p": generation.top_p,
+            "repetition_penalty": generation.repetition_penalty,
+            "seed": generation.seed,
+            "engine_version": __version__,
+            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
