@@ -173,6 +173,8 @@ class Captioner:
         Raises:
             ValueError: a negative number of workers, or a time-out that is not above 0.
         """
+        if isinstance(sources, str | bytes):
+            raise ValueError("give a list of clips: caption([video]), not caption(video)")
         if decode_workers is not None and decode_workers < 0:
             raise ValueError(f"the number of decoding workers must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:

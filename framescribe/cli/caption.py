@@ -157,6 +157,19 @@ def caption(
             found = named if rule.changes_nothing else chain.from_iterable(map(parts, named))
             return filter(_lacks_sidecar, found) if txt and not overwrite else found
 
+        if (
+            txt
+            and output
+            and not overwrite
+            and not all(map(_lacks_sidecar, expand_sources(sources, start, end)))
+        ):
+            raise ValueError(
+                "some clips have a .txt already and would be missing from the output too; add --overwrite or drop --txt"
+            )
+        if into_folder and overwrite:
+            raise ValueError(
+                "a folder is never overwritten: --redo captions some clips again, --new-run all of them"
+            )
         note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
         if not into_folder and (new_run or redo or hash_sources):
             raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")

@@ -101,12 +101,16 @@ def track(rows: Iterable[CaptionRow], total: int, counts: Counter[str]) -> Itera
 def print_caption(row: CaptionRow) -> None:
     """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
     caption = " ".join((row.caption or "").split())
+    name = row.source_video
+    if row.start_s > 0 or row.end_s is not None:
+        # A span as W3C media fragments write it.
+        name += f"#t={row.start_s:g}" + ("" if row.end_s is None else f",{row.end_s:g}")
     if out.is_terminal:
-        out.print(Text(row.source_video, style="bold"))
+        out.print(Text(name, style="bold"))
         out.print(Text(f"  {caption}\n"), soft_wrap=False)
     else:
         # Not through rich, which would turn the tab into spaces.
-        print(row.source_video, caption, sep="\t", flush=True)
+        print(name, caption, sep="\t", flush=True)
 
 
 def print_problem(row: CaptionRow) -> None:

@@ -76,6 +76,8 @@ def _clip(entry: Mapping[str, Any], folder: str, start_s: float, end_s: float | 
     column = next((column for column in PATH_COLUMNS if column in entry), None)
     if column is None:
         raise ValueError(f"it has none of {', '.join(PATH_COLUMNS)}")
+    if "start" in entry or "end" in entry:
+        raise ValueError("name the span start_s and end_s, in seconds, not start and end")
     source = entry[column]
     if not isinstance(source, str) or not source.strip():
         raise ValueError(f"{column} is {source!r}; a path or URL is needed")
@@ -200,4 +202,9 @@ def _check_columns(header: list[str], name: str) -> None:
     if not set(header) & set(PATH_COLUMNS):
         raise ValueError(
             f"the list {name} has no column of paths ({', '.join(PATH_COLUMNS)}); it has: {', '.join(header)}"
+        )
+    if unitless := {"start", "end"} & set(header):
+        # Reading past them would caption another span than is meant.
+        raise ValueError(
+            f"the list {name} has columns {', '.join(sorted(unitless))}: name them start_s and end_s, in seconds"
         )
