@@ -1,25 +1,20 @@
 """The front door: clips in, exactly one row per clip out, in completion order; a failure is a row with a reason.
 
 The way of one clip: open and decode (``video``), transform, prompt, then generate (``engine``), text, row. Decoding
-runs in worker processes ahead of the engine, each driven by a thread that transforms what it decoded; everything
-else here runs in the caller's.
+runs in worker processes ahead of the engine, each driven by a thread that prepares what it decoded (``prepare.py``);
+everything else runs in the caller's (``session.py``).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-
-import numpy as np
-import torch
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
@@ -29,37 +24,18 @@ from framescribe.model.hub import Checkpoint, fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model.quantize import quantizer
-from framescribe.prompt import History, PromptBuilder
-from framescribe.quality.repair import Attempt, Repair
+from framescribe.prepare import Prepared, Preparer
+from framescribe.prompt import History
 from framescribe.rows import RowMaker
+from framescribe.session import CaptionSession
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import (
-    DEFAULT_MODEL,
-    CaptionRow,
-    CaptionSettings,
-    Clip,
-    ClipError,
-    Frames,
-    GenerationSettings,
-    Prompt,
-)
+from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
 from framescribe.video.decode import decode_frames
-from framescribe.video.transform import transform
 from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker
 
 Source = str | Path | bytes | IO[bytes] | Clip
 
 log = logging.getLogger("framescribe")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A clip that is ready for the engine; ``frames`` without their pixels."""
-
-    clip: Clip
-    frames: Frames
-    prompt: Prompt
-    pixels_F3SS: torch.Tensor
 
 
 class Captioner:
@@ -77,22 +53,14 @@ class Captioner:
         stop_ids: frozenset[int],
         batch_size: int,
     ) -> None:
-        config = model.config
         self.checkpoint = checkpoint
         self.precision = precision
-        self._image_size = config.vision_config.image_size
         self._tokenizer = tokenizer
-        self._prompts = PromptBuilder(
-            tokenizer,
-            bos_token_id=config.bos_token_id,
-            eos_token_id=config.eos_token_id,
-            slot_token_id=config.pad_token_id,
-            tokens_per_frame=config.vision_config.tokens_per_frame,
-        )
         self._model = model
         self._stop_ids = stop_ids
         self._batch_size = batch_size
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
+        self._preparer = Preparer(tokenizer, model.config, self._rows)
         self._idle_workers: list[Worker] = []
 
     @classmethod
@@ -180,59 +148,39 @@ class Captioner:
         if not decode_timeout_s > 0:
             raise ValueError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
         clips = _distinct(map(as_clip, sources))
-        # Each call has its own engine: calls may overlap, and one that is abandoned disturbs no other.
-        engine = Engine(self._model, self._stop_ids, self._batch_size)
-        in_engine: dict[str, _Prepared] = {}
-        repairs: dict[str, Repair] = {}
+        session = self.session(settings)
         decoders = decode_workers or min(8, os.cpu_count() or 1)
         workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
-            decoding: dict[Future[_Prepared | CaptionRow], None] = {}
+            decoding: dict[Future[Prepared | CaptionRow], None] = {}
             try:
                 while True:
                     # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
-                    while len(decoding) + len(in_engine) < engine.max_batch + decoders:
+                    while len(decoding) + len(session) < self._batch_size + decoders:
                         if (clip := next(clips, None)) is None:
                             break
-                        decoding[pool.submit(self._prepare, clip, settings, workers)] = None
-                    if not decoding and not in_engine:
+                        decoding[pool.submit(self._preparer.prepare, clip, settings, workers)] = None
+                    if not decoding and not len(session):
                         return
-                    timeout = 0 if in_engine else None
+                    timeout = 0 if len(session) else None
                     for future in wait(decoding, timeout, return_when=FIRST_COMPLETED).done:
                         del decoding[future]
                         prepared = future.result()
                         if isinstance(prepared, CaptionRow):
                             yield prepared
-                            continue
-                        in_engine[prepared.clip.id] = prepared
-                        engine.add(_request(prepared, settings.generation))
-                    for completion in engine.step():
-                        prepared = in_engine[completion.id]
-                        row = self._rows.captioned(
-                            prepared.clip,
-                            settings,
-                            prepared.frames,
-                            text=self._tokenizer.decode(completion.token_ids),
-                            is_truncated=completion.finish_reason == "length",
-                            prompt_tokens=len(prepared.prompt),
-                            output_tokens=len(completion.token_ids),
-                        )
-                        if settings.repair:
-                            repair = repairs.setdefault(completion.id, Repair(settings.generation))
-                            outcome = repair.follow(row)
-                            if isinstance(outcome, Attempt):
-                                in_engine[completion.id] = prepared = self._asking(
-                                    prepared, outcome, settings
-                                )
-                                engine.add(_request(prepared, outcome.generation))
-                                continue
-                            del repairs[completion.id]
-                            row = outcome
-                        del in_engine[completion.id]
-                        yield row
+                        else:
+                            session.add(prepared)
+                    yield from session.step()
             finally:
                 # A consumer that stops early leaves no work in the pool.
                 pool.shutdown(wait=False, cancel_futures=True)
+                session.close()
+
+    def session(self, settings: CaptionSettings) -> CaptionSession:
+        """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
+        # Each session has its own engine: calls may overlap, and one that is abandoned disturbs no other.
+        engine = Engine(self._model, self._stop_ids, self._batch_size)
+        return CaptionSession(engine, self._preparer, self._tokenizer, self._rows, settings)
 
     def ask(
         self,
@@ -256,8 +204,9 @@ class Captioner:
         if history and settings.resolved_template == "base":
             raise ValueError("the base template has no turns; use --template chat for a conversation")
         clip = as_clip(source)
-        prepared = self._ready(clip, decode_frames(clip, settings.sampling), settings, question, history)
-        request = _request(prepared, settings.generation)
+        frames = decode_frames(clip, settings.sampling)
+        prepared = self._preparer.ready(clip, frames, settings, question, history)
+        request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
         token_ids: list[int] = []
         sent = 0
         for token_id in Engine(self._model, self._stop_ids, max_batch=1).stream(request):
@@ -266,44 +215,6 @@ class Captioner:
                 yield piece
                 sent += len(piece)
         yield self._tokenizer.decode(token_ids)[sent:]
-
-    def _prepare(
-        self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None
-    ) -> _Prepared | CaptionRow:
-        """Decodes a clip, or gives the row that says why it could not be."""
-        try:
-            question = clip.prompt or settings.prompt
-            if workers is None:
-                return self._ready(clip, decode_frames(clip, settings.sampling), settings, question)
-            with workers.decoded(clip, settings.sampling) as frames:
-                return self._ready(clip, frames, settings, question)
-        except ClipError as error:
-            return self._rows.failed(clip, settings, error.stage, str(error))
-        except Exception as error:  # the one boundary: whatever a clip does, it is one row
-            log.debug("%s", clip.source_video, exc_info=True)
-            message = f"{clip.source_video}: {type(error).__name__}: {error}"
-            return self._rows.failed(clip, settings, "decode", message)
-
-    def _ready(
-        self, clip: Clip, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
-    ) -> _Prepared:
-        seconds = frames.text_seconds(settings.sampling.strategy)
-        prompt = self._prompts.build(question, settings.resolved_template, seconds, history=history)
-        pixels_F3SS = transform(frames.pixels, self._image_size)
-        # The source's pixels are many times larger, and a worker needs their memory for its next clip.
-        frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
-        return _Prepared(clip, frames, prompt, pixels_F3SS)
-
-    def _asking(self, prepared: _Prepared, attempt: Attempt, settings: CaptionSettings) -> _Prepared:
-        """The same clip with the prompt of another attempt."""
-        question = (prepared.clip.prompt or settings.prompt) + attempt.more_prompt
-        seconds = prepared.frames.text_seconds(settings.sampling.strategy)
-        prompt = self._prompts.build(question, settings.resolved_template, seconds)
-        return dataclasses.replace(prepared, prompt=prompt)
-
-
-def _request(prepared: _Prepared, generation: GenerationSettings) -> Request:
-    return Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)
 
 
 def as_clip(source: Source) -> Clip:

@@ -1,0 +1,101 @@
+"""A clip made ready for the engine: frames decoded and transformed, the prompt built. Needs no weights.
+
+Used by the front door's decoding threads, and by processes on other hosts that feed one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from framescribe.model.config import ModelConfig
+from framescribe.prompt import History, PromptBuilder
+from framescribe.rows import RowMaker
+from framescribe.tokenizer import CaptionTokenizer
+from framescribe.types import CaptionRow, CaptionSettings, Clip, ClipError, Frames, Prompt
+from framescribe.video.decode import decode_frames
+from framescribe.video.transform import transform
+from framescribe.video.workers import DecodeWorkers
+
+log = logging.getLogger("framescribe")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A clip that is ready for the engine.
+
+    Attributes:
+        clip: which.
+        frames: what was decoded, without the pixels.
+        prompt: of the settings' question, or the clip's own.
+        pixels_F3SS: the transformed frames.
+    """
+
+    clip: Clip
+    frames: Frames
+    prompt: Prompt
+    pixels_F3SS: torch.Tensor
+
+
+class Preparer:
+    """Prepares clips for one model.
+
+    Args:
+        tokenizer, config: the model's.
+        rows: makes the rows of clips that cannot be prepared.
+    """
+
+    def __init__(self, tokenizer: CaptionTokenizer, config: ModelConfig, rows: RowMaker) -> None:
+        self._image_size = config.vision_config.image_size
+        self._rows = rows
+        self._prompts = PromptBuilder(
+            tokenizer,
+            bos_token_id=config.bos_token_id,
+            eos_token_id=config.eos_token_id,
+            slot_token_id=config.pad_token_id,
+            tokens_per_frame=config.vision_config.tokens_per_frame,
+        )
+
+    @classmethod
+    def from_checkpoint(cls, folder: Path, rows: RowMaker) -> Preparer:
+        """Reads the checkpoint's config and tokenizer only."""
+        return cls(CaptionTokenizer(folder), ModelConfig.from_file(folder / "config.json"), rows)
+
+    def prepare(
+        self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None = None
+    ) -> Prepared | CaptionRow:
+        """Decodes a clip, in one of ``workers`` if given, or gives the row that says why it could not be."""
+        try:
+            question = clip.prompt or settings.prompt
+            if workers is None:
+                return self.ready(clip, decode_frames(clip, settings.sampling), settings, question)
+            with workers.decoded(clip, settings.sampling) as frames:
+                return self.ready(clip, frames, settings, question)
+        except ClipError as error:
+            return self._rows.failed(clip, settings, error.stage, str(error))
+        except Exception as error:  # the one boundary: whatever a clip does, it is one row
+            log.debug("%s", clip.source_video, exc_info=True)
+            message = f"{clip.source_video}: {type(error).__name__}: {error}"
+            return self._rows.failed(clip, settings, "decode", message)
+
+    def ready(
+        self, clip: Clip, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
+    ) -> Prepared:
+        """From decoded frames, whose pixels are not needed after this call."""
+        prompt = self.prompt(frames, settings, question, history)
+        pixels_F3SS = transform(frames.pixels, self._image_size)
+        # The source's pixels are many times larger, and a worker needs their memory for its next clip.
+        frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
+        return Prepared(clip, frames, prompt, pixels_F3SS)
+
+    def prompt(
+        self, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
+    ) -> Prompt:
+        """The prompt that asks ``question`` about these frames; their pixels are not needed."""
+        seconds = frames.text_seconds(settings.sampling.strategy)
+        return self._prompts.build(question, settings.resolved_template, seconds, history=history)

@@ -1,0 +1,96 @@
+"""Prepared clips in, rows out: generation, text, checks and repair of captions under one setting."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from framescribe.engine.engine import Engine
+from framescribe.engine.request import Completion, Request
+from framescribe.prepare import Prepared, Preparer
+from framescribe.quality.repair import Attempt, Repair
+from framescribe.rows import RowMaker
+from framescribe.tokenizer import CaptionTokenizer
+from framescribe.types import CaptionRow, CaptionSettings, GenerationSettings
+
+
+class CaptionSession:
+    """Captions prepared clips as they come, in completion order. For one thread at a time.
+
+    Args:
+        engine: generates; may serve other sessions too.
+        preparer, tokenizer, rows: of the same model.
+        settings: the same for all clips.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        preparer: Preparer,
+        tokenizer: CaptionTokenizer,
+        rows: RowMaker,
+        settings: CaptionSettings,
+    ) -> None:
+        self._engine = engine
+        self._preparer = preparer
+        self._tokenizer = tokenizer
+        self._rows = rows
+        self._settings = settings
+        self._in_engine: dict[str, Prepared] = {}
+        self._repairs: dict[str, Repair] = {}
+
+    def __len__(self) -> int:
+        """Clips that were added and have no row yet."""
+        return len(self._in_engine)
+
+    def add(self, prepared: Prepared) -> None:
+        """Queues a clip; no two of the same id at a time."""
+        self._in_engine[prepared.clip.id] = prepared
+        self._engine.add(_request(prepared, self._settings.generation))
+
+    def step(self) -> list[CaptionRow]:
+        """Lets the engine work a little.
+
+        Returns:
+            The rows of clips that this finished.
+        """
+        rows = map(self._finish, self._engine.step())
+        return [row for row in rows if row is not None]
+
+    def close(self) -> None:
+        """Drops what has no row yet."""
+        self._engine.cancel_all()
+        self._in_engine.clear()
+
+    def _finish(self, completion: Completion) -> CaptionRow | None:
+        """The row of a completed clip, or None if its caption came out badly and is made again."""
+        prepared, settings = self._in_engine[completion.id], self._settings
+        row = self._rows.captioned(
+            prepared.clip,
+            settings,
+            prepared.frames,
+            text=self._tokenizer.decode(completion.token_ids),
+            is_truncated=completion.finish_reason == "length",
+            prompt_tokens=len(prepared.prompt),
+            output_tokens=len(completion.token_ids),
+        )
+        if settings.repair:
+            repair = self._repairs.setdefault(completion.id, Repair(settings.generation))
+            outcome = repair.follow(row)
+            if isinstance(outcome, Attempt):
+                self._in_engine[completion.id] = again = self._asking(prepared, outcome)
+                self._engine.add(_request(again, outcome.generation))
+                return None
+            del self._repairs[completion.id]
+            row = outcome
+        del self._in_engine[completion.id]
+        return row
+
+    def _asking(self, prepared: Prepared, attempt: Attempt) -> Prepared:
+        """The same clip with the prompt of another attempt."""
+        question = (prepared.clip.prompt or self._settings.prompt) + attempt.more_prompt
+        prompt = self._preparer.prompt(prepared.frames, self._settings, question)
+        return dataclasses.replace(prepared, prompt=prompt)
+
+
+def _request(prepared: Prepared, generation: GenerationSettings) -> Request:
+    return Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)
