@@ -56,9 +56,9 @@ class Captioner:
         self.checkpoint = checkpoint
         self.precision = precision
         self._tokenizer = tokenizer
-        self._model = model
-        self._stop_ids = stop_ids
         self._batch_size = batch_size
+        # One for all calls, which may overlap: its KV cache takes most of the memory.
+        self._engine = Engine(model, stop_ids, batch_size)
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
         self._preparer = Preparer(tokenizer, model.config, self._rows)
         self._idle_workers: list[Worker] = []
@@ -178,9 +178,7 @@ class Captioner:
 
     def session(self, settings: CaptionSettings) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
-        # Each session has its own engine: calls may overlap, and one that is abandoned disturbs no other.
-        engine = Engine(self._model, self._stop_ids, self._batch_size)
-        return CaptionSession(engine, self._preparer, self._tokenizer, self._rows, settings)
+        return CaptionSession(self._engine, self._preparer, self._tokenizer, self._rows, settings)
 
     def ask(
         self,
@@ -209,7 +207,7 @@ class Captioner:
         request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
         token_ids: list[int] = []
         sent = 0
-        for token_id in Engine(self._model, self._stop_ids, max_batch=1).stream(request):
+        for token_id in self._engine.stream(request):
             token_ids.append(token_id)
             if piece := self._tokenizer.decode_settled(token_ids)[sent:]:
                 yield piece

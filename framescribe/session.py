@@ -6,6 +6,7 @@ import dataclasses
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
+from framescribe.engine.sequence import Sequence
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.rows import RowMaker
@@ -35,7 +36,8 @@ class CaptionSession:
         self._tokenizer = tokenizer
         self._rows = rows
         self._settings = settings
-        self._in_engine: dict[str, Prepared] = {}
+        self._in_engine: dict[str, tuple[Prepared, Sequence]] = {}
+        self._completed: list[Completion] = []
         self._repairs: dict[str, Repair] = {}
 
     def __len__(self) -> int:
@@ -44,8 +46,7 @@ class CaptionSession:
 
     def add(self, prepared: Prepared) -> None:
         """Queues a clip; no two of the same id at a time."""
-        self._in_engine[prepared.clip.id] = prepared
-        self._engine.add(_request(prepared, self._settings.generation))
+        self._request(prepared, self._settings.generation)
 
     def step(self) -> list[CaptionRow]:
         """Lets the engine work a little.
@@ -53,17 +54,29 @@ class CaptionSession:
         Returns:
             The rows of clips that this finished.
         """
-        rows = map(self._finish, self._engine.step())
-        return [row for row in rows if row is not None]
+        self._engine.step()
+        completed = self._completed.copy()
+        self._completed.clear()
+        return [row for row in map(self._finish, completed) if row is not None]
 
     def close(self) -> None:
         """Drops what has no row yet."""
-        self._engine.cancel_all()
+        self._engine.cancel([sequence for _, sequence in self._in_engine.values()])
         self._in_engine.clear()
+
+    def _request(self, prepared: Prepared, generation: GenerationSettings) -> None:
+        request = Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)
+        sequence = self._engine.add(request, self._completed.append)
+        self._in_engine[prepared.clip.id] = (prepared, sequence)
 
     def _finish(self, completion: Completion) -> CaptionRow | None:
         """The row of a completed clip, or None if its caption came out badly and is made again."""
-        prepared, settings = self._in_engine[completion.id], self._settings
+        (prepared, _), settings = self._in_engine[completion.id], self._settings
+        if completion.finish_reason == "error":
+            del self._in_engine[completion.id]
+            self._repairs.pop(completion.id, None)
+            message = f"{prepared.clip.source_video}: {completion.error}"
+            return self._rows.failed(prepared.clip, settings, "generate", message)
         row = self._rows.captioned(
             prepared.clip,
             settings,
@@ -77,8 +90,7 @@ class CaptionSession:
             repair = self._repairs.setdefault(completion.id, Repair(settings.generation))
             outcome = repair.follow(row)
             if isinstance(outcome, Attempt):
-                self._in_engine[completion.id] = again = self._asking(prepared, outcome)
-                self._engine.add(_request(again, outcome.generation))
+                self._request(self._asking(prepared, outcome), outcome.generation)
                 return None
             del self._repairs[completion.id]
             row = outcome
@@ -90,7 +102,3 @@ class CaptionSession:
         question = (prepared.clip.prompt or self._settings.prompt) + attempt.more_prompt
         prompt = self._preparer.prompt(prepared.frames, self._settings, question)
         return dataclasses.replace(prepared, prompt=prompt)
-
-
-def _request(prepared: Prepared, generation: GenerationSettings) -> Request:
-    return Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)

@@ -1,149 +1,274 @@
-"""Continuous batching: clips join while others decode, and a finished clip's slot is free for the next at once.
+"""Requests in, completions out, order free: continuous batching in three phases.
 
-Every sequence is prefilled alone and decodes in its own slot of the KV cache, so a clip's tokens do not depend on what
-else is in the batch.
+``step`` runs one phase that the scheduler chose: frames through the vision tower, packed prefill, or one more token for
+all that decode. On a GPU nothing waits for its result: a step's tokens are read while the next one is computed, so a
+caption's end is seen one step late, and that step's token for it is dropped.
+
+Shape legend: B sequences, T packed tokens, F frames, D width, W vocabulary.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from framescribe.engine.batch import DecodeBatch, decode_step, to_device
+from framescribe.engine.graphs import GraphedStep
+from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
+from framescribe.engine.memory import phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
-from framescribe.engine.sampling import TokenChooser, is_plain_greedy
-from framescribe.model.attention import KVCache
+from framescribe.engine.scheduler import BlockPool, Encode, Prefill, Scheduler
+from framescribe.engine.sequence import Sequence
 from framescribe.model.model import CaptionModel
 
-# Frames that go through the vision tower together: bounds its activations to those of one published clip.
-_VISION_CHUNK = 24
+log = logging.getLogger("framescribe")
+
+Deliver = Callable[[Completion], None]
 
 
-@dataclass(slots=True)
-class _Sequence:
-    """A request being decoded; its place in ``Engine._running`` is its slot in the KV cache."""
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Tokens that have been chosen on the device: on their way to ``tokens_B``, there once ``event`` has happened."""
 
-    request: Request
-    chooser: TokenChooser
-    next_position: int
-    token_ids: list[int] = field(default_factory=list)
+    sequences: list[Sequence]
+    tokens_B: Tensor
+    event: torch.cuda.Event | None
 
 
 class Engine:
-    """Generates captions for many requests with one model.
+    """Generates captions for many requests with one model. May be shared by threads: one step runs at a time.
 
     Args:
         model: on its device.
         stop_ids: tokens that end a caption.
         max_batch: sequences that decode together at most.
+        kv_tokens: tokens that the KV cache holds; None takes what the memory allows.
+        kv_dtype: of the cache; None takes the model's.
+        is_captured: whether decode steps run as CUDA graphs, where there is CUDA.
+
+    Raises:
+        ValueError: ``max_batch`` is below 1, or the memory left holds no cache worth having.
     """
 
-    def __init__(self, model: CaptionModel, stop_ids: frozenset[int], max_batch: int) -> None:
+    def __init__(
+        self,
+        model: CaptionModel,
+        stop_ids: frozenset[int],
+        max_batch: int,
+        *,
+        kv_tokens: int | None = None,
+        kv_dtype: torch.dtype | None = None,
+        is_captured: bool = True,
+    ) -> None:
         if max_batch < 1:
             raise ValueError(f"the batch size must be at least 1, not {max_batch}")
         self.model = model
-        self.max_batch = max_batch
         self._stop_ids = stop_ids
-        self._waiting: deque[Request] = deque()
-        self._running: list[_Sequence] = []
-        self._cache = KVCache(model.config, max_batch, model.dtype, model.device)
+        dtype, device = kv_dtype or model.dtype, model.device
+        limits = phase_limits(device, max_batch)
+        num_blocks = -(-kv_tokens // BLOCK_SIZE) if kv_tokens else plan_cache(model, limits, dtype)
+        self._scheduler: Scheduler[Sequence] = Scheduler(limits, BlockPool(num_blocks, BLOCK_SIZE))
+        self._cache = KVCache(model.config, num_blocks, dtype, device)
+        self._batch = DecodeBatch(max_batch, num_blocks, model.config.vocab_size, device)
+        self._decode_step = GraphedStep(
+            lambda size: decode_step(model, self._cache, self._batch, size),
+            max_batch,
+            is_captured=is_captured and device.type == "cuda",
+        )
+        self._unread: deque[_Unread] = deque()
+        # On a CPU computing ahead would only be work for nothing.
+        self._steps_ahead = 1 if device.type == "cuda" else 0
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        """Requests that are waiting or running."""
-        return len(self._waiting) + len(self._running)
+        """Requests that are not done."""
+        ending = {
+            id(sequence)
+            for unread in self._unread
+            for sequence in unread.sequences
+            if sequence.is_launched and not sequence.is_done
+        }
+        return len(self._scheduler) + len(ending)
 
-    def add(self, request: Request) -> None:
-        """Queues a request."""
-        self._waiting.append(request)
+    def add(self, request: Request, deliver: Deliver) -> Sequence:
+        """Queues a request.
 
-    @torch.inference_mode()
-    def step(self) -> list[Completion]:
-        """Gives every running sequence, and every waiting one that finds a slot, one more token.
+        Args:
+            request: what to generate.
+            deliver: called once, from within ``step``, with its completion.
 
         Returns:
-            The requests that this finished.
+            What ``cancel`` takes.
         """
-        finished = self._decode() if self._running else []
-        while self._waiting and len(self._running) < self.max_batch:
-            finished += self._prefill(self._waiting.popleft())
-        return finished
+        sequence = Sequence.of(request, deliver)
+        with self._lock:
+            try:
+                self._scheduler.add(sequence)
+            except ValueError as error:
+                self._complete(sequence, "error", str(error))
+        return sequence
+
+    def cancel(self, sequences: list[Sequence]) -> None:
+        """Drops requests, wherever they are, and frees what they held; nothing is delivered."""
+        with self._lock, torch.inference_mode():
+            self._leave(sequences)
+            for sequence in sequences:
+                sequence.is_done = True
+
+    def step(self) -> None:
+        """Runs one phase and delivers what has become known to be finished."""
+        with self._lock, torch.inference_mode():
+            phase = self._scheduler.next()
+            try:
+                if isinstance(phase, Encode):
+                    self._encode(list(phase.jobs))
+                elif isinstance(phase, Prefill):
+                    self._prefill(list(phase.jobs))
+                elif phase is not None:
+                    self._decode()
+            except torch.OutOfMemoryError as error:
+                self._make_smaller(phase, error)
+            self._read(keep=self._steps_ahead if phase is not None else 0)
 
     def stream(self, request: Request) -> Iterator[int]:
-        """The tokens of one request as they come; the engine must have no other."""
-        assert not len(self), "the engine is busy"
-        self.add(request)
+        """The tokens of one request as they come."""
+        done: list[Completion] = []
+        sequence = self.add(request, done.append)
         sent = 0
         try:
-            while True:
-                finished = self.step()
-                token_ids = finished[0].token_ids if finished else self._running[0].token_ids
-                yield from token_ids[sent:]
-                sent = len(token_ids)
-                if finished:
-                    return
+            while not done:
+                self.step()
+                yield from sequence.token_ids[sent:]
+                sent = len(sequence.token_ids)
+            if done[0].finish_reason == "error":
+                raise ValueError(done[0].error)
         finally:
             # A reader that stops early leaves nothing behind.
-            self.cancel_all()
+            self.cancel([sequence])
 
-    def cancel_all(self) -> None:
-        """Drops every request and frees its slot."""
-        self._waiting.clear()
-        while self._running:
-            self._release(len(self._running) - 1)
-
-    def _prefill(self, request: Request) -> list[Completion]:
-        model, prompt = self.model, request.prompt
-        input_ids_BL = torch.tensor([prompt.input_ids], device=model.device)
-        positions_BL = torch.tensor([prompt.position_ids], device=model.device)
-        is_vision_BL = torch.tensor([prompt.is_vision], device=model.device)
-        x_BLD = model.embed(input_ids_BL, is_vision_BL, self._encode_frames(request.pixels_F3SS))
-        attend = self._cache.append_slot(len(prompt))
-        hidden_BLD = model.decoder(x_BLD, positions_BL, attend)
-        chooser = TokenChooser(request.settings, prompt.input_ids)
-        self._running.append(_Sequence(request, chooser, prompt.next_position))
-        return self._accept(model.lm_head(hidden_BLD[:, -1]), first_slot=len(self._running) - 1)
-
-    def _encode_frames(self, pixels_F3SS: Tensor | None) -> Tensor | None:
-        if pixels_F3SS is None:
-            return None
+    def _encode(self, sequences: list[Sequence]) -> None:
+        """Frames of all these clips through the vision tower, in full chunks, whosever the frames are."""
         model = self.model
-        chunks = (chunk.to(model.device, model.dtype) for chunk in pixels_F3SS.split(_VISION_CHUNK))
-        return torch.cat([model.vision(chunk) for chunk in chunks])
+        pixels = [each.request.pixels_F3SS for each in sequences if each.request.pixels_F3SS is not None]
+        if not pixels:
+            return
+        pixels_F3SS = torch.cat(
+            [frames.to(model.device, model.dtype, non_blocking=True) for frames in pixels]
+        )
+        features_FVD = torch.cat(
+            [model.vision(chunk) for chunk in pixels_F3SS.split(self._scheduler.limits.frames)]
+        )
+        parts = iter(features_FVD.split([len(frames) for frames in pixels]))
+        for sequence in sequences:
+            if sequence.frames:
+                sequence.features_FVD = next(parts)
 
-    def _decode(self) -> list[Completion]:
-        model, running = self.model, self._running
-        last_ids_B1 = torch.tensor([[sequence.token_ids[-1]] for sequence in running], device=model.device)
-        positions_B1 = torch.tensor([[sequence.next_position] for sequence in running], device=model.device)
-        for sequence in running:
-            sequence.next_position += 1
-        hidden_B1D = model.decoder(model.embedding(last_ids_B1), positions_B1, self._cache.decode_step())
-        return self._accept(model.lm_head(hidden_B1D[:, -1]), first_slot=0)
+    def _prefill(self, sequences: list[Sequence]) -> None:
+        """These sequences packed into one, without padding, to the first new token of each."""
+        model, device = self.model, self.model.device
 
-    def _accept(self, logits_BW: Tensor, first_slot: int) -> list[Completion]:
-        """Chooses the next token of the sequences from ``first_slot`` on, and releases those that it finishes."""
-        finished = []
-        greedy = logits_BW.argmax(-1).tolist()
-        # Backwards, because a freed slot is refilled from the end.
-        for row in reversed(range(len(greedy))):
-            slot = first_slot + row
-            sequence = self._running[slot]
-            settings = sequence.request.settings
-            token = greedy[row] if is_plain_greedy(settings) else sequence.chooser(logits_BW[row])
-            if token in self._stop_ids:
-                finished.append(Completion(sequence.request.id, tuple(sequence.token_ids), "stop"))
-                self._release(slot)
-                continue
-            sequence.token_ids.append(token)
-            if len(sequence.token_ids) == settings.max_new_tokens:
-                finished.append(Completion(sequence.request.id, tuple(sequence.token_ids), "length"))
-                self._release(slot)
-        return finished
+        def packed(values: Callable[[Sequence], list[int]]) -> Tensor:
+            return to_device([value for sequence in sequences for value in values(sequence)], device)
 
-    def _release(self, slot: int) -> None:
-        self._cache.free_slot(slot)
-        last = self._running.pop()
-        if slot < len(self._running):
-            self._running[slot] = last
+        input_ids_T = packed(lambda sequence: sequence.known_ids)
+        positions_T = packed(lambda sequence: sequence.known_positions)
+        is_vision_T = packed(lambda sequence: list(map(int, sequence.known_is_vision))).bool()
+        lengths = [sequence.tokens for sequence in sequences]
+        features = [each.features_FVD for each in sequences if each.features_FVD is not None]
+        x_BTD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
+        attend = self._cache.prefill(packed(_slots), lengths)
+        hidden_TD = model.decoder(x_BTD, positions_T[None], attend)[0]
+        ends_B = to_device([sum(lengths[: place + 1]) - 1 for place in range(len(lengths))], device)
+        tokens_B = self._batch.add(sequences, model.lm_head(hidden_TD[ends_B]))
+        for sequence in sequences:
+            sequence.features_FVD = None
+        self._launched(sequences, tokens_B)
+
+    def _decode(self) -> None:
+        scheduler = self._scheduler
+        while scheduler.is_short():
+            # What is to be computed again must be known; and some may turn out to be finished.
+            self._read(keep=0)
+            if scheduler.is_short():
+                self._batch.remove([scheduler.preempt()])
+        if not scheduler.running:
+            return
+        self._batch.grow(scheduler.grow())
+        logits_BW = self._decode_step(len(self._batch))
+        self._launched(list(self._batch.rows), self._batch.choose(logits_BW))
+
+    def _launched(self, sequences: list[Sequence], tokens_B: Tensor) -> None:
+        """The next token of these sequences is being computed: its way to this side begins."""
+        event = None
+        if tokens_B.is_cuda:
+            there_B = torch.empty(tokens_B.shape, dtype=tokens_B.dtype, pin_memory=True)
+            tokens_B = there_B.copy_(tokens_B, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+        self._unread.append(_Unread(sequences, tokens_B, event))
+        for sequence in sequences:
+            sequence.new_tokens += 1
+        # Nothing more is computed for these; their blocks are written to after all that is under way.
+        self._leave([sequence for sequence in sequences if sequence.is_launched])
+
+    def _read(self, keep: int) -> None:
+        """Takes in the tokens of all steps but the last ``keep``, and delivers what they finish."""
+        while len(self._unread) > keep:
+            unread = self._unread.popleft()
+            if unread.event is not None:
+                unread.event.synchronize()
+            ended = []
+            for sequence, token in zip(unread.sequences, unread.tokens_B.tolist(), strict=True):
+                if sequence.is_done:
+                    continue
+                if token in self._stop_ids:
+                    ended.append(sequence)
+                    self._complete(sequence, "stop")
+                    continue
+                sequence.token_ids.append(token)
+                if len(sequence.token_ids) == sequence.max_new_tokens:
+                    self._complete(sequence, "length")
+            self._leave(ended)
+
+    def _leave(self, sequences: list[Sequence]) -> None:
+        if sequences:
+            self._scheduler.retire(sequences)
+            self._batch.remove(sequences)
+
+    def _complete(self, sequence: Sequence, reason: str, error: str | None = None) -> None:
+        sequence.is_done = True
+        sequence.features_FVD = None
+        sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))  # type: ignore[arg-type]
+
+    def _make_smaller(self, phase: object, error: torch.OutOfMemoryError) -> None:
+        """The device ran out of memory: what was tried is put back, to be tried again in smaller pieces."""
+        torch.cuda.empty_cache()
+        self._read(keep=0)
+        scheduler = self._scheduler
+        if isinstance(phase, Encode | Prefill):
+            tried: list[Sequence] = [each for each in phase.jobs if not each.is_done]
+            scheduler.put_back(tried)
+            self._batch.remove(tried)
+            alone = len(tried) == 1 and (isinstance(phase, Prefill) or scheduler.limits.frames == 1)
+            scheduler.shrink()
+        else:
+            tried = list(self._batch.rows)
+            alone = len(tried) == 1
+            for _ in range(len(tried) // 2):
+                self._batch.remove([scheduler.preempt()])
+        log.warning("the device ran out of memory with %d clips at once; trying fewer", len(tried))
+        if alone:
+            self._leave(tried)
+            self._complete(tried[0], "error", f"out of memory on {self.model.device}: {error}")
+
+
+def _slots(sequence: Sequence) -> list[int]:
+    """Where in the cache each known token's keys and values go."""
+    starts = [block * BLOCK_SIZE for block in sequence.blocks]
+    return [starts[place // BLOCK_SIZE] + place % BLOCK_SIZE for place in range(sequence.tokens)]

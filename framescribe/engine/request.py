@@ -16,9 +16,9 @@ class Request:
     """One caption to generate.
 
     Attributes:
-        id: names the completion; unique among the requests in flight.
+        id: names the completion.
         prompt: without labels.
-        pixels_F3SS: normalised frames, float32 [F, 3, S, S] on the CPU; None for text only.
+        pixels_F3SS: normalised frames [F, 3, S, S] of any float dtype and device; None for text only.
         settings: how to decode.
     """
 
@@ -35,9 +35,11 @@ class Completion:
     Attributes:
         id: of its request.
         token_ids: what was generated, without the end-of-text token.
-        finish_reason: ``stop`` at end of text, ``length`` at the token limit.
+        finish_reason: ``stop`` at end of text, ``length`` at the token limit, ``error`` where it cannot be computed.
+        error: why, for ``error``.
     """
 
     id: str
     token_ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "error"]
+    error: str | None = None

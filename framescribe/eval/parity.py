@@ -152,17 +152,14 @@ class _Runner:
         if "greedy_ids" in recorded:
             expected = recorded["greedy_ids"].tolist()
             settings = GenerationSettings(max_new_tokens=len(expected) + 1)
-            engine = Engine(model, self.stop_ids, max_batch=1)
-            engine.add(Request(case["name"], prompt, pixels, settings))
-            yield from self._greedy_differences(engine, expected, case)
+            engine = Engine(model, self.stop_ids, max_batch=1, kv_tokens=len(prompt) + len(expected) + 1)
+            found = list(engine.stream(Request(case["name"], prompt, pixels, settings)))
+            yield from self._greedy_differences(found, expected, case)
 
     def _greedy_differences(
-        self, engine: Engine, expected: list[int], case: dict[str, Any]
+        self, found: list[int], expected: list[int], case: dict[str, Any]
     ) -> Iterator[tuple[str, float]]:
-        while not (finished := engine.step()):
-            pass
         kept = [token for token in expected if token not in self.stop_ids]
-        found = list(finished[0].token_ids)
         if len(kept) == len(expected):
             found = found[: len(kept)]  # the recording stopped at its own limit
         yield "greedy_tokens", _places(found, torch.tensor(kept))

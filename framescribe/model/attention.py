@@ -1,21 +1,18 @@
-"""Attention: the only file that picks kernels, and the KV cache that they read.
+"""Attention: the only file that picks its kernels, from whole sequences to one token over a paged KV cache.
 
-Shape legend: B clips, F frames, H query heads, K key-value heads, L tokens of this call, S cached tokens, E head size.
+Shape legend: B clips, F frames, H query heads, K key-value heads, L tokens of this call, S cached tokens, E head size,
+T tokens of any sequences; of a paged cache: N blocks, P tokens in each, M blocks of a sequence at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from framescribe.model.config import ModelConfig
-
-# The cache grows in steps of this many tokens: few reallocations, little memory kept for nothing.
-_CACHE_STEP = 256
+from framescribe.model.kernels import have_kernels
 
 
 def frame_attention(q_FHLE: Tensor, k_FHLE: Tensor, v_FHLE: Tensor) -> Tensor:
@@ -31,86 +28,69 @@ LayerAttention = Callable[[int], Attention]
 
 def causal_attention(layer: int) -> Attention:
     """Whole sequences at once, nothing kept: training. Padding belongs at the end, where no real token sees it."""
-    return _causal
+    return causal
 
 
-def _causal(q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
+def causal(q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
+    """Each of B sequences of L tokens over itself. Returns [B, H, L, E]."""
     return F.scaled_dot_product_attention(q_BHLE, k_BKLE, v_BKLE, is_causal=True, enable_gqa=True)
 
 
-class KVCache:
-    """Keys and values of the sequences being decoded: one slot each, used slots always the first ``size``.
-
-    One tensor pair per layer, [slots, K, S, E]; S grows as the longest sequence does.
+def write_kv(k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, slots_T: Tensor) -> None:
+    """Writes the keys and values of T tokens into a paged cache, cast to its dtype (fp8: clamped to what it holds).
 
     Args:
-        config: for the number of layers, heads and their size.
-        slots: sequences at most.
-        dtype, device: of keys and values.
+        k_TKE, v_TKE: of the new tokens.
+        keys_NKPE, values_NKPE: the cache.
+        slots_T: int64, where each goes: block * P + place in the block. Negative: nowhere.
     """
+    if have_kernels(k_TKE):
+        from framescribe.model.kernels import paged
 
-    def __init__(self, config: ModelConfig, slots: int, dtype: torch.dtype, device: torch.device) -> None:
-        shape = (slots, config.num_multi_query_heads, 0, config.head_dim)
-        self.size = 0
-        self.lengths_B = torch.zeros(slots, dtype=torch.long, device=device)
-        self._longest = 0
-        self._keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
-        self._values = [torch.empty_like(keys) for keys in self._keys]
+        paged.write_kv(k_TKE, v_TKE, keys_NKPE, values_NKPE, slots_T)
+        return
+    kept_T = slots_T >= 0
+    blocks_T, places_T = slots_T[kept_T] // keys_NKPE.shape[2], slots_T[kept_T] % keys_NKPE.shape[2]
+    for new_TKE, cache_NKPE in ((k_TKE, keys_NKPE), (v_TKE, values_NKPE)):
+        kept_TKE = new_TKE[kept_T]
+        if cache_NKPE.dtype == torch.float8_e4m3fn:
+            largest = torch.finfo(cache_NKPE.dtype).max
+            kept_TKE = kept_TKE.clamp(-largest, largest)
+        cache_NKPE[blocks_T, :, places_T] = kept_TKE.to(cache_NKPE.dtype)
 
-    def append_slot(self, length: int) -> LayerAttention:
-        """Opens the next slot for a prompt of ``length`` tokens; the result stores and attends its prefill, B = 1."""
-        slot, self.size = self.size, self.size + 1
-        assert self.size <= len(self.lengths_B), "more sequences than slots"
-        self._reserve(length)
-        self.lengths_B[slot] = length
 
-        def prefill(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
-            self._keys[layer][slot, :, :length] = k_BKLE[0]
-            self._values[layer][slot, :, :length] = v_BKLE[0]
-            return _causal(q_BHLE, k_BKLE, v_BKLE)
+def paged_attention(
+    q_BHE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, tables_BM: Tensor, lengths_B: Tensor
+) -> Tensor:
+    """One query token of each sequence over that sequence's cached tokens.
 
-        return lambda layer: partial(prefill, layer)
+    Args:
+        q_BHE: queries; H is a multiple of K.
+        keys_NKPE, values_NKPE: the cache, in the queries' dtype or fp8.
+        tables_BM: int32, the numbers of each sequence's blocks; what follows its last is not read.
+        lengths_B: int32, cached tokens of each sequence, its new one included; 0 for rows that only fill the batch.
 
-    def decode_step(self) -> LayerAttention:
-        """Makes room for one more token in every used slot; the result stores and attends it, B = size, L = 1."""
-        self._reserve(self._longest + 1)
-        used, slots_B = self._longest, torch.arange(self.size, device=self.lengths_B.device)
-        written_B = self.lengths_B[: self.size].clone()
-        self.lengths_B[: self.size] += 1
-        visible_B11S = (torch.arange(used, device=written_B.device) <= written_B[:, None])[:, None, None, :]
+    Returns:
+        [B, H, E] in the queries' dtype; zeros where the length is 0.
+    """
+    if have_kernels(q_BHE):
+        from framescribe.model.kernels import paged
 
-        def decode(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
-            keys, values = self._keys[layer], self._values[layer]
-            keys[slots_B, :, written_B] = k_BKLE[:, :, 0]
-            values[slots_B, :, written_B] = v_BKLE[:, :, 0]
-            k_BKSE, v_BKSE = keys[: self.size, :, :used], values[: self.size, :, :used]
-            # The query heads that share a key head become query rows: keys and values are read once, not copied.
-            q_BKGE = q_BHLE.reshape(self.size, k_BKSE.shape[1], -1, q_BHLE.shape[-1])
-            return F.scaled_dot_product_attention(q_BKGE, k_BKSE, v_BKSE, attn_mask=visible_B11S).reshape(
-                q_BHLE.shape
-            )
-
-        return lambda layer: partial(decode, layer)
-
-    def free_slot(self, slot: int) -> None:
-        """Gives a slot back. The last used slot moves into its place."""
-        last = self.size - 1
-        assert 0 <= slot <= last, "not a used slot"
-        if slot != last:
-            for tensors in (self._keys, self._values):
-                for tensor in tensors:
-                    tensor[slot].copy_(tensor[last])
-            self.lengths_B[slot] = self.lengths_B[last]
-        self.lengths_B[last] = 0
-        self.size = last
-        self._longest = int(self.lengths_B.max()) if last else 0
-
-    def _reserve(self, length: int) -> None:
-        """Makes sure that every slot has room for ``length`` tokens."""
-        self._longest = max(self._longest, length)
-        grow = -(-(self._longest - self._keys[0].shape[2]) // _CACHE_STEP) * _CACHE_STEP
-        if grow > 0:
-            for tensors in (self._keys, self._values):
-                for layer, tensor in enumerate(tensors):
-                    # Zeros, not garbage: a masked NaN would still spoil the weighted sum of values.
-                    tensors[layer] = F.pad(tensor, (0, 0, 0, grow))
+        return paged.paged_attention(q_BHE, keys_NKPE, values_NKPE, tables_BM, lengths_B)
+    block_size, kv_heads = keys_NKPE.shape[2], keys_NKPE.shape[1]
+    if q_BHE.device.type == "cpu":
+        # Only as many blocks as the longest needs.
+        tables_BM = tables_BM[:, : -(-int(lengths_B.max()) // block_size)]
+    is_there_BS = torch.arange(tables_BM.shape[1] * block_size, device=q_BHE.device) < lengths_B[:, None]
+    # Blocks that are not a sequence's may have any number.
+    tables_BM = tables_BM.long().where(is_there_BS[:, ::block_size], 0)
+    # What was never written may be NaN, which neither the mask nor a weight of 0 would hide.
+    is_missing_B1S1 = ~is_there_BS[:, None, :, None]
+    k_BKSE, v_BKSE = (
+        cache[tables_BM].transpose(1, 2).flatten(2, 3).to(q_BHE.dtype).masked_fill_(is_missing_B1S1, 0.0)
+        for cache in (keys_NKPE, values_NKPE)
+    )
+    # The query heads that share a key head become query rows.
+    q_BKGE = q_BHE.unflatten(1, (kv_heads, -1))
+    y_BKGE = F.scaled_dot_product_attention(q_BKGE, k_BKSE, v_BKSE, attn_mask=is_there_BS[:, None, None])
+    return y_BKGE.flatten(1, 2).masked_fill((lengths_B == 0)[:, None, None], 0.0)

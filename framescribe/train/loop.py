@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from framescribe.engine.engine import Engine
-from framescribe.engine.request import Request
+from framescribe.engine.kv_cache import BLOCK_SIZE
+from framescribe.engine.request import Completion, Request
 from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
 from framescribe.train.optimizer import learning_rate_at, make_optimizer
@@ -209,18 +210,23 @@ class _Loop:
         self._tell(Validation(self.step, sum(losses) / len(losses), captions))
 
     def _generate(self) -> list[tuple[str, str]]:
-        engine = Engine(self.model, self.setup.stop_ids, max_batch=len(self.setup.validation))
         limit = GenerationSettings(max_new_tokens=self.settings.max_caption_tokens)
         decode = self.setup.tokenizer.decode
-        expected = {}
+        expected, requests = {}, []
         for batch in self.setup.validation:
             prompt, caption_ids = without_caption(batch)
             request_id = batch.clip_ids[0]
             expected[request_id] = decode(caption_ids)
-            engine.add(Request(request_id, prompt, batch.pixels_F3SS, limit))
-        generated: dict[str, str] = {}
+            requests.append(Request(request_id, prompt, batch.pixels_F3SS, limit))
+        # Its memory is no more than these need, and it is gone with this call: training needs the rest.
+        tokens = sum(len(request.prompt) + limit.max_new_tokens + BLOCK_SIZE for request in requests)
+        engine = Engine(self.model, self.setup.stop_ids, len(requests), kv_tokens=tokens, is_captured=False)
+        done: list[Completion] = []
+        for request in requests:
+            engine.add(request, done.append)
         while len(engine):
-            generated |= {done.id: decode(done.token_ids) for done in engine.step()}
+            engine.step()
+        generated = {completion.id: decode(completion.token_ids) for completion in done}
         return [(text, generated[request_id]) for request_id, text in expected.items()]
 
     def _tell(self, news: Progress | Validation) -> None:

@@ -1,7 +1,5 @@
 """Each clip gives the tokens that it gives alone, whatever is in the batch with it."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -10,24 +8,8 @@ from framescribe.engine.request import Completion, Request
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
 from framescribe.types import GenerationSettings
-from tests.reference import CASES, TINY, case_request, recorded
-
-NEVER = frozenset()
-
-
-def run(engine: Engine) -> dict[str, Completion]:
-    finished = {}
-    for _ in range(500):  # more than any test needs: an engine that never ends fails, and does not hang
-        finished |= {completion.id: completion for completion in engine.step()}
-        if not len(engine):
-            return finished
-    raise AssertionError("requests are left over")
-
-
-def alone(model, request: Request, stop_ids: frozenset[int] = NEVER) -> Completion:
-    engine = Engine(model, stop_ids, max_batch=1)
-    engine.add(request)
-    return run(engine)[request.id]
+from tests.engine.serve import NEVER, Served, alone, serve
+from tests.reference import CASES, CPU, TINY, case_request, recorded
 
 
 def random_request(prompts, name: str, frames: int, settings: GenerationSettings) -> Request:
@@ -45,11 +27,8 @@ def recorded_requests(prompts, limit: int = 32) -> list[Request]:
 
 @pytest.mark.parametrize("max_batch", [1, 2, 6])
 def test_a_batch_gives_the_recorded_tokens(max_batch, model, prompts):
-    engine = Engine(model, NEVER, max_batch)
     requests = recorded_requests(prompts)
-    for request in requests:
-        engine.add(request)
-    finished = run(engine)
+    finished = serve(Engine(model, NEVER, max_batch), requests)
     assert len(requests) == 6
     assert {name: list(done.token_ids) for name, done in finished.items()} == {
         request.id: recorded(request.id)["greedy_ids"].tolist() for request in requests
@@ -76,10 +55,7 @@ def test_settings_and_limits_are_each_requests_own(order, max_batch, model, prom
     expected = {request.id: alone(model, request) for request in requests}
     assert [len(expected[request.id].token_ids) for request in requests] == [12, 1, 9, 7, 10]
 
-    engine = Engine(model, NEVER, max_batch)
-    for number in order:
-        engine.add(requests[number])
-    assert run(engine) == expected
+    assert serve(Engine(model, NEVER, max_batch), [requests[number] for number in order]) == expected
 
 
 def test_clips_join_while_others_decode(model, prompts):
@@ -90,14 +66,13 @@ def test_clips_join_while_others_decode(model, prompts):
         for number in range(6)
     ]
     expected = {request.id: alone(model, request) for request in requests}
-    engine = Engine(model, NEVER, max_batch=2)
-    finished: dict[str, Completion] = {}
+    served = Served(Engine(model, NEVER, max_batch=2))
     for request in requests:
-        engine.add(request)
-        for completion in itertools.chain(engine.step(), engine.step()):
-            finished[completion.id] = completion
-    assert finished  # some were done before the last came
-    assert finished | run(engine) == expected
+        served.add(request)
+        for _ in range(6):
+            served.engine.step()
+    assert served.completions  # some were done before the last came
+    assert served.finish() == expected
 
 
 def test_end_of_text_stops_and_is_not_part_of_the_caption(model, prompts):
@@ -125,10 +100,7 @@ def test_stops_in_a_batch(model, prompts):
     stop_ids = frozenset(int(recorded(name)["greedy_ids"][5]) for name in ("chat-5f", "vqa-1f"))
     expected = {request.id: alone(model, request, stop_ids) for request in requests}
     assert {done.finish_reason for done in expected.values()} == {"stop", "length"}
-    engine = Engine(model, stop_ids, max_batch=3)
-    for request in requests:
-        engine.add(request)
-    assert run(engine) == expected
+    assert serve(Engine(model, stop_ids, max_batch=3), requests) == expected
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
@@ -151,21 +123,35 @@ def test_an_abandoned_stream_leaves_the_engine_free(model, prompts):
     assert tuple(engine.stream(request)) == alone(model, request).token_ids
 
 
-def test_cancelling_frees_waiting_and_running(model, prompts):
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_cancelling_frees_waiting_and_running(steps, model, prompts):
     requests = [
         random_request(prompts, f"clip {number}", number, GenerationSettings(max_new_tokens=5))
         for number in range(4)
     ]
-    engine = Engine(model, NEVER, max_batch=2)
-    for request in requests:
-        engine.add(request)
-    engine.step()
-    assert len(engine) == 4
-    engine.cancel_all()
-    assert len(engine) == 0
-    assert engine.step() == []
-    engine.add(requests[3])
-    assert run(engine) == {requests[3].id: alone(model, requests[3])}
+    served = Served(Engine(model, NEVER, max_batch=2))
+    sequences = served.add(*requests)
+    for _ in range(steps):
+        served.engine.step()
+    served.engine.cancel(sequences)
+    assert len(served.engine) == 0
+    served.engine.step()
+    assert not served.completions
+    served.add(requests[3])
+    assert served.finish() == {requests[3].id: alone(model, requests[3])}
+
+
+def test_cancelling_one_leaves_the_others(model, prompts):
+    requests = [
+        random_request(prompts, f"clip {number}", 1, GenerationSettings(max_new_tokens=9))
+        for number in range(3)
+    ]
+    served = Served(Engine(model, NEVER, max_batch=3))
+    sequences = served.add(*requests)
+    for _ in range(4):
+        served.engine.step()
+    served.engine.cancel(sequences[:1])
+    assert served.finish() == {request.id: alone(model, request) for request in requests[1:]}
 
 
 def test_seeds_decide_the_draw(model, prompts):
@@ -209,10 +195,92 @@ def test_a_batch_needs_a_place(model):
 
 @pytest.mark.gpu
 def test_a_batch_gives_the_recorded_tokens_on_the_gpu(cuda, prompts):
-    engine = Engine(load_model(TINY, cuda, torch.float32), NEVER, max_batch=4)
     requests = recorded_requests(prompts)
-    for request in requests:
-        engine.add(request)
-    assert {name: list(done.token_ids) for name, done in run(engine).items()} == {
+    finished = serve(Engine(load_model(TINY, cuda, torch.float32), NEVER, max_batch=4), requests)
+    assert {name: list(done.token_ids) for name, done in finished.items()} == {
         request.id: recorded(request.id)["greedy_ids"].tolist() for request in requests
     }
+
+
+@pytest.mark.parametrize("kv_tokens", [700, 1100, 4096])
+def test_little_memory_gives_the_same_tokens(kv_tokens, model, prompts):
+    """From room for one sequence, where the others wait or give their blocks back and start again, to plenty."""
+    requests = [
+        random_request(
+            prompts, f"clip {number}", number % 3, GenerationSettings(max_new_tokens=70 + 30 * (number % 4))
+        )
+        for number in range(6)
+    ]
+    expected = {request.id: alone(model, request) for request in requests}
+    engine = Engine(model, NEVER, max_batch=6, kv_tokens=kv_tokens)
+    assert serve(engine, requests) == expected
+    assert engine._scheduler.pool.num_free == engine._scheduler.pool.num_blocks
+
+
+def test_preempted_draws_and_penalties_go_on_where_they_were(model, prompts):
+    settings = GenerationSettings(
+        max_new_tokens=150, temperature=1.1, top_p=0.9, repetition_penalty=1.2, seed=4
+    )
+    requests = [random_request(prompts, f"clip {number}", 1, settings) for number in range(3)]
+    expected = {request.id: alone(model, request) for request in requests}
+    engine = Engine(model, NEVER, max_batch=3, kv_tokens=512)
+    preempted = []
+    preempt = engine._scheduler.preempt
+    engine._scheduler.preempt = lambda: preempted.append(preempt()) or preempted[-1]
+    assert serve(engine, requests) == expected
+    assert preempted
+
+
+def test_a_clip_too_long_for_the_cache_is_refused_with_the_numbers(model, prompts):
+    long = random_request(prompts, "long", 24, GenerationSettings(max_new_tokens=5))
+    short = random_request(prompts, "short", 1, GenerationSettings(max_new_tokens=5))
+    done = serve(Engine(model, NEVER, max_batch=2, kv_tokens=256), [long, short])
+    assert done["short"] == alone(model, short)
+    assert done["long"].finish_reason == "error"
+    assert f"{len(long.prompt)} prompt tokens" in done["long"].error
+    assert "256 tokens" in done["long"].error
+
+
+class OutOfMemory:
+    """Stands for a module on a device that holds only so many rows of its input at once."""
+
+    def __init__(self, module, axis: int, most: int) -> None:
+        self.module, self.axis, self.most, self.failures = module, axis, most, 0
+
+    def __call__(self, x, *rest):
+        if x.shape[self.axis] > self.most:
+            self.failures += 1
+            raise torch.OutOfMemoryError("no room")
+        return self.module(x, *rest)
+
+
+@pytest.mark.parametrize(
+    ("part", "axis", "most", "fails"),
+    [
+        ("vision", 0, 3, ()),  # a clip's frames in parts
+        ("vision", 0, 0, ("a", "b", "c")),
+        ("decoder", 1, 400, ()),  # one prompt after the other
+        ("decoder", 1, 200, ("b", "c")),  # two are too long
+        ("decoder", 0, 1, ()),
+    ],
+)
+def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, prompts, monkeypatch):
+    model = load_model(TINY, CPU, torch.float32)
+    settings = GenerationSettings(max_new_tokens=8)
+    requests = [
+        random_request(prompts, name, frames, settings) for name, frames in (("a", 1), ("b", 5), ("c", 4))
+    ]
+    expected = {request.id: alone(model, request) for request in requests}
+    narrow = OutOfMemory(getattr(model, part), axis, most)
+    del model._modules[part]
+    monkeypatch.setattr(model, part, narrow, raising=False)
+    if (part, axis) == ("decoder", 0):  # decoding runs out, prefill (one packed row) does not
+        narrow.most = 2
+    done = serve(Engine(model, NEVER, max_batch=3), requests)
+    assert narrow.failures
+    for name, completion in done.items():
+        if name in fails:
+            assert completion.finish_reason == "error"
+            assert "out of memory" in completion.error
+        else:
+            assert completion == expected[name]

@@ -1,25 +1,15 @@
-"""Whatever joins, leaves and grows: each slot attends as its whole sequence would, recomputed from scratch."""
+"""Whatever blocks a sequence has: each of its tokens attends as in its whole sequence, recomputed from scratch."""
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framescribe.model.attention import KVCache
+from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
 from framescribe.model.config import ModelConfig
 from tests.reference import CPU, ODD_SIZES
 
 CONFIG = ModelConfig.from_dict(ODD_SIZES)
 LAYERS, HEADS, KV_HEADS, SIZE = 2, 6, 3, 16
-SLOTS = 3
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("prompt"), st.integers(1, 300)),
-        st.tuples(st.just("free"), st.integers(0, SLOTS - 1)),
-        st.tuples(st.just("decode"), st.integers(1, 6)),
-    ),
-    max_size=12,
-)
 
 
 def plain_attention(q_HLE: torch.Tensor, k_KSE: torch.Tensor, v_KSE: torch.Tensor) -> torch.Tensor:
@@ -35,41 +25,50 @@ def plain_attention(q_HLE: torch.Tensor, k_KSE: torch.Tensor, v_KSE: torch.Tenso
 
 
 @settings(max_examples=40, deadline=None)
-@given(STEPS, st.integers(0, 2**32 - 1))
-def test_slots_attend_as_whole_sequences(steps, seed):
-    generator = torch.Generator().manual_seed(seed)
+@given(
+    st.lists(st.integers(1, 150), min_size=1, max_size=4),
+    st.integers(1, 5),
+    st.randoms(use_true_random=False),
+)
+def test_sequences_attend_to_themselves_wherever_their_blocks_are(lengths, steps, random):
+    generator = torch.Generator().manual_seed(random.randrange(2**32))
 
-    def draw(batch: int, length: int) -> list[list[torch.Tensor]]:
+    def draw(batch: int, length: int) -> list[torch.Tensor]:
         shapes = ((batch, heads, length, SIZE) for heads in (HEADS, KV_HEADS, KV_HEADS))
         return [torch.randn(shape, generator=generator) for shape in shapes]
 
-    cache = KVCache(CONFIG, SLOTS, torch.float32, CPU)
-    # Of each used slot, per layer: its keys and values so far.
-    history: list[list[tuple[torch.Tensor, torch.Tensor]]] = []
-    for what, number in steps:
-        if what == "prompt" and len(history) < SLOTS:
-            attend = cache.append_slot(number)
-            history.append([])
-            for layer in range(LAYERS):
-                q, k, v = draw(1, number)
-                torch.testing.assert_close(attend(layer)(q, k, v)[0], plain_attention(q[0], k[0], v[0]))
-                history[-1].append((k[0], v[0]))
-        elif what == "free" and number < len(history):
-            cache.free_slot(number)
-            last = history.pop()
-            if number < len(history):
-                history[number] = last
-        elif what == "decode" and history:
-            for _ in range(number):
-                attend = cache.decode_step()
-                for layer in range(LAYERS):
-                    q, k, v = draw(len(history), 1)
-                    found = attend(layer)(q, k, v)
-                    for slot, layers in enumerate(history):
-                        keys, values = (
-                            torch.cat(pair, dim=1)
-                            for pair in zip(layers[layer], (k[slot], v[slot]), strict=True)
-                        )
-                        layers[layer] = (keys, values)
-                        torch.testing.assert_close(found[slot], plain_attention(q[slot], keys, values))
-        assert cache.size == len(history)
+    num_blocks = 20
+    cache = KVCache(CONFIG, num_blocks, torch.float32, CPU)
+    for tensor in (*cache._keys, *cache._values):  # what sequences before left behind must not matter
+        tensor.fill_(float("nan"))
+    free = random.sample(range(num_blocks), num_blocks)
+    tables = [[free.pop() for _ in range(-(-(length + steps) // BLOCK_SIZE))] for length in lengths]
+
+    def slot(sequence: int, place: int) -> int:
+        return tables[sequence][place // BLOCK_SIZE] * BLOCK_SIZE + place % BLOCK_SIZE
+
+    places = [slot(number, place) for number, length in enumerate(lengths) for place in range(length)]
+    attend = cache.prefill(torch.tensor(places), lengths)
+    history: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in lengths]
+    for layer in range(LAYERS):
+        q, k, v = draw(1, sum(lengths))
+        found = attend(layer)(q, k, v)[0].split(lengths, dim=1)
+        parts = zip(*(x[0].split(lengths, dim=1) for x in (q, k, v)), strict=True)
+        for sequence, part in enumerate(parts):
+            torch.testing.assert_close(found[sequence], plain_attention(*part))
+            history[sequence].append(part[1:])
+
+    width = max(map(len, tables))
+    table_BM = torch.tensor([table + [-7] * (width - len(table)) for table in tables], dtype=torch.int32)
+    for step in range(steps):
+        so_far = [length + step for length in lengths]
+        slots = torch.tensor([slot(number, place) for number, place in enumerate(so_far)])
+        attend = cache.decode(slots, table_BM, torch.tensor(so_far, dtype=torch.int32) + 1)
+        for layer in range(LAYERS):
+            q, k, v = draw(len(lengths), 1)
+            found = attend(layer)(q, k, v)
+            for sequence, layers in enumerate(history):
+                pairs = zip(layers[layer], (k[sequence], v[sequence]), strict=True)
+                keys, values = (torch.cat(pair, dim=1) for pair in pairs)
+                layers[layer] = (keys, values)
+                torch.testing.assert_close(found[sequence], plain_attention(q[sequence], keys, values))

@@ -11,10 +11,19 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from framescribe.engine.sampling import TokenChooser, keep_nucleus, penalise_repetition
+from framescribe.engine.sampling import Dice, choose_tokens, keep_nucleus, penalise_repetition
 from framescribe.types import GenerationSettings
 
 VOCABULARY = 50
+
+
+def seen_among(tokens, vocabulary=VOCABULARY) -> torch.Tensor:
+    """The mask that ``choose_tokens`` keeps, for one sequence."""
+    return torch.zeros(1, vocabulary, dtype=torch.bool).index_fill(
+        1, torch.tensor(tokens, dtype=torch.long), True
+    )
+
+
 LOGITS = st.integers(0, 2**32 - 1).map(
     lambda seed: torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed)) * 4
 )
@@ -23,13 +32,14 @@ LOGITS = st.integers(0, 2**32 - 1).map(
 @given(LOGITS, st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=20), st.floats(0.5, 3))
 def test_repetition_penalty_as_in_transformers(logits, seen, penalty):
     expected = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([seen]), logits[None].clone())[0]
-    assert torch.equal(penalise_repetition(logits, sorted(set(seen)), penalty), expected)
+    found = penalise_repetition(logits[None], seen_among(seen), torch.tensor([[penalty]]))[0]
+    assert torch.equal(found, expected)
 
 
 @given(LOGITS, st.floats(0.01, 0.99))
 def test_nucleus_as_in_transformers(logits, top_p):
     expected = TopPLogitsWarper(top_p)(torch.zeros(1, 0, dtype=torch.long), logits[None].clone())[0]
-    assert torch.equal(keep_nucleus(logits, top_p), expected)
+    assert torch.equal(keep_nucleus(logits[None], torch.tensor([[top_p]], dtype=torch.float64))[0], expected)
 
 
 @given(LOGITS, st.floats(0.2, 3), st.floats(0.3, 0.95), st.floats(0.8, 2))
@@ -48,30 +58,47 @@ def test_draws_come_from_transformers_distribution(logits, temperature, top_p, p
         settings = GenerationSettings(
             temperature=temperature, top_p=top_p, repetition_penalty=penalty, seed=seed
         )
-        assert possible[TokenChooser(settings, prompt)(logits)] > 0
+        tokens = choose_tokens(logits[None], [settings], [Dice(seed)], seen_among(prompt))
+        assert possible[tokens[0]] > 0
 
 
 def test_frequencies_follow_the_probabilities():
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
-    chooser = TokenChooser(GenerationSettings(temperature=1.5, seed=3), [])
-    drawn = torch.tensor([chooser(logits) for _ in range(8000)])
+    settings, dice = GenerationSettings(temperature=1.5), Dice(3)
+    drawn = torch.cat([choose_tokens(logits[None], [settings], [dice], None) for _ in range(8000)])
     found = torch.bincount(drawn, minlength=4) / 8000
     assert (found - (logits / 1.5).softmax(-1)).abs().max() < 0.03
 
 
 def test_generated_tokens_are_penalised_too():
-    settings = GenerationSettings(repetition_penalty=3.0)
-    chooser = TokenChooser(settings, prompt_ids=[0])
-    logits = torch.tensor([5.0, 4.0, 3.0])
+    settings, seen = GenerationSettings(repetition_penalty=3.0), seen_among([0], 3)
+    logits = torch.tensor([[5.0, 4.0, 3.0]])
     # 5 is halved and more by the prompt; then 4 by its own choice; then 3.
-    assert [chooser(logits) for _ in range(3)] == [1, 2, 0]
+    assert [int(choose_tokens(logits, [settings], [Dice(0)], seen)) for _ in range(3)] == [1, 2, 0]
+
+
+def test_each_sequence_of_a_batch_is_chosen_by_its_own_settings():
+    settings = [
+        GenerationSettings(),
+        GenerationSettings(temperature=1.0, seed=1),
+        GenerationSettings(repetition_penalty=2.0),
+        GenerationSettings(temperature=0.8, top_p=0.7, repetition_penalty=1.3, seed=2),
+    ]
+    logits = torch.randn(4, VOCABULARY, generator=torch.Generator().manual_seed(0)) * 3
+    seen = torch.rand(4, VOCABULARY, generator=torch.Generator().manual_seed(1)) < 0.3
+    singly = [
+        choose_tokens(logits[row, None], [each], [Dice(each.seed)], seen[row, None].clone())
+        for row, each in enumerate(settings)
+    ]
+    together = choose_tokens(logits, settings, [Dice(each.seed) for each in settings], seen)
+    assert torch.equal(together, torch.cat(singly))
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45])
 def test_any_small_temperature_is_greedy(temperature):
-    chooser = TokenChooser(GenerationSettings(temperature=temperature, top_p=0.9), [])
-    logits = torch.tensor([1.0, 900.0, -900.0])
-    assert chooser(logits) == 1
+    settings = GenerationSettings(temperature=temperature, top_p=0.9)
+    logits = torch.tensor([[1.0, 900.0, -900.0]])
+    assert int(choose_tokens(logits, [settings], [Dice(0)], None)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""What each phase may take at once, and how large the KV cache can be: the memory is probed, not guessed."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from framescribe.engine.kv_cache import BLOCK_SIZE
+from framescribe.engine.scheduler import Limits
+from framescribe.model.attention import causal_attention
+from framescribe.model.model import CaptionModel
+from framescribe.model.precision import available_bytes, kv_bytes_per_token
+
+log = logging.getLogger("framescribe")
+
+# Four published clips: enough rows to fill a GPU's matrix units, and activations of about 2 GB.
+_GPU_FRAMES, _GPU_TOKENS = 96, 8192
+_CPU_FRAMES, _CPU_TOKENS = 24, 4096
+# Decode steps that a GPU's newcomers wait for company: with 128 clips of 200 tokens one ends every 1.6 steps.
+_GPU_PATIENCE = 16
+# No sequence needs more than the context that the language model was trained for.
+_MAX_TOKENS = 8192
+# Left free on a GPU for CUDA graphs, frames that wait, and fragmentation.
+_SPARE_BYTES = 3 << 29
+# Of a computer's free memory, which other programs need too.
+_CPU_SHARE = 0.5
+
+
+def phase_limits(device: torch.device, max_batch: int) -> Limits:
+    """What was measured to keep the device busy."""
+    if device.type == "cuda":
+        return Limits(_GPU_FRAMES, _GPU_TOKENS, max_batch, _GPU_PATIENCE)
+    return Limits(_CPU_FRAMES, _CPU_TOKENS, max_batch)
+
+
+def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> int:
+    """Blocks that the KV cache can have.
+
+    On a GPU the largest phases are run once: what they take at their peak stays free.
+
+    Raises:
+        ValueError: not even one block fits.
+    """
+    block_bytes = BLOCK_SIZE * kv_bytes_per_token(model.config, kv_dtype)
+    wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
+    if model.device.type == "cuda":
+        peak_bytes = probe_phases(model, limits)
+        free_bytes = available_bytes(model.device) - peak_bytes - _SPARE_BYTES
+    else:
+        free_bytes = int(_CPU_SHARE * available_bytes(model.device))
+    fitting = free_bytes // block_bytes
+    if fitting < 1:
+        raise ValueError(
+            f"{model.device} has no memory left for a KV cache once the model and its work are there; "
+            "use --quant, or a device with more memory"
+        )
+    num_blocks = min(wanted, fitting)
+    log.info("KV cache: %d tokens, %.1f GB", num_blocks * BLOCK_SIZE, num_blocks * block_bytes / 1e9)
+    return num_blocks
+
+
+@torch.inference_mode()
+def probe_phases(model: CaptionModel, limits: Limits) -> int:
+    """Bytes that the largest vision chunk and prefill take beside weights and cache. Compiles kernels on the way."""
+    device, config = model.device, model.config
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    size = config.vision_config.image_size
+    features_FVD = model.vision(torch.randn(limits.frames, 3, size, size, device=device, dtype=model.dtype))
+    x_1TD = torch.randn(1, limits.tokens, config.hidden_size, device=device, dtype=model.dtype)
+    positions_1T = torch.arange(limits.tokens, device=device)[None]
+    hidden_1TD = model.decoder(x_1TD, positions_1T, causal_attention)
+    model.lm_head(hidden_1TD[0, : limits.batch]).float()
+    del features_FVD, x_1TD, positions_1T, hidden_1TD
+    peak = torch.cuda.max_memory_allocated(device) - before
+    torch.cuda.empty_cache()
+    return peak

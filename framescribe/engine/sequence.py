@@ -1,0 +1,68 @@
+"""A request on its way through the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from framescribe.engine.request import Completion, Request
+from framescribe.engine.sampling import Dice
+from framescribe.engine.scheduler import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Sequence(Job):
+    """A request with what has become of it.
+
+    Attributes:
+        request: as it came.
+        deliver: called once, with its completion.
+        dice: its random numbers.
+        features_FVD: of its frames, between encoding and prefill.
+        token_ids: new tokens that have been read from the device; ``new_tokens`` may be one ahead.
+        is_done: completed or cancelled; what is still computed for it is dropped.
+    """
+
+    request: Request
+    deliver: Callable[[Completion], None]
+    dice: Dice
+    features_FVD: Tensor | None = None
+    token_ids: list[int] = field(default_factory=list)
+    is_done: bool = False
+
+    @classmethod
+    def of(cls, request: Request, deliver: Callable[[Completion], None]) -> Sequence:
+        """A sequence that nothing has been computed of."""
+        return cls(
+            frames=0 if request.pixels_F3SS is None else len(request.pixels_F3SS),
+            prompt_tokens=len(request.prompt),
+            max_new_tokens=request.settings.max_new_tokens,
+            request=request,
+            deliver=deliver,
+            dice=Dice(request.settings.seed),
+        )
+
+    @property
+    def next_position(self) -> int:
+        """Position of the token that follows those read."""
+        return self.request.prompt.next_position + len(self.token_ids)
+
+    @property
+    def known_ids(self) -> list[int]:
+        """Prompt and new tokens that have been read."""
+        return [*self.request.prompt.input_ids, *self.token_ids]
+
+    @property
+    def known_positions(self) -> list[int]:
+        """Position of each of ``known_ids``."""
+        prompt = self.request.prompt
+        return [*prompt.position_ids, *range(prompt.next_position, self.next_position)]
+
+    @property
+    def known_is_vision(self) -> list[bool]:
+        """Whether each of ``known_ids`` is a frame's slot."""
+        return [*self.request.prompt.is_vision, *[False] * len(self.token_ids)]
