@@ -1,0 +1,148 @@
+"""The Triton kernels against plain torch: on the CPU by Triton's interpreter, on a GPU as they are (marker ``gpu``)."""
+
+import pytest
+import torch
+
+from framescribe.model import attention
+from tests.model import interpreter
+from tests.reference import CPU
+
+pytest.importorskip("triton")
+from framescribe.model.kernels import paged
+
+if not torch.cuda.is_available():
+    interpreter.repair()
+
+# Each test runs here or there: what is interpreted cannot be compiled in the same process.
+DEVICES = [
+    pytest.param("cpu", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="compiled on a GPU")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
+# Relative errors: rounding of the output, and of the weights of the softmax.
+ERRORS = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 6e-3, torch.float8_e4m3fn: 6e-3}
+
+
+@pytest.fixture(params=DEVICES)
+def device(request) -> torch.device:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    return torch.device(request.param)
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """‖found - expected‖ / ‖expected‖ in fp64."""
+    found, expected = found.double().cpu(), expected.double().cpu()
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+class Paged:
+    """A cache whose unused places are NaN, and sequences whose blocks lie anywhere in it."""
+
+    def __init__(self, cache_dtype, lengths, kv_heads, head_size, block_size, device):
+        generator = torch.Generator().manual_seed(0)
+        blocks = max(1, -(-max(lengths) // block_size)) + 1
+        self.dtype = torch.bfloat16 if cache_dtype == torch.float8_e4m3fn else cache_dtype
+        self.lengths = lengths
+        # Past a sequence's own blocks the table holds numbers that no cache has.
+        self.tables = torch.full((len(lengths), blocks), 2**30, dtype=torch.int32)
+        order = torch.randperm(len(lengths) * blocks, generator=generator).int().tolist()
+        slots = []
+        for row, length in enumerate(lengths):
+            for index in range(-(-length // block_size)):
+                self.tables[row, index] = order.pop()
+            places = torch.arange(length)
+            slots.append(self.tables[row, places // block_size].long() * block_size + places % block_size)
+        self.slots = torch.cat([*slots, torch.tensor([-1])])
+        shape = (len(lengths) * blocks, kv_heads, block_size, head_size)
+        self.keys = torch.full(shape, float("nan")).to(device, cache_dtype)
+        self.values = self.keys.clone()
+        # Keys and values as the decoder has them: parts of a wider row.
+        qkv = torch.randn(len(self.slots), 3 * kv_heads, head_size, generator=generator).to(self.dtype)
+        self.k, self.v = qkv.to(device)[:, kv_heads:].chunk(2, dim=1)
+        self.tables, self.slots = self.tables.to(device), self.slots.to(device)
+        self.lengths_B = torch.tensor(lengths, dtype=torch.int32, device=device)
+
+    def expected(self, q_BHE):
+        """Sequence by sequence in fp64, from what the cache's dtype holds of the keys and values."""
+        q_BHE, out = q_BHE.double().cpu(), torch.zeros(q_BHE.shape, dtype=torch.float64)
+        start = 0
+        for row, length in enumerate(self.lengths):
+            k, v = (
+                x[start : start + length].to(self.keys.dtype).double().cpu().transpose(0, 1)
+                .repeat_interleave(q_BHE.shape[1] // x.shape[1], 0)
+                for x in (self.k, self.v)
+            )  # fmt: skip
+            if length:
+                scores = torch.einsum("he,hse->hs", q_BHE[row], k) * q_BHE.shape[-1] ** -0.5
+                out[row] = torch.einsum("hs,hse->he", scores.softmax(-1), v)
+            start += length
+        return out
+
+
+SIZES = [
+    # heads, kv_heads, head_size, block_size, splits: the official heads; those of the bundled model; odd ones.
+    (32, 8, 128, 64, None),
+    (5, 5, 64, 16, 1),
+    (6, 3, 16, 16, 3),
+    (6, 2, 48, 32, 2),
+]
+
+
+@pytest.mark.parametrize("cache_dtype", ERRORS)
+@pytest.mark.parametrize(("heads", "kv_heads", "head_size", "block_size", "splits"), SIZES)
+def test_paged_attention(heads, kv_heads, head_size, block_size, splits, cache_dtype, device):
+    lengths = (3, 0, block_size, 3 * block_size + 7)
+    cache = Paged(cache_dtype, lengths, kv_heads, head_size, block_size, device)
+    paged.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
+    q = torch.randn(len(lengths), heads, head_size, generator=torch.Generator().manual_seed(1))
+    q = q.to(device, cache.dtype)
+    found = paged.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B, splits=splits)
+    assert found.dtype == q.dtype
+    assert not found[1].any()
+    assert relative_error(found, cache.expected(q)) < ERRORS[cache_dtype]
+
+
+@pytest.mark.parametrize("cache_dtype", ERRORS)
+def test_plain_paged_attention(cache_dtype):
+    """The CPU's way, which the engine's own tests lean on."""
+    cache = Paged(cache_dtype, (3, 0, 16, 55), 3, 24, 16, CPU)
+    attention.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
+    q = torch.randn(4, 6, 24, generator=torch.Generator().manual_seed(1)).to(cache.dtype)
+    found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B)
+    assert not found[1].any()
+    assert relative_error(found, cache.expected(q)) < ERRORS[cache_dtype]
+    nothing = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B * 0)
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize("cache_dtype", ERRORS)
+def test_write_kv_is_the_plain_one(cache_dtype, device):
+    written, plainly = (Paged(cache_dtype, (3, 40), 3, 24, 16, device) for _ in range(2))
+    for cache in (written, plainly):
+        cache.k.mul_(200)  # past what fp8 holds
+    paged.write_kv(written.k, written.v, written.keys, written.values, written.slots)
+    with torch.enable_grad():  # where the kernels are not used
+        attention.write_kv(plainly.k, plainly.v, plainly.keys, plainly.values, plainly.slots)
+    for name in ("keys", "values"):
+        found, expected = getattr(written, name).float(), getattr(plainly, name).float()
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+        assert found.isnan().any()
+
+
+@pytest.mark.gpu
+def test_paged_attention_in_a_cuda_graph(cuda):
+    """Captured once, replayed with other lengths: the launch depends on shapes alone."""
+    cache = Paged(torch.bfloat16, (300, 70, 0), 8, 128, 64, cuda)
+    paged.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
+    q = torch.randn(3, 32, 128, device=cuda, dtype=torch.bfloat16)
+    lengths_B = cache.lengths_B.clone()
+    with torch.inference_mode():
+        attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+    for lengths in ([300, 70, 0], [0, 1, 0], [130, 64, 0]):
+        lengths_B.copy_(torch.tensor(lengths))
+        graph.replay()
+        expected = attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+        assert relative_error(found, expected) < 6e-3
