@@ -60,7 +60,7 @@ class Captioner:
         # One for all calls, which may overlap: its KV cache takes most of the memory.
         self._engine = Engine(model, stop_ids, batch_size)
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
-        self._preparer = Preparer(tokenizer, model.config, self._rows)
+        self._preparer = Preparer(tokenizer, model.config, self._rows, device=model.device, dtype=model.dtype)
         self._idle_workers: list[Worker] = []
 
     @classmethod

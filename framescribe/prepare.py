@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
 
 log = logging.getLogger("framescribe")
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,11 +52,25 @@ class Preparer:
     Args:
         tokenizer, config: the model's.
         rows: makes the rows of clips that cannot be prepared.
+        device, dtype: the model's. Frames for a GPU are transformed there; elsewhere they stay fp32 on the CPU.
     """
 
-    def __init__(self, tokenizer: CaptionTokenizer, config: ModelConfig, rows: RowMaker) -> None:
+    def __init__(
+        self,
+        tokenizer: CaptionTokenizer,
+        config: ModelConfig,
+        rows: RowMaker,
+        *,
+        device: torch.device = _CPU,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self._image_size = config.vision_config.image_size
         self._rows = rows
+        self._device = device
+        self._dtype = dtype
+        # Copies and transforms on a GPU go beside the engine's work; one clip at a time, as their memory adds up.
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._lock = threading.Lock()
         self._prompts = PromptBuilder(
             tokenizer,
             bos_token_id=config.bos_token_id,
@@ -88,10 +106,25 @@ class Preparer:
     ) -> Prepared:
         """From decoded frames, whose pixels are not needed after this call."""
         prompt = self.prompt(frames, settings, question, history)
-        pixels_F3SS = transform(frames.pixels, self._image_size)
+        pixels_F3SS = self.pixels(frames.pixels)
         # The source's pixels are many times larger, and a worker needs their memory for its next clip.
         frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
         return Prepared(clip, frames, prompt, pixels_F3SS)
+
+    def pixels(self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
+        """uint8 frames [F, 3, H, W], on a GPU copied there as they are, to what the model takes: [F, 3, S, S]."""
+        if self._stream is None:
+            return transform(pixels_u8, self._image_size)
+        try:
+            with self._lock, torch.cuda.stream(self._stream):
+                frames_F3HW = torch.from_numpy(pixels_u8).to(self._device)
+                pixels_F3SS = transform(frames_F3HW, self._image_size).to(self._dtype)
+                self._stream.synchronize()
+        except torch.OutOfMemoryError:
+            # A GPU filled by others still has room for what comes out.
+            return transform(pixels_u8, self._image_size)
+        pixels_F3SS.record_stream(torch.cuda.default_stream(self._device))
+        return pixels_F3SS
 
     def prompt(
         self, frames: Frames, settings: CaptionSettings, question: str, history: History = ()

@@ -36,6 +36,14 @@ def test_as_published(name):
     assert_as_recorded(transform(case["video_u8_cthw"].transpose(0, 1)), case, 1e-5)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", CASES_WITH_FRAMES)
+def test_as_published_on_the_gpu(name, cuda):
+    case = load_file(CASES / f"{name}.safetensors")
+    pixels = transform(case["video_u8_cthw"].transpose(0, 1).to(cuda))
+    assert_as_recorded(pixels.cpu(), case, 1e-3)
+
+
 @pytest.mark.parametrize(("clip", "strategy"), [("horse", "chat"), ("kitten", "base")])
 def test_from_file_to_pixels_as_published(clip, strategy: Strategy):
     case = load_file(CASES / f"clip-{clip}-{strategy}.safetensors")
