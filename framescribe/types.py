@@ -23,6 +23,10 @@ DEFAULT_MODEL = "tiny"
 DEFAULT_QUESTION = "Please describe this video in detail."
 
 
+class DeviceError(RuntimeError):
+    """The device that computes has failed for good: this process can do no more with it."""
+
+
 class ClipError(ValueError):
     """One clip cannot be captioned. ``stage`` says where on its way it failed; the message names the file and why."""
 

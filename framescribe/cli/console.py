@@ -133,13 +133,16 @@ def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> Non
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turns errors that the user can mend into a message and an exit code: 1 for a clip's, 2 for wrong usage."""
+    """Turns errors into a message and an exit code: 1 for a clip's, 2 for wrong usage, 3 for a device that failed."""
     import typer
 
-    from framescribe.types import ClipError
+    from framescribe.types import ClipError, DeviceError
 
     try:
         yield
     except ValueError as error:
         err.print(Text.assemble(("framescribe: ", "red"), str(error)))
         raise typer.Exit(1 if isinstance(error, ClipError) else 2) from error
+    except DeviceError as error:
+        err.print(Text.assemble(("framescribe: ", "red"), f"{error}. What was done is kept; run it again."))
+        raise typer.Exit(3) from error

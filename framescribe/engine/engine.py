@@ -23,9 +23,10 @@ from framescribe.engine.graphs import GraphedStep
 from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
 from framescribe.engine.memory import phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
-from framescribe.engine.scheduler import BlockPool, Encode, Prefill, Scheduler
+from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
 from framescribe.engine.sequence import Sequence
 from framescribe.model.model import CaptionModel
+from framescribe.types import DeviceError
 
 log = logging.getLogger("framescribe")
 
@@ -85,6 +86,7 @@ class Engine:
         # On a CPU computing ahead would only be work for nothing.
         self._steps_ahead = 1 if device.type == "cuda" else 0
         self._lock = threading.RLock()
+        self._has_failed = False
 
     def __len__(self) -> int:
         """Requests that are not done."""
@@ -117,24 +119,36 @@ class Engine:
     def cancel(self, sequences: list[Sequence]) -> None:
         """Drops requests, wherever they are, and frees what they held; nothing is delivered."""
         with self._lock, torch.inference_mode():
-            self._leave(sequences)
+            if not self._has_failed:
+                self._leave(sequences)
             for sequence in sequences:
                 sequence.is_done = True
 
     def step(self) -> None:
-        """Runs one phase and delivers what has become known to be finished."""
+        """Runs one phase and delivers what has become known to be finished.
+
+        Raises:
+            DeviceError: the device failed; nothing more can be done on it.
+        """
         with self._lock, torch.inference_mode():
-            phase = self._scheduler.next()
             try:
-                if isinstance(phase, Encode):
+                self._run(self._scheduler.next())
+            except torch.AcceleratorError as error:
+                self._has_failed = True
+                raise DeviceError(f"{self.model.device} failed: {error}") from error
+
+    def _run(self, phase: Phase[Sequence] | None) -> None:
+        try:
+            match phase:
+                case Encode():
                     self._encode(list(phase.jobs))
-                elif isinstance(phase, Prefill):
+                case Prefill():
                     self._prefill(list(phase.jobs))
-                elif phase is not None:
+                case Decode():
                     self._decode()
-            except torch.OutOfMemoryError as error:
-                self._make_smaller(phase, error)
-            self._read(keep=self._steps_ahead if phase is not None else 0)
+        except torch.OutOfMemoryError as error:
+            self._make_smaller(phase, error)
+        self._read(keep=0 if phase is None else self._steps_ahead)
 
     def stream(self, request: Request) -> Iterator[int]:
         """The tokens of one request as they come."""
@@ -246,7 +260,7 @@ class Engine:
         sequence.features_FVD = None
         sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))  # type: ignore[arg-type]
 
-    def _make_smaller(self, phase: object, error: torch.OutOfMemoryError) -> None:
+    def _make_smaller(self, phase: Phase[Sequence] | None, error: torch.OutOfMemoryError) -> None:
         """The device ran out of memory: what was tried is put back, to be tried again in smaller pieces."""
         torch.cuda.empty_cache()
         self._read(keep=0)

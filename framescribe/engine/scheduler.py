@@ -115,6 +115,9 @@ class Decode:
     """One more token for every running sequence."""
 
 
+Phase = Encode[J] | Prefill[J] | Decode
+
+
 class Scheduler(Generic[J]):
     """Decides what is next and keeps the books.
 
@@ -151,7 +154,7 @@ class Scheduler(Generic[J]):
             )
         self.waiting.append(job)
 
-    def next(self) -> Encode[J] | Prefill[J] | Decode | None:
+    def next(self) -> Phase[J] | None:
         """The phase to run now; None when there is nothing to do.
 
         Filling comes first, in chunks worth the computation: every clip that decodes makes a step cheaper for all.

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from framescribe.engine.engine import Engine
+from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.cli.run import invoke, start
 from tests.reference import CLIPS, TINY, changed_sizes
@@ -269,6 +272,27 @@ def test_a_full_disk_ends_the_run_and_keeps_the_rows(many):
     assert 3 <= len(rows) < 400
     told = int(re.search(r"^(\d+) clips in", said, re.MULTILINE)[1])
     assert told - len(rows) in (0, 1)
+
+
+@pytest.mark.parametrize("output", ["rows", "rows.parquet"])
+def test_a_device_that_fails_ends_the_run_and_keeps_the_rows(output, videos, tmp_path, monkeypatch):
+    """torch's AcceleratorError is what any CUDA call raises after one went wrong."""
+    steps = iter(range(1000))
+    encode = Engine._encode
+
+    def break_down(engine, sequences):
+        if next(steps) >= 2:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        encode(engine, sequences)
+
+    monkeypatch.setattr(Engine, "_encode", break_down)
+    clips = [SHORT, ONE, CLIPS / "vfr-6s.mp4"]
+    result = invoke("caption", *clips, *QUICK, "--batch-size", 1, "-o", tmp_path / output)
+    assert result.exit_code == 3
+    assert "illegal memory access" in result.stderr
+    assert "Traceback" not in result.stderr
+    written = tmp_path / output
+    assert (RowFolder(written).num_rows() if written.is_dir() else len(rows_of(written))) == 2
 
 
 def test_names_that_are_no_utf8_are_shown_as_escapes(tmp_path):
