@@ -8,12 +8,13 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from framescribe.model import fused
 from framescribe.model.attention import Attention, LayerAttention
 from framescribe.model.config import ROPE_BASE, ModelConfig
+from framescribe.model.fp8 import Operand
 
 
 class RMSNorm(nn.Module):
@@ -65,12 +66,6 @@ class RotaryTable(nn.Module):
         return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
-def rotate(x_BHLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:
-    """Rotates pairs (i, i + E/2) of each head by the angles: RoPE in its half-rotation layout (arXiv 2104.09864)."""
-    first, second = x_BHLE.chunk(2, dim=-1)
-    return x_BHLE * cos_B1LE + torch.cat((-second, first), dim=-1) * sin_B1LE
-
-
 class DecoderLayer(nn.Module):
     """One pre-norm layer: grouped-query attention with fused qkv, then a gated MLP."""
 
@@ -86,17 +81,23 @@ class DecoderLayer(nn.Module):
         self.up = nn.Linear(width, config.intermediate_size, bias=False)
         self.down = nn.Linear(config.intermediate_size, width, bias=False)
 
-    def forward(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
-        x_BLD = x_BLD + self._attention(self.attention_norm(x_BLD), rotary, attend)
-        y_BLD = self.mlp_norm(x_BLD)
-        out: Tensor = x_BLD + self.down(F.silu(self.gate(y_BLD)) * self.up(y_BLD))
-        return out
+    def forward(
+        self, x_BLD: Tensor, delta_BLD: Tensor | None, rotary: tuple[Tensor, Tensor], attend: Attention
+    ) -> tuple[Tensor, Tensor | None]:
+        """Takes and returns the residual stream in two parts, to be added with the next norm; None for nothing."""
+        x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, delta_BLD, self.attention_norm, into=self.qkv)
+        y_BLD = self._attention(ready_BLD, rotary, attend)
+        x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
+        hidden = fused.silu_mul(self.gate(ready_BLD), self.up(ready_BLD), into=self.down)
+        return fused.deferred(x_BLD, self.down(hidden))
 
-    def _attention(self, x_BLD: Tensor, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
-        qkv = self.qkv(x_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
-        q_BHLE, k_BKLE, v_BKLE = qkv.split(self.heads, dim=1)
-        y_BHLE = attend(rotate(q_BHLE, *rotary), rotate(k_BKLE, *rotary), v_BKLE)
-        out: Tensor = self.attention_out(y_BHLE.transpose(1, 2).flatten(2))
+    def _attention(self, ready_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
+        heads, kv_heads, _ = self.heads
+        qkv = self.qkv(ready_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
+        qk, v_BKLE = qkv.split((heads + kv_heads, kv_heads), dim=1)
+        q_BHLE, k_BKLE = fused.rotate(qk, *rotary).split((heads, kv_heads), dim=1)
+        y_BLD = attend(q_BHLE, k_BKLE, v_BKLE).transpose(1, 2).flatten(2)
+        out: Tensor = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
         return out
 
 
@@ -125,8 +126,8 @@ class Decoder(nn.Module):
             [B, L, D] hidden states after the last norm.
         """
         cos_NB1LE, sin_NB1LE = self.rotary(positions_BL, x_BLD.dtype)
+        delta_BLD = None
         for index, layer in enumerate(self.layers):
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
-            x_BLD = run(x_BLD, (cos_NB1LE[index], sin_NB1LE[index]), attend(index))
-        out: Tensor = self.norm(x_BLD)
-        return out
+            x_BLD, delta_BLD = run(x_BLD, delta_BLD, (cos_NB1LE[index], sin_NB1LE[index]), attend(index))
+        return fused.add_norm(x_BLD, delta_BLD, self.norm)

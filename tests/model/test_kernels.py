@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from framescribe.model import attention
+from framescribe.model.fp8 import quantise_rows
 from tests.model import interpreter
 from tests.reference import CPU
 
 pytest.importorskip("triton")
-from framescribe.model.kernels import paged
+from framescribe.model.kernels import norms, paged, rope, rows
 
 if not torch.cuda.is_available():
     interpreter.repair()
@@ -146,3 +148,116 @@ def test_paged_attention_in_a_cuda_graph(cuda):
         graph.replay()
         expected = attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
         assert relative_error(found, expected) < 6e-3
+
+
+# Widths of the bundled model, and nothing's.
+WIDTHS = (320, 40)
+HALVES = (torch.bfloat16, torch.float16)
+
+
+def draw(*shape, dtype, device, seed=0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+
+
+def strided(x: torch.Tensor) -> torch.Tensor:
+    """The same numbers, as one half of wider rows."""
+    return torch.cat((x, x), dim=-1).chunk(2, dim=-1)[1]
+
+
+def check_quantised(found, expected) -> None:
+    """e4m3 rounds by 2^-4 at most, 2.6 % rms over random numbers; each row uses the whole range."""
+    values, scales = found
+    assert values.dtype == torch.float8_e4m3fn
+    assert scales.dtype == torch.float32
+    assert scales.shape == (*values.shape[:-1], 1)
+    dequantised = values.float() * scales
+    assert relative_error(dequantised, expected) < 0.03
+    torch.testing.assert_close(
+        dequantised.abs().amax(-1).cpu().double(),
+        expected.abs().amax(-1).cpu().double(),
+        rtol=5e-3,
+        atol=1e-6,
+    )
+
+
+STEPS = {
+    "none": lambda x, _: x,
+    "gelu": lambda x, _: F.gelu(x),
+    "silu": lambda x, gated: F.silu(x) * gated,
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("step", STEPS)
+def test_steps_over_rows(step, width, device):
+    x = strided(draw(2, 3, width, dtype=torch.bfloat16, device=device) * 3)
+    x[1, 2] = 0
+    gated = strided(draw(2, 3, width, dtype=torch.bfloat16, device=device, seed=1))
+    expected = STEPS[step](x.double(), gated.double())
+    assert relative_error(rows.apply(x, step, gated), expected) < ERRORS[x.dtype]
+    check_quantised(rows.quantise(x, step, gated), expected)
+
+
+def test_rows_are_quantised_as_plainly(device):
+    x = draw(7, 320, dtype=torch.bfloat16, device=device)
+    x[3] = 0
+    values, scales = rows.quantise(x)
+    with torch.enable_grad():
+        expected = quantise_rows(x)
+    torch.testing.assert_close(scales, expected.scales, rtol=1e-6, atol=0)
+    # A quotient's last bit may fall on the other side of a tie.
+    assert (values.float() != expected.values.float()).float().mean() < 0.01
+
+
+def test_gelu_is_the_exact_form(device):
+    x = torch.linspace(-12, 12, 4096, device=device)[None]
+    found = rows.apply(x, "gelu")
+    assert (found.double() - F.gelu(x.double())).abs().max() < 2e-6
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_add_layer_norm(width, dtype, device):
+    x, y = (draw(2, 3, width, dtype=dtype, device=device, seed=seed) for seed in (0, 1))
+    weight, bias = (draw(width, dtype=dtype, device=device, seed=seed) for seed in (2, 3))
+    expected = x.double() + F.layer_norm(y.double() + 5, (width,), weight.double(), bias.double(), 1e-6)
+    arguments = (strided(x), strided((y.double() + 5).to(dtype)), weight, bias, 1e-6)
+    found, nothing = norms.add_layer_norm(*arguments, quantises=False)
+    assert nothing is None
+    assert relative_error(found, expected) < 8e-3
+    found, quantised = norms.add_layer_norm(*arguments, quantises=True)
+    assert relative_error(found, expected) < 8e-3
+    check_quantised(quantised, found.double())
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("adds", [True, False])
+def test_add_rms_norm(adds, width, dtype, device):
+    x, y = (draw(2, 3, width, dtype=dtype, device=device, seed=seed) for seed in (0, 1))
+    weight = draw(width, dtype=dtype, device=device, seed=2)
+    delta = strided(y) if adds else None
+    expected_sum = x + y if adds else x
+    exact = expected_sum.double()
+    expected = exact * (exact.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * weight.double()
+    sums, normed = norms.add_rms_norm(x, delta, weight, 1e-5, quantises=False)
+    assert torch.equal(sums, expected_sum)
+    assert relative_error(normed, expected) < ERRORS[dtype]
+    sums, quantised = norms.add_rms_norm(x, delta, weight, 1e-5, quantises=True)
+    assert torch.equal(sums, expected_sum)
+    check_quantised(quantised, expected)
+
+
+@pytest.mark.parametrize(("heads", "size"), [(5, 64), (9, 16), (3, 48)])
+def test_rotate_in_place(heads, size, device):
+    """Queries and keys only: the values beside them stay as they are."""
+    qkv = draw(2, 7, heads + 2, size, dtype=torch.bfloat16, device=device)
+    angles = draw(2, 1, 7, size // 2, dtype=torch.float32, device=device, seed=1).repeat(1, 1, 1, 2) * 9
+    cos, sin = angles.cos().bfloat16(), angles.sin().bfloat16()
+    x = qkv.transpose(1, 2)[:, :heads].double()
+    first, second = x.chunk(2, -1)
+    expected = x * cos.double() + torch.cat((-second, first), -1) * sin.double()
+    untouched = qkv[:, :, heads:].clone()
+    rope.rotate_in_place(qkv.transpose(1, 2)[:, :heads], cos, sin)
+    assert relative_error(qkv.transpose(1, 2)[:, :heads], expected) < ERRORS[torch.bfloat16]
+    assert torch.equal(qkv[:, :, heads:], untouched)

@@ -1,0 +1,108 @@
+"""The steps between matrix products: one kernel each where there are kernels, plain torch elsewhere.
+
+``into`` is the linear layer that takes the result: where that is an fp8 one, the result is quantised in the same pass.
+
+Shape legend: T tokens, D width, O outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from framescribe.model.fp8 import Fp8Linear, Operand, Rows, quantise_rows
+from framescribe.model.kernels import have_kernels
+
+if TYPE_CHECKING:
+    from framescribe.model.decoder import RMSNorm
+
+# GELU inside the product before it (cuBLASLt's epilogue, the tanh form: off by 5e-4 at most, less than bf16 rounds by
+# where it is largest), or as a pass of its own over [T, O] in the exact form. fp8 always takes the exact one.
+GELU_IN_PRODUCT = True
+
+
+def _fits(x: Tensor) -> bool:
+    """fp32 stays with plain torch, to be what parity is measured with."""
+    return x.dtype != torch.float32 and have_kernels(x)
+
+
+def operand(x: Tensor, into: nn.Module) -> Operand:
+    """``x`` as the linear layer takes it."""
+    return quantise_rows(x) if isinstance(into, Fp8Linear) else x
+
+
+def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) -> tuple[Tensor, Operand]:
+    """x + LayerNorm(y), and the same for ``into``."""
+    if not _fits(x):
+        x = x + norm(y)
+        return x, operand(x, into)
+    from framescribe.model.kernels import norms
+
+    x, rows = norms.add_layer_norm(x, y, norm.weight, norm.bias, norm.eps, isinstance(into, Fp8Linear))
+    return x, x if rows is None else Rows(*rows)
+
+
+def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module) -> tuple[Tensor, Operand]:
+    """x + delta (nothing if None), and its norm for ``into``."""
+    if not _fits(x):
+        x = x if delta is None else x + delta
+        return x, operand(norm(x), into)
+    from framescribe.model.kernels import norms
+
+    x, normed = norms.add_rms_norm(x, delta, norm.weight, norm.eps, isinstance(into, Fp8Linear))
+    return x, normed if isinstance(normed, Tensor) else Rows(*normed)
+
+
+def add_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm) -> Tensor:
+    """The norm of x + delta (nothing if None)."""
+    _, normed = add_rms_norm(x, delta, norm, into=norm)
+    assert isinstance(normed, Tensor)
+    return normed
+
+
+def deferred(x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Leaves the sum to the norm that follows where that is one pass; elsewhere (sum, None), one tensor to keep."""
+    return (x, delta) if _fits(x) else (x + delta, None)
+
+
+def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
+    """SiLU(gate) * up."""
+    if not _fits(gate):
+        return operand(F.silu(gate) * up, into)
+    from framescribe.model.kernels import rows
+
+    if isinstance(into, Fp8Linear):
+        return Rows(*rows.quantise(gate, "silu", up))
+    return rows.apply(gate, "silu", up)
+
+
+def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
+    """GELU(linear(x))."""
+    # Subclasses of either (torchao's weights, bitsandbytes' layers) have products of their own.
+    is_plain = type(linear) is nn.Linear and type(linear.weight) is nn.Parameter
+    if GELU_IN_PRODUCT and is_plain and isinstance(x, Tensor) and _fits(x):
+        out_TO = torch._addmm_activation(linear.bias, x.flatten(0, -2), linear.weight.t(), use_gelu=True)
+        return operand(out_TO.unflatten(0, x.shape[:-1]), into)
+    hidden: Tensor = linear(x)
+    if not _fits(hidden):
+        return operand(F.gelu(hidden), into)
+    from framescribe.model.kernels import rows
+
+    return Rows(*rows.quantise(hidden, "gelu")) if isinstance(into, Fp8Linear) else rows.apply(hidden, "gelu")
+
+
+def rotate(x_BXLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:
+    """Rotates pairs (i, i + E/2) of each head by the angles: RoPE in its half-rotation layout (arXiv 2104.09864).
+
+    The kernel does it in place: ``x_BXLE`` is not to be used again.
+    """
+    if _fits(x_BXLE):
+        from framescribe.model.kernels import rope
+
+        rope.rotate_in_place(x_BXLE, cos_B1LE, sin_B1LE)
+        return x_BXLE
+    first, second = x_BXLE.chunk(2, dim=-1)
+    return x_BXLE * cos_B1LE + torch.cat((-second, first), dim=-1) * sin_B1LE
