@@ -1,0 +1,129 @@
+"""From a full-size checkpoint in the page cache to the first caption, in a fresh process: how long, and doing what?
+
+    python benchmarks/load_checkpoint.py --folder /dev/shm/full --json benchmarks/results/load_checkpoint.json
+
+Saves a random model of the official size (25 GB) to the folder, then starts a new process twice: with an empty cache of
+compiled kernels, and with the one that the first left. Each loads the model, and captions one clip of 24 random frames
+to 20 tokens. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.provenance import provenance
+
+NEW_TOKENS = 20
+
+
+def save(folder: Path) -> dict[str, float]:
+    import torch
+
+    from framescribe.model.checkpoint import random_model
+    from framescribe.model.config import ModelConfig
+    from framescribe.model.hub import fetch_checkpoint
+    from framescribe.model.saving import save_checkpoint
+
+    reference = Path(__file__).parents[1] / "tests" / "data" / "reference" / "official_checkpoint.json"
+    config = ModelConfig.from_dict(json.loads(reference.read_text(encoding="utf-8"))["config"])
+    model = random_model(config, torch.device("cuda"), torch.bfloat16, seed=0)
+    started = time.monotonic()
+    save_checkpoint(model, folder, fetch_checkpoint("tiny-random").folder)
+    return {"seconds": time.monotonic() - started}
+
+
+def start(folder: Path, quant: str | None) -> dict[str, float]:
+    """What one process does until it has captioned a clip; seconds of each part."""
+    started = time.monotonic()
+    import numpy as np
+    import torch
+
+    from framescribe.captioner import Captioner
+    from framescribe.prepare import Prepared
+    from framescribe.types import CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
+
+    times = {"import_s": time.monotonic() - started}
+    loaded = {"done": 0.0, "parameters": 0.0}
+
+    def progress(done: int, total: int) -> None:
+        if done == total:
+            torch.cuda.synchronize()
+            loaded["done"], loaded["parameters"] = time.monotonic(), total
+
+    torch.cuda.init()
+    began = time.monotonic()
+    times["device_s"] = began - started - times["import_s"]
+    captioner = Captioner.from_pretrained(str(folder), quant=quant, progress=progress)
+    times["load_s"] = loaded["done"] - began
+    size_gb = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e9
+    times["load_gb_per_s"] = size_gb / times["load_s"]
+    times["engine_s"] = time.monotonic() - loaded["done"]
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=NEW_TOKENS))
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 3, 224, 398), np.uint8)
+    facts = VideoFacts(398, 224, 24.0, 24.0, "raw", 24)
+    frames = Frames(pixels, tuple(range(24)), tuple(map(float, range(24))), 24.0, facts)
+    for name in ("first_caption_s", "second_caption_s"):
+        began = time.monotonic()
+        session = captioner.session(settings)
+        prepared = captioner._preparer.ready(Clip(name), frames, settings, settings.prompt)
+        assert isinstance(prepared, Prepared)
+        session.add(prepared)
+        while len(session):
+            session.step()
+        times[name] = time.monotonic() - began
+    times["until_first_caption_s"] = sum(
+        times[part] for part in ("import_s", "device_s", "load_s", "engine_s", "first_caption_s")
+    )
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="where the checkpoint goes, or is")
+    parser.add_argument("--quant", help="as `framescribe caption` takes it")
+    parser.add_argument("--json", type=Path, help="where the results go")
+    parser.add_argument("--start", action="store_true", help="only load from the folder and caption a clip")
+    arguments = parser.parse_args()
+    if arguments.start:
+        print(json.dumps(start(arguments.folder, arguments.quant)))
+        return
+    report: dict[str, object] = provenance()
+    if not arguments.folder.exists():
+        # In a process of its own, so that it leaves the GPU.
+        code = f"import benchmarks.load_checkpoint as it, pathlib, json; print(json.dumps(it.save(pathlib.Path({str(arguments.folder)!r}))))"
+        report["save"] = _last_line([sys.executable, "-c", code], {})
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.load_checkpoint",
+        "--folder",
+        str(arguments.folder),
+        "--start",
+    ]
+    if arguments.quant:
+        command += ["--quant", arguments.quant]
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("cold_kernels", "warm_kernels"):
+            report[name] = _last_line(command, {"TRITON_CACHE_DIR": cache})
+            print(name, json.dumps(report[name]), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report))
+
+
+def _last_line(command: list[str], extra: dict[str, str]) -> object:
+    done = subprocess.run(command, env=os.environ | extra, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
