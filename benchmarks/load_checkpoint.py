@@ -91,29 +91,25 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the checkpoint goes, or is")
     parser.add_argument("--quant", help="as `framescribe caption` takes it")
     parser.add_argument("--json", type=Path, help="where the results go")
+    parser.add_argument("--save", action="store_true", help="only save the checkpoint to the folder")
     parser.add_argument("--start", action="store_true", help="only load from the folder and caption a clip")
     arguments = parser.parse_args()
+    if arguments.save:
+        print(json.dumps(save(arguments.folder)))
+        return
     if arguments.start:
         print(json.dumps(start(arguments.folder, arguments.quant)))
         return
+    command = [sys.executable, "-m", "benchmarks.load_checkpoint", "--folder", str(arguments.folder)]
+    if arguments.quant:
+        command += ["--quant", arguments.quant]
     report: dict[str, object] = provenance()
     if not arguments.folder.exists():
         # In a process of its own, so that it leaves the GPU.
-        code = f"import benchmarks.load_checkpoint as it, pathlib, json; print(json.dumps(it.save(pathlib.Path({str(arguments.folder)!r}))))"
-        report["save"] = _last_line([sys.executable, "-c", code], {})
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.load_checkpoint",
-        "--folder",
-        str(arguments.folder),
-        "--start",
-    ]
-    if arguments.quant:
-        command += ["--quant", arguments.quant]
+        report["save"] = _last_line([*command, "--save"], {})
     with tempfile.TemporaryDirectory() as cache:
         for name in ("cold_kernels", "warm_kernels"):
-            report[name] = _last_line(command, {"TRITON_CACHE_DIR": cache})
+            report[name] = _last_line([*command, "--start"], {"TRITON_CACHE_DIR": cache})
             print(name, json.dumps(report[name]), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
