@@ -104,7 +104,7 @@ def measure(
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     started = time.monotonic()
-    quantize = None if precision.bits is None else quantizer(precision.bits)
+    quantize = None if precision.quant is None else quantizer(precision.quant)
     model = random_model(config, precision.device, precision.dtype, seed=0, quantize=quantize)
     torch.cuda.synchronize()
     result: dict[str, object] = {"precision": str(precision), "initialise_s": time.monotonic() - started}
@@ -191,7 +191,8 @@ def main() -> None:
     reference: dict[str, torch.Tensor] = {}
     results = []
     for precision in (
-        Precision(cuda, "bf16"), Precision(cuda, "bf16", 8), Precision(cuda, "bf16", 4), Precision(cuda, "fp32"),
+        Precision(cuda, "bf16"), Precision(cuda, "bf16", "int8"), Precision(cuda, "bf16", "nf4"),
+        Precision(cuda, "fp32"),
     ):  # fmt: skip
         results.append(measure(precision, config, reference))
         print(json.dumps(results[-1]))

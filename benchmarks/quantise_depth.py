@@ -72,7 +72,7 @@ def main() -> None:
         fp32, bf16, int8 = (
             outputs(scaled_model(dtype, norm_gain, matrix_gain, quantize))
             for dtype, quantize in (
-                (torch.float32, None), (torch.bfloat16, None), (torch.bfloat16, quantizer(8)),
+                (torch.float32, None), (torch.bfloat16, None), (torch.bfloat16, quantizer("int8")),
             )
         )  # fmt: skip
         result = {"vision_norm_gain": norm_gain, "matrix_gain": matrix_gain}

@@ -28,7 +28,10 @@ from framescribe.video.transform import transform
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CPU = torch.device("cpu")
-PRECISIONS = [Precision(CPU, "fp32"), *(Precision(CPU, "bf16", bits) for bits in (None, 8, 4))]
+PRECISIONS = [
+    Precision(CPU, "fp32"),
+    *(Precision(CPU, "bf16", quant) for quant in (None, "int8", "nf4", "fp8")),
+]
 
 
 def caption_logits(model: CaptionModel, examples: list[tuple[Prompt, torch.Tensor]]) -> torch.Tensor:
@@ -63,7 +66,7 @@ def main() -> None:
     logits = {}
     with torch.inference_mode():
         for precision in PRECISIONS:
-            quantize = None if precision.bits is None else quantizer(precision.bits)
+            quantize = None if precision.quant is None else quantizer(precision.quant)
             model = load_model(folder, CPU, precision.dtype, quantize)
             logits[str(precision)] = caption_logits(model, examples)
     results = {

@@ -71,7 +71,7 @@ class Captioner:
         revision: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
-        quant: int | None = None,
+        quant: int | str | None = None,
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Captioner:
@@ -82,7 +82,7 @@ class Captioner:
             revision: branch, tag or commit of the repository.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             dtype: ``auto``, ``bf16``, ``fp16``, ``fp32`` (see ``choose_precision``).
-            quant: 8 or 4 bits for the linear layers' weights.
+            quant: 8, 4 or ``"fp8"`` for the linear layers (see ``quantizer``).
             batch_size: clips that decode together at most; None takes what the memory left allows.
             progress: called with the parameters loaded so far, and all there are.
 
@@ -104,7 +104,7 @@ class Captioner:
             checkpoint.folder,
             precision.device,
             precision.dtype,
-            None if precision.bits is None else quantizer(precision.bits),
+            None if precision.quant is None else quantizer(precision.quant),
             progress,
         )
         return cls(

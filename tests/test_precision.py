@@ -28,8 +28,8 @@ def test_official_weights_take_what_the_published_files_do():
     files = sum(shard["bytes"] for shard in OFFICIAL["shards"])
     assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16")) == pytest.approx(files, rel=1e-4)
     # The bounds that issue 2 sets for one H100.
-    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", 8)) < 14e9
-    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", 4)) < 9e9
+    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", "int8")) < 14e9
+    assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", "nf4")) < 9e9
 
 
 def _layers_that_need(share: float) -> ModelConfig:
@@ -49,7 +49,7 @@ def _layers_that_need(share: float) -> ModelConfig:
     )
 
 
-FLAGS = {"--dtype bf16": ("bf16", None), "--quant 8": ("fp32", 8), "--quant 4": ("fp32", 4)}
+FLAGS = {"--dtype bf16": ("bf16", None), "--quant 8": ("fp32", "int8"), "--quant 4": ("fp32", "nf4")}
 
 
 @pytest.mark.parametrize("share", [1.3, 2.2, 4.0])
@@ -65,9 +65,9 @@ def test_the_option_that_is_advised_fits(share):
     assert float(needed) > float(free)
     assert float(weights) * 1e9 == pytest.approx(weight_bytes(config, Precision(CPU, "fp32")), rel=0.01)
     if "No setting would fit" in message:
-        for dtype_name, bits in FLAGS.values():
+        for dtype_name, quant in FLAGS.values():
             with pytest.raises(ValueError, match="not enough memory"):
-                check_memory(config, Precision(CPU, dtype_name, bits))
+                check_memory(config, Precision(CPU, dtype_name, quant))
         return
     flag = next(flag for flag in FLAGS if f"{flag} would fit" in message)
     assert "needs" in check_memory(config, Precision(CPU, *FLAGS[flag]))
@@ -128,7 +128,28 @@ def test_auto_takes_the_gpu(cuda):
     assert choose_precision("auto").dtype_name == "bf16"
 
 
-@pytest.mark.parametrize(("dtype", "bits"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16)])
-def test_unknown_precision(dtype, bits):
-    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8 or 4"):
-        choose_precision("cpu", dtype, bits)
+@pytest.mark.parametrize(
+    ("dtype", "quant"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16), ("auto", "int8")]
+)
+def test_unknown_precision(dtype, quant):
+    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8, 4 or fp8"):
+        choose_precision("cpu", dtype, quant)
+
+
+@pytest.mark.parametrize(("flag", "quant"), [(8, "int8"), ("8", "int8"), ("4", "nf4"), (None, None)])
+def test_quant_is_spelt_as_a_number_or_text(flag, quant):
+    assert choose_precision("cpu", "fp32", flag) == Precision(CPU, "fp32", quant)
+
+
+def test_fp8_is_refused_where_it_cannot_be_computed(monkeypatch):
+    with pytest.raises(ValueError, match=r"needs a CUDA GPU .* not cpu; use --quant 8"):
+        choose_precision("cpu", "bf16", "fp8")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    with pytest.raises(ValueError, match=r"8\.9 .*; NVIDIA A100 has 8\.0; use --quant 8"):
+        choose_precision("cuda", "bf16", "fp8")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    assert str(choose_precision("cuda", "bf16", "fp8")) == "bf16-fp8"
+    with pytest.raises(ValueError, match="--dtype bf16, not fp16"):
+        choose_precision("cuda", "fp16", "fp8")

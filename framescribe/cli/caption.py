@@ -242,7 +242,7 @@ def _sit_down(
     settings: CaptionSettings,
     model: str,
     revision: str | None,
-    precision_options: tuple[str, str, int | None],
+    precision_options: tuple[str, str, str | None],
     new_run: bool,
     redo: str | None,
     dry_run: bool,

@@ -44,7 +44,7 @@ def load_captioner(
     revision: str | None,
     device: str,
     dtype: str,
-    quant: int | None,
+    quant: str | None,
     batch_size: int | None = None,
 ) -> Captioner:
     """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled model."""

@@ -96,7 +96,7 @@ def _caption_synthetic(
     count: int,
     seed: int,
     folder: Path,
-    loading: tuple[str, str | None, str, str, int | None],
+    loading: tuple[str, str | None, str, str, str | None],
     settings: CaptionSettings,
 ) -> list[Pair]:
     """Draws clips into the folder, the seen pairs first, captions them, and leaves rows.jsonl there too."""

@@ -34,8 +34,11 @@ Dtype = Annotated[
     ),
 ]
 Quant = Annotated[
-    int | None,
-    typer.Option(help="Quantise the linear layers' weights to 8 or 4 bits.", rich_help_panel=_MODEL),
+    str | None,
+    typer.Option(
+        help="8 or 4: the linear layers' weights in so many bits, to fit. fp8: weights and activations, for speed.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Strategy = Annotated[
     str,

@@ -74,4 +74,5 @@ class Fp8Linear(nn.Module):
             out_dtype=self.dtype,
             use_fast_accum=True,
         )
-        return out_TO.unflatten(0, rows.values.shape[:-1])
+        out: Tensor = out_TO.unflatten(0, rows.values.shape[:-1])
+        return out

@@ -81,10 +81,9 @@ def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
 
 def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
     """GELU(linear(x))."""
-    # Subclasses of either (torchao's weights, bitsandbytes' layers) have products of their own.
-    is_plain = type(linear) is nn.Linear and type(linear.weight) is nn.Parameter
-    if GELU_IN_PRODUCT and is_plain and isinstance(x, Tensor) and _fits(x):
-        out_TO = torch._addmm_activation(linear.bias, x.flatten(0, -2), linear.weight.t(), use_gelu=True)
+    if GELU_IN_PRODUCT and _is_plain(linear) and isinstance(x, Tensor) and _fits(x):
+        weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")
+        out_TO = torch._addmm_activation(bias, x.flatten(0, -2), weight.t(), use_gelu=True)
         return operand(out_TO.unflatten(0, x.shape[:-1]), into)
     hidden: Tensor = linear(x)
     if not _fits(hidden):
@@ -92,6 +91,11 @@ def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
     from framescribe.model.kernels import rows
 
     return Rows(*rows.quantise(hidden, "gelu")) if isinstance(into, Fp8Linear) else rows.apply(hidden, "gelu")
+
+
+def _is_plain(linear: nn.Module) -> bool:
+    """Not a subclass, nor with a weight of one: those of quantising libraries have products of their own."""
+    return type(linear) is nn.Linear and type(linear.weight) is nn.Parameter
 
 
 def rotate(x_BXLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ import torch
 
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.quantize import BITS, BYTES_PER_WEIGHT, Bits, is_quantised
+from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
 DTYPES: tuple[DtypeName, ...] = get_args(DtypeName)
 _TORCH_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+_FP8_CAPABILITY = (8, 9)
 
 # One clip as published: 24 frames (1,622 prompt tokens) and 2,048 new ones.
 _CLIP_FRAMES = 24
@@ -28,12 +30,12 @@ class Precision:
     Attributes:
         device: where it is.
         dtype_name: what weights and activations are computed in.
-        bits: of the linear layers' weights; None leaves them in ``dtype_name``.
+        quant: of the linear layers; None leaves them in ``dtype_name``.
     """
 
     device: torch.device
     dtype_name: DtypeName
-    bits: Bits | None = None
+    quant: Quant | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -47,20 +49,20 @@ class Precision:
         return f"{self.device.type}, {psutil.cpu_count()} cores"
 
     def __str__(self) -> str:
-        """As rows record it: ``bf16``, ``bf16-int8``, ``fp32-nf4``."""
-        return self.dtype_name + {None: "", 8: "-int8", 4: "-nf4"}[self.bits]
+        """As rows record it: ``bf16``, ``bf16-fp8``, ``fp32-nf4``."""
+        return self.dtype_name if self.quant is None else f"{self.dtype_name}-{self.quant}"
 
 
-def choose_precision(device: str = "auto", dtype: str = "auto", bits: int | None = None) -> Precision:
+def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str | None = None) -> Precision:
     """Fills in what is left to choose.
 
     Args:
         device: ``auto`` (CUDA where there is one, else CPU) or any of torch's device names.
         dtype: ``bf16``, ``fp16``, ``fp32`` or ``auto``: bf16 on a GPU that has it, fp16 on an older one, fp32 on CPU.
-        bits: 8 or 4 to quantise the linear layers.
+        quant: 8, 4 or fp8 to quantise the linear layers (see ``quantizer``).
 
     Raises:
-        ValueError: a device that is not there, an unknown dtype or bits.
+        ValueError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed.
     """
     chosen = _device(device)
     if dtype == "auto":
@@ -70,9 +72,26 @@ def choose_precision(device: str = "auto", dtype: str = "auto", bits: int | None
             dtype = "fp16" if chosen.type == "mps" else "fp32"
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
-    if bits is not None and bits not in BITS:
-        raise ValueError(f"--quant takes {' or '.join(map(str, BITS))}, not {bits}")
-    return Precision(chosen, dtype, bits)
+    precision = Precision(chosen, dtype, parse_quant(quant))
+    if precision.quant == "fp8":
+        _check_fp8(precision)
+    return precision
+
+
+def _check_fp8(precision: Precision) -> None:
+    advice = "use --quant 8, or leave --quant out"
+    if precision.device.type != "cuda":
+        raise ValueError(
+            f"--quant fp8 needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
+        )
+    capability = torch.cuda.get_device_capability(precision.device)
+    if capability < _FP8_CAPABILITY:
+        raise ValueError(
+            f"--quant fp8 needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
+            f"{capability[0]}.{capability[1]}; {advice}"
+        )
+    if precision.dtype_name != "bf16":
+        raise ValueError(f"--quant fp8 is computed with --dtype bf16, not {precision.dtype_name}")
 
 
 def _device(name: str) -> torch.device:
@@ -97,8 +116,8 @@ def weight_bytes(config: ModelConfig, precision: Precision) -> int:
     total = 0.0
     for path, module in empty_model(config).named_modules():
         per_weight = size
-        if precision.bits is not None and is_quantised(path, module, precision.bits):
-            per_weight = BYTES_PER_WEIGHT[precision.bits]
+        if precision.quant is not None and is_quantised(path, module, precision.quant):
+            per_weight = BYTES_PER_WEIGHT[precision.quant]
         for name, parameter in module.named_parameters(recurse=False):
             total += parameter.numel() * (per_weight if name == "weight" else size)
     return int(total)
@@ -157,16 +176,18 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     if needed(precision) <= there:
         return line
     options: list[Precision] = []
-    if precision.bits is None and precision.dtype_name == "fp32":
+    if precision.quant is None and precision.dtype_name == "fp32":
         options.append(Precision(precision.device, "bf16"))
+    smaller_than = BYTES_PER_WEIGHT[precision.quant] if precision.quant else precision.dtype.itemsize
+    flags: dict[Quant, str] = {"int8": "--quant 8", "nf4": "--quant 4"}
     options += [
-        Precision(precision.device, precision.dtype_name, bits)
-        for bits in BITS
-        if bits < (precision.bits or 16)
+        Precision(precision.device, precision.dtype_name, quant)
+        for quant in flags
+        if BYTES_PER_WEIGHT[quant] < smaller_than
     ]
     for option in options:
         if needed(option) <= there:
-            flag = f"--quant {option.bits}" if option.bits else f"--dtype {option.dtype_name}"
+            flag = flags[option.quant] if option.quant else f"--dtype {option.dtype_name}"
             raise ValueError(f"not enough memory. {line}. {flag} would fit: it needs {_gb(needed(option))}")
     raise ValueError(f"not enough memory. {line}. No setting would fit; use a device with more memory")
 

@@ -1,52 +1,81 @@
-"""8- and 4-bit weights for the linear layers, by torchao where it can and bitsandbytes where it cannot.
+"""What ``--quant`` does to the linear layers: int8 by torchao, NF4 by bitsandbytes, fp8 natively (``fp8.py``).
 
-Only the weights are quantised; activations keep the model's dtype. Embedding, ``lm_head``, norms and convolutions stay
-as they are: small, and the most sensitive.
+int8 and NF4 quantise weights only and save memory; fp8 quantises activations too, and is for speed. Embedding,
+``lm_head``, norms and convolutions stay as they are: small, and the most sensitive.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from torch import nn
+
+from framescribe.model.fp8 import Fp8Linear
 
 if TYPE_CHECKING:
     from framescribe.model.checkpoint import Quantize
 
-Bits = Literal[8, 4]
-BITS: tuple[Bits, ...] = get_args(Bits)
+Quant = Literal["int8", "nf4", "fp8"]
+# As ``--quant`` spells them.
+FLAGS: dict[str, Quant] = {"8": "int8", "4": "nf4", "fp8": "fp8"}
 _NF4_BLOCK = 64
-# Bytes per weight: int8, its scale per row left out; 4 bits and, for each block, a scale that is itself 8 bits, in
+# torch._scaled_mm takes no other sizes.
+_FP8_MULTIPLE = 16
+# Bytes per weight: 8 bits, their scale per row left out; 4 bits and, for each block, a scale that is itself 8 bits, in
 # blocks of 256 with an fp32 scale each.
-BYTES_PER_WEIGHT: dict[Bits, float] = {8: 1.0, 4: 0.5 + (1 + 4 / 256) / _NF4_BLOCK}
+BYTES_PER_WEIGHT: dict[Quant, float] = {"int8": 1.0, "nf4": 0.5 + (1 + 4 / 256) / _NF4_BLOCK, "fp8": 1.0}
 
 
-def is_quantised(path: str, module: nn.Module, bits: Bits | None) -> bool:
-    """Whether ``quantizer(bits)`` replaces the module at ``path``.
-
-    NF4 scales blocks of 64 weights of a row, so a row must divide into them (those of the official sizes do).
-    """
-    if bits is None or not isinstance(module, nn.Linear) or path == "lm_head":
-        return False
-    return bits == 8 or module.in_features % _NF4_BLOCK == 0
-
-
-def quantizer(bits: Bits) -> Quantize:
-    """What ``load_model`` applies to each linear layer.
-
-    8 bits: torchao int8, one scale per output row. 4 bits: bitsandbytes NF4 (arXiv 2305.14314), which runs on CPU and
-    CUDA alike; torchao's int4 runs on CUDA only.
+def parse_quant(flag: int | str | None) -> Quant | None:
+    """``8``, ``4`` or ``fp8``; None stays None.
 
     Raises:
-        ValueError: not 8 or 4, or the library is not installed.
+        ValueError: anything else.
     """
-    if bits not in BITS:
-        raise ValueError(f"--quant takes 8 or 4, not {bits}")
+    if flag is None:
+        return None
+    if str(flag) not in FLAGS:
+        raise ValueError(f"--quant takes 8, 4 or fp8, not {flag}")
+    return FLAGS[str(flag)]
+
+
+def is_quantised(path: str, module: nn.Module, quant: Quant | None) -> bool:
+    """Whether ``quantizer(quant)`` replaces the module at ``path``.
+
+    NF4 scales blocks of 64 weights of a row, so a row must divide into them; fp8 takes multiples of 16 either way. All
+    of the official sizes do.
+    """
+    if quant is None or not isinstance(module, nn.Linear) or path == "lm_head":
+        return False
+    if quant == "fp8":
+        return module.in_features % _FP8_MULTIPLE == 0 and module.out_features % _FP8_MULTIPLE == 0
+    return quant == "int8" or module.in_features % _NF4_BLOCK == 0
+
+
+def quantizer(quant: Quant) -> Quantize:
+    """What ``load_model`` applies to each linear layer.
+
+    int8: torchao, one scale per output row. nf4: bitsandbytes (arXiv 2305.14314), which runs on CPU and CUDA alike;
+    torchao's int4 runs on CUDA only. fp8: weights and activations, one scale per row.
+
+    Raises:
+        ValueError: the library is not installed.
+    """
+    make = {"int8": _torchao_int8, "nf4": _bitsandbytes_nf4, "fp8": _native_fp8}[quant]
     try:
-        return _torchao_int8() if bits == 8 else _bitsandbytes_nf4()
+        return make()
     except ImportError as error:
-        raise ValueError(f"--quant {bits} needs {error.name}: pip install 'framescribe[quant]'") from error
+        raise ValueError(
+            f"--quant for {quant} needs {error.name}: pip install 'framescribe[quant]'"
+        ) from error
+
+
+def _native_fp8() -> Quantize:
+    def quantize(path: str, linear: nn.Linear) -> nn.Module:
+        return Fp8Linear(linear) if is_quantised(path, linear, "fp8") else linear
+
+    return quantize
 
 
 def _torchao_int8() -> Quantize:
@@ -57,7 +86,7 @@ def _torchao_int8() -> Quantize:
     config = Int8WeightOnlyConfig()
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if is_quantised(path, linear, 8):
+        if is_quantised(path, linear, "int8"):
             quantize_(linear, config)
         return linear
 
@@ -68,7 +97,7 @@ def _bitsandbytes_nf4() -> Quantize:
     from bitsandbytes.nn.modules import LinearNF4, Params4bit
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if not is_quantised(path, linear, 4):
+        if not is_quantised(path, linear, "nf4"):
             return linear
         replacement = LinearNF4(
             linear.in_features,

@@ -70,7 +70,7 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tensors = official_tensors(model)
-    if any(not tensor.is_floating_point() or type(tensor.data) is not Tensor for tensor in tensors.values()):
+    if any(tensor.dtype.itemsize == 1 or type(tensor.data) is not Tensor for tensor in tensors.values()):
         raise ValueError("a quantised model cannot be saved in the official layout; load it without --quant")
     folder.mkdir(parents=True, exist_ok=True)
     shards = plan_shards(tensors, max_shard_bytes)

@@ -106,7 +106,7 @@ class VisionTower(nn.Module):
         x_FNC = (
             torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
         )
-        ready_FNC = fused.operand(x_FNC, into=self.layers[0].qkv)
+        ready_FNC = fused.operand(x_FNC, into=self.get_submodule("layers.0.qkv"))
         for layer in self.layers:
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
             x_FNC, ready_FNC = run(x_FNC, ready_FNC)

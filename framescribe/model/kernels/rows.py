@@ -59,7 +59,7 @@ def _rows_kernel(
 
 def warps_for(width: int) -> int:
     """Warps of a program that holds so many elements: 16 or 32 a thread."""
-    return min(16, max(1, triton.next_power_of_2(width) // 512))
+    return int(min(16, max(1, triton.next_power_of_2(width) // 512)))
 
 
 def as_rows(x: Tensor) -> Tensor:
