@@ -10,6 +10,7 @@ import typer
 
 from framescribe import __version__
 from framescribe.cli.ask import ask
+from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
@@ -29,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (caption, rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity):
+for command in (
+    caption, rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench,
+):  # fmt: skip
     app.command()(command)
 
 

@@ -1,0 +1,146 @@
+"""The slow baseline: one clip at a time, as the published script does it, with the same weights.
+
+On a GPU: frames transformed on the CPU, the vision tower in plain torch, then ``LlamaForCausalLM.generate`` of
+transformers, greedy, batch 1. Without transformers, or on a CPU, this engine takes one clip at a time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from framescribe.bench.from_frames import FromFrames
+from framescribe.bench.workload import Workload
+from framescribe.engine.engine import Engine
+from framescribe.model.config import ROPE_BASE
+from framescribe.model.layout import official_tensors
+from framescribe.model.model import CaptionModel
+from framescribe.prepare import Preparer
+from framescribe.video.transform import transform
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Seconds a clip, and how they were measured."""
+
+    seconds_per_clip: float
+    how: str
+
+
+def has_transformers() -> bool:
+    """Whether the published way can be taken."""
+    return importlib.util.find_spec("transformers") is not None
+
+
+def one_at_a_time(model: CaptionModel, preparer: Preparer, workload: Workload, repeat: int) -> Baseline:
+    """This engine with a batch of one, each clip begun when the one before is done; median of ``repeat``."""
+    clips = min(8, workload.clips) if model.device.type == "cpu" else 1
+    engine = Engine(model, frozenset(), 1, is_captured=False)
+    in_turn = FromFrames(engine, preparer, workload)
+    in_turn.latency(2)
+    seconds = statistics.median(in_turn.run_in_turn(clips) for _ in range(repeat))
+    return Baseline(seconds / clips, f"this engine, {clips} clips one after the other, median of {repeat}")
+
+
+def as_published(model: CaptionModel, workload: Workload, timed_tokens: int) -> Baseline:
+    """transformers' ``generate`` for one clip, of which ``timed_tokens`` tokens are timed and the rest extrapolated.
+
+    Args:
+        model: not quantised.
+        workload: the clip.
+        timed_tokens: 2 or more; at most the clip's are timed.
+    """
+    llama = llama_of(model)
+    timed = min(timed_tokens, workload.new_tokens)
+    caption_seconds(model, llama, workload, 2)
+    first_s = caption_seconds(model, llama, workload, 1)
+    token_s = (caption_seconds(model, llama, workload, timed) - first_s) / max(1, timed - 1)
+    return Baseline(
+        first_s + token_s * (workload.new_tokens - 1),
+        f"transformers {version('transformers')} generate, one clip, batch 1: first token after {first_s:.2f} s, then "
+        f"{1000 * token_s:.1f} ms a token over {timed} tokens, extrapolated to {workload.new_tokens}",
+    )
+
+
+def caption_seconds(model: CaptionModel, llama: Any, workload: Workload, new_tokens: int) -> float:
+    """Seconds from uint8 frames in host memory to ``new_tokens`` tokens of one clip."""
+    device = model.device
+    prompt, frames = workload.prompt(model.config), workload.draw_frames()[0]
+    _synchronise(device)
+    began = time.perf_counter()
+    # With gradients allowed the fused kernels, which give none, stand back; no weight asks for any.
+    with torch.enable_grad():
+        pixels_F3SS = transform(frames, model.config.vision_config.image_size).to(device, model.dtype)
+        features_FVD = model.vision(pixels_F3SS)
+        x_1LD = model.embed(
+            torch.tensor([prompt.input_ids], device=device),
+            torch.tensor([prompt.is_vision], device=device),
+            features_FVD,
+        )
+    llama.generate(
+        inputs_embeds=x_1LD,
+        attention_mask=torch.ones(x_1LD.shape[:2], dtype=torch.long, device=device),
+        max_new_tokens=new_tokens,
+        do_sample=False,
+        use_cache=True,
+    )
+    _synchronise(device)
+    return time.perf_counter() - began
+
+
+def llama_of(model: CaptionModel) -> Any:
+    """transformers' Llama of the same size, on the very weights of ``model``: views, no copies."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = model.config
+    values = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": config.num_hidden_layers,
+        "num_attention_heads": config.num_attention_heads,
+        "num_key_value_heads": config.num_multi_query_heads,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_theta": ROPE_BASE,
+        "bos_token_id": config.bos_token_id,
+        "eos_token_id": None,  # every clip gets all of its tokens
+        "pad_token_id": config.pad_token_id,
+    }
+    llama_config = LlamaConfig.from_dict(values)
+    with torch.device("meta"):
+        llama: Any = LlamaForCausalLM(llama_config)
+    llama.load_state_dict(_llama_weights(model), assign=True)
+    # Its frequencies are no weights: they are computed where it is made.
+    rotary = type(llama.model.rotary_emb)(llama_config)
+    llama.model.rotary_emb = rotary.to(model.device)
+    llama.generation_config.eos_token_id = None
+    return llama.eval().requires_grad_(False)
+
+
+def _llama_weights(model: CaptionModel) -> dict[str, Tensor]:
+    config = model.config
+    kv_width = config.num_multi_query_heads * config.head_dim
+    weights: dict[str, Tensor] = {}
+    for official, tensor in official_tensors(model).items():
+        if official.startswith("model.vision.") or official.endswith("inv_freq"):
+            continue
+        name = official.replace("mlp.language_mlp.", "mlp.").replace("language_expert_dense", "o_proj")
+        before, fused, after = name.partition("language_expert_query_key_value")
+        if fused:
+            parts = tensor.split((config.hidden_size, kv_width, kv_width))
+            weights |= {f"{before}{part}_proj{after}": view for part, view in zip("qkv", parts, strict=True)}
+        else:
+            weights[name] = tensor
+    return weights
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

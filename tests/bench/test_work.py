@@ -1,0 +1,101 @@
+"""The count of the work in a clip, against the figures that the engine is judged by (one H100, 80 GB)."""
+
+import pytest
+import torch
+
+from framescribe.bench.ceilings import Ceilings
+from framescribe.bench.official import OFFICIAL_CONFIG
+from framescribe.bench.work import (
+    Flops,
+    floors,
+    language_weight_bytes,
+    prefill_flops,
+    step_bytes,
+    vision_flops,
+)
+from framescribe.bench.workload import LONG, SHORT
+from framescribe.model.checkpoint import empty_model, load_model
+from framescribe.model.config import ModelConfig
+from framescribe.model.precision import kv_bytes_per_token
+from framescribe.model.quantize import quantizer
+from tests.reference import CPU, OFFICIAL, TINY
+
+LONG_CLIP = LONG.workload(OFFICIAL_CONFIG)
+SHORT_CLIP = SHORT.workload(OFFICIAL_CONFIG)
+H100 = Ceilings(792e12, 1540e12, 3.03e12, is_fp8=False)
+KV_BYTES = 128 * 1024
+
+
+def bf16_bytes() -> int:
+    model = empty_model(OFFICIAL_CONFIG).bfloat16()
+    return language_weight_bytes(model.decoder, model.lm_head)
+
+
+def test_config_is_the_official_one():
+    assert ModelConfig.from_dict(OFFICIAL["config"]) == OFFICIAL_CONFIG
+
+
+def test_presets_are_the_published_clips():
+    assert (LONG_CLIP.frames, LONG_CLIP.prompt_tokens, LONG_CLIP.new_tokens) == (24, 1622, 200)
+    assert (SHORT_CLIP.frames, SHORT_CLIP.prompt_tokens, SHORT_CLIP.new_tokens) == (7, 482, 130)
+
+
+def test_flops_of_a_clip():
+    assert vision_flops(OFFICIAL_CONFIG, 24).total == pytest.approx(54e12, rel=0.02)
+    # 25 counts the embedding and lm_head of all tokens too, which a prefill does not multiply with.
+    assert prefill_flops(OFFICIAL_CONFIG, 1622).total == pytest.approx(25e12, rel=0.08)
+
+
+def test_flops_of_one_layer_by_hand(model):
+    config = model.config
+    weights = sum(
+        linear.weight.numel()
+        for linear in model.decoder.layers.modules()
+        if isinstance(linear, torch.nn.Linear)
+    )
+    expected = Flops(
+        2 * (10 * weights + model.lm_head.weight.numel()),
+        2 * config.num_hidden_layers * 10 * 10 * config.hidden_size,
+    )
+    assert prefill_flops(config, 10) == expected
+
+
+def test_flops_of_vision_by_hand(model):
+    config = model.config
+    tower = {name: p.numel() for name, p in model.vision.named_parameters() if name.endswith("weight")}
+    tokens = config.vision_config.num_positions
+    linear = sum(
+        size * (256 if name.startswith("patches") else tokens if name.startswith("layers") else 64)
+        for name, size in tower.items()
+        if "norm" not in name
+    )
+    assert tokens == 257
+    assert vision_flops(config, 3).linear == 2 * 3 * linear
+
+
+def test_bytes_of_a_decode_step():
+    assert kv_bytes_per_token(OFFICIAL_CONFIG, torch.bfloat16) == KV_BYTES
+    step = step_bytes(bf16_bytes(), KV_BYTES, LONG_CLIP)
+    # Of the 16 GB of weights a step leaves out the embedding, of which it reads one row a clip.
+    assert step.weights == pytest.approx(15.0e9, rel=0.01)
+    # 33 GB at 1,920 tokens reserved a clip; 1,722 on average are read.
+    assert step.kv == 128 * 1722 * KV_BYTES
+
+
+def test_floors_of_an_h100():
+    long = floors(OFFICIAL_CONFIG, LONG_CLIP, bf16_bytes(), 2, H100)
+    assert long["vision"] == pytest.approx(0.068, rel=0.02)
+    assert long["prefill"] == pytest.approx(0.031, rel=0.08)
+    assert long["decode"] == pytest.approx(0.025, rel=0.1)
+    assert long["sum"] == pytest.approx(0.124, rel=0.05)
+    assert long["sum"] == pytest.approx(long["vision"] + long["prefill"] + long["decode"])
+    short = floors(OFFICIAL_CONFIG, SHORT_CLIP, bf16_bytes(), 2, H100)
+    assert short["sum"] == pytest.approx(0.035, rel=0.1)
+
+
+def test_quantised_weights_are_counted_as_they_are_held(model):
+    plain = language_weight_bytes(model.decoder, model.lm_head)
+    int8 = load_model(TINY, CPU, torch.float32, quantizer("int8"))
+    head = model.lm_head.weight.nbytes
+    held = language_weight_bytes(int8.decoder, int8.lm_head)
+    assert held - head == pytest.approx((plain - head) / 4, rel=0.1)
