@@ -11,13 +11,28 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framescribe.model.kernels import have_kernels
 
+# On CUDA, in order of speed at 257 tokens x 112 (H100: 0.233, 0.451, 0.582 ms for 96 frames); the first that can, does.
+_FRAME_BACKENDS = (
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+)
+
 
 def frame_attention(q_FHLE: Tensor, k_FHLE: Tensor, v_FHLE: Tensor) -> Tensor:
-    """Every token of a frame sees every other of the same frame. Returns [F, H, L, E]."""
-    return F.scaled_dot_product_attention(q_FHLE, k_FHLE, v_FHLE)
+    """Every token of a frame sees every other of the same frame. Returns [F, H, L, E].
+
+    Views into the output of a fused qkv product are taken as they are, and the result is laid out as they are.
+    """
+    if q_FHLE.dtype == torch.float32 or not have_kernels(q_FHLE):
+        return F.scaled_dot_product_attention(q_FHLE, k_FHLE, v_FHLE)
+    with sdpa_kernel(list(_FRAME_BACKENDS), set_priority=True):
+        return F.scaled_dot_product_attention(q_FHLE, k_FHLE, v_FHLE)
 
 
 # A decoder layer's new queries [B, H, L, E], keys and values [B, K, L, E] to what they attend to, [B, H, L, E].
