@@ -83,12 +83,12 @@ def median_seconds(work: Callable[[], object], device: torch.device) -> float:
         work()
     seconds: list[float] = []
     if device.type == "cuda":
-        events = []
+        events, stream = [], torch.cuda.current_stream(device)
         for _ in range(_REPEATS):
             begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begun.record()
+            begun.record(stream)
             work()
-            ended.record()
+            ended.record(stream)
             events.append((begun, ended))
         torch.cuda.synchronize(device)
         seconds = [begun.elapsed_time(ended) / 1000 for begun, ended in events]

@@ -84,7 +84,7 @@ class TimedEngine(Engine):
         if self.model.device.type != "cuda":
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self.model.device))
         return event
 
 

@@ -42,8 +42,10 @@ class Workload:
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name.replace('_', ' ')} must be at least 1, not {value}")
+            # Prefill makes the first token; with one more there is a decode step to measure.
+            least = 2 if name == "new_tokens" else 1
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"{name.replace('_', ' ')} must be at least {least}, not {value}")
 
     @property
     def decoding(self) -> int:

@@ -58,11 +58,14 @@ def bench(
     On a GPU: the published clip of 24 frames, 1,622 prompt and 200 new tokens, 128 of them, on random weights of the
     official size. On a CPU: small clips on the bundled model. The last line is JSON.
     """
-    from framescribe.bench.run import BenchSettings, benchmark
+    from framescribe.bench.run import benchmark
+    from framescribe.bench.settings import BenchSettings
     from framescribe.cli.console import usage_errors
     from framescribe.model.precision import choose_precision
 
     with usage_errors():
+        if json_file is not None and not json_file.absolute().parent.is_dir():
+            raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
         width, height = _frame_size(frame_size)
         settings = BenchSettings(
             precision=choose_precision(device, dtype, quant),
@@ -80,10 +83,10 @@ def bench(
             baseline_tokens=baseline_tokens if baseline else 0,
         )
         result = benchmark(settings)
+    _print(result)
+    print(json.dumps(result), flush=True)
     if json_file is not None:
         json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _print(result)
-    print(json.dumps(result))
 
 
 def _frame_size(text: str | None) -> tuple[int | None, int | None]:

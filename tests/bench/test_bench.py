@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import threading
+import time
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from framescribe.bench import provenance
 from framescribe.bench.baseline import caption_seconds, llama_of
 from framescribe.bench.from_frames import FromFrames, timed_run
-from framescribe.bench.gpu_busy import gpu_busy, mean_share
+from framescribe.bench.gpu_busy import gpu_busy, sampled
 from framescribe.bench.timed_engine import TimedEngine
 from framescribe.bench.workload import SMALL
 from framescribe.model.attention import causal_attention
@@ -75,6 +77,7 @@ def test_no_baseline():
     [
         (("--clips", 0), "clips must be at least 1, not 0"),
         (("--frames", 2, "--prompt-tokens", 100), "at least 133 tokens, not 100"),
+        (("--new-tokens", 1), "new tokens must be at least 2, not 1"),
         (("--frames", 0), "frames must be at least 1, not 0"),
         (("--repeat", 0), "--repeat must be at least 1, not 0"),
         (("--baseline-tokens", 1), "--baseline-tokens must be at least 2, not 1"),
@@ -82,6 +85,7 @@ def test_no_baseline():
         (("--frame-size", "0x9"), "width must be at least 1, not 0"),
         (("--from", "disk"), "--from takes frames or mp4, not 'disk'"),
         (("--from", "mp4"), "leave out --frames"),
+        (("--json", "missing/out.json"), "there is no folder missing"),
         (("--batch-size", 0), "batch must be at least 1, not 0"),
     ],
 )
@@ -94,7 +98,7 @@ def test_refused(arguments, words):
 def test_help():
     told = invoke("bench", "--help")
     assert told.exit_code == 0
-    assert "--baseline-tokens" in told.stdout
+    assert "Usage:" in told.stdout
 
 
 @pytest.fixture
@@ -139,11 +143,57 @@ def test_commit_only_of_its_own_checkout(monkeypatch):
 
 
 def test_gpu_busy():
-    assert mean_share("100\n50\n[N/A]\n") == 0.75
-    assert mean_share("") is None
     with gpu_busy(CPU) as busy:
         pass
     assert busy.share is None
+    answers = iter([0.5, None, 1.0])
+    all_asked = threading.Event()
+
+    def ask():
+        answer = next(answers, "over")
+        if answer == "over":
+            all_asked.set()
+            return None
+        return answer
+
+    with sampled(ask, 0.001) as shares:
+        assert all_asked.wait(10)
+    assert shares == [0.5, 1.0]
+
+
+@pytest.mark.gpu
+def test_a_gpu_tells_how_busy_it_is(cuda):
+    x = torch.randn(4096, 4096, device=cuda)
+    with gpu_busy(cuda) as busy:
+        began = time.monotonic()
+        while time.monotonic() - began < 2:
+            x @ x
+            torch.cuda.synchronize()
+    assert busy.share > 0.5
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(cuda):
+    told = invoke(
+        "bench",
+        "--model",
+        "tiny",
+        "--clips",
+        12,
+        "--batch-size",
+        6,
+        "--frames",
+        2,
+        "--new-tokens",
+        8,
+        "--repeat",
+        1,
+    )
+    assert told.exit_code == 0, told.output
+    last = json.loads(told.stdout.splitlines()[-1])
+    assert last["baseline"]["how"].startswith(("transformers", "this engine"))
+    assert last["peak_memory_bytes"] > 0
+    assert all(last["phase_runs"].values())
 
 
 @pytest.mark.slow
