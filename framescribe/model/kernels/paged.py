@@ -175,18 +175,19 @@ def paged_attention(
     *,
     splits: int | None = None,
     num_warps: int = 4,
-    num_stages: int = 3,
+    num_stages: int | None = None,
 ) -> Tensor:
     """See ``model/attention.py``. The last axis of each tensor, and the blocks of the cache, must be dense.
 
     Args:
         splits: parts that a sequence's blocks are divided into; ``choose_splits`` if None.
-        num_warps, num_stages: Triton's; for benchmarks.
+        num_warps, num_stages: Triton's; for benchmarks. Of stages 3, or the 2 of which fp32 blocks fit.
     """
     (sequences, heads, size), (_, kv_heads, block_size, _) = q_BHE.shape, keys_NKPE.shape
     out_BHE = torch.empty((sequences, heads, size), dtype=q_BHE.dtype, device=q_BHE.device)
     if not sequences:
         return out_BHE
+    num_stages = num_stages or (3 if keys_NKPE.dtype.itemsize < 4 else 2)
     splits = splits or choose_splits(sequences, kv_heads, tables_BM.shape[1], q_BHE.device)
     parts_BHSE, lse_BHS = out_BHE, out_BHE
     if splits > 1:
