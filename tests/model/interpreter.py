@@ -1,4 +1,4 @@
-"""Triton's interpreter (3.6), which ``tests/__init__.py`` switches on, made exact enough to test with.
+"""Triton's interpreter (3.6 to 3.9), which ``tests/__init__.py`` switches on, made exact enough to test with.
 
 It truncates where hardware rounds to bf16 and fp8, multiplies bf16 matrices by their bit patterns, and its loops fail
 with NumPy 2.4. Torch's conversions take the place of its own.
