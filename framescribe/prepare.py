@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import pickle
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from framescribe.model.config import ModelConfig
+from framescribe.model.precision import DtypeName, Precision
 from framescribe.prompt import History, PromptBuilder
 from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer
@@ -23,6 +26,9 @@ from framescribe.types import CaptionRow, CaptionSettings, Clip, ClipError, Fram
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 log = logging.getLogger("framescribe")
 
@@ -45,6 +51,21 @@ class Prepared:
     prompt: Prompt
     pixels_F3SS: torch.Tensor
 
+    def pack(self) -> tuple[bytes, memoryview]:
+        """The clip as bytes, for another process: the frames' pixels, and all the rest."""
+        pixels_F3SS = self.pixels_F3SS.contiguous()
+        rest = (self.clip, self.frames, self.prompt, tuple(pixels_F3SS.shape), pixels_F3SS.dtype)
+        return pickle.dumps(rest), pixels_F3SS.view(torch.uint8).flatten().numpy().data
+
+    @classmethod
+    def unpack(cls, rest: bytes, pixels: Buffer) -> Prepared:
+        """What ``pack`` of the same version made bytes of. The pixels stay where they are, and are only read."""
+        clip, frames, prompt, shape, dtype = pickle.loads(rest)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given buffer is not writable")
+            pixels_F3SS = torch.frombuffer(pixels, dtype=dtype).view(shape)
+        return cls(clip, frames, prompt, pixels_F3SS)
+
 
 class Preparer:
     """Prepares clips for one model.
@@ -52,7 +73,7 @@ class Preparer:
     Args:
         tokenizer, config: the model's.
         rows: makes the rows of clips that cannot be prepared.
-        device, dtype: the model's. Frames for a GPU are transformed there; elsewhere they stay fp32 on the CPU.
+        device, dtype: the model's. Frames for a GPU are transformed there, others on the CPU, in fp32.
     """
 
     def __init__(
@@ -80,9 +101,10 @@ class Preparer:
         )
 
     @classmethod
-    def from_checkpoint(cls, folder: Path, rows: RowMaker) -> Preparer:
-        """Reads the checkpoint's config and tokenizer only."""
-        return cls(CaptionTokenizer(folder), ModelConfig.from_file(folder / "config.json"), rows)
+    def from_checkpoint(cls, folder: Path, rows: RowMaker, dtype_name: DtypeName = "fp32") -> Preparer:
+        """Reads the checkpoint's config and tokenizer only; for a model in ``dtype_name`` in another process."""
+        config = ModelConfig.from_file(folder / "config.json")
+        return cls(CaptionTokenizer(folder), config, rows, dtype=Precision(_CPU, dtype_name).dtype)
 
     def prepare(
         self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None = None
@@ -114,7 +136,7 @@ class Preparer:
     def pixels(self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
         """uint8 frames [F, 3, H, W], on a GPU copied there as they are, to what the model takes: [F, 3, S, S]."""
         if self._stream is None:
-            return transform(pixels_u8, self._image_size)
+            return transform(pixels_u8, self._image_size).to(self._dtype)
         try:
             with self._lock, torch.cuda.stream(self._stream):
                 frames_F3HW = torch.from_numpy(pixels_u8).to(self._device)

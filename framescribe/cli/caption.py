@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framescribe.cli import options
+from framescribe.cli import on_ray, options
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION
 
 if TYPE_CHECKING:
@@ -104,9 +104,19 @@ def caption(
         ),
     ] = False,
     shard_rows: Annotated[
-        int,
-        typer.Option(min=1, help="Rows per file of the folder; a kill loses fewer.", rich_help_panel=_RUNS),
-    ] = 1000,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Rows per file of the folder; a kill loses fewer. 1,000 if not given, with --ray 128 a worker.",
+            rich_help_panel=_RUNS,
+        ),
+    ] = None,
+    ray: on_ray.Address = None,
+    ray_workers: on_ray.Workers = None,
+    ray_workers_per_gpu: on_ray.WorkersPerGpu = 1,
+    ray_queue: on_ray.Queue = None,
+    ray_task_clips: on_ray.TaskClips = 4,
+    ray_decoder_cpus: on_ray.DecoderCpus = 1.0,
 ) -> None:
     """Caption videos.
 
@@ -128,6 +138,7 @@ def caption(
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
     from framescribe.pipeline.sources import expand_sources
+    from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.video.segment import SegmentRule, segment
 
     with usage_errors(), ExitStack() as stack:
@@ -173,12 +184,32 @@ def caption(
         note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
         if not into_folder and (new_run or redo or hash_sources):
             raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
+        if ray and (dry_run or txt or not into_folder):
+            raise ValueError("--ray writes to a folder: give -o FOLDER, without --txt and --dry-run")
         row_file = RowFile(Path(output), overwrite) if output and not into_folder and not dry_run else None
         sitting = None
         if output and into_folder:
-            sitting = _sit_down(
-                output, settings, model, revision, (device, dtype, quant), new_run, redo, dry_run, stack
-            )
+            if ray:
+                cluster = on_ray.connect(
+                    ray,
+                    (model, revision, device, dtype, quant),
+                    settings,
+                    stack,
+                    workers=ray_workers,
+                    workers_per_gpu=ray_workers_per_gpu,
+                    decoders=decode_workers,
+                    cpus_per_decoder=ray_decoder_cpus,
+                    batch_size=batch_size,
+                    queue_clips=ray_queue,
+                    task_clips=ray_task_clips,
+                    shard_rows=shard_rows,
+                )
+                made_by: _MadeBy = (
+                    cluster.facts.precision, cluster.hardware, lambda: cluster.facts.revision
+                )  # fmt: skip
+            else:
+                made_by = _look_here(model, revision, device, dtype, quant, dry_run)
+            sitting = _sit_down(output, settings, model, made_by, new_run, redo, dry_run, stack)
         is_todo = sitting.is_todo if sitting else lambda clip: True
         if sitting or dry_run:
             report = look_at(clips(), is_todo, settings.sampling, timeout_s=decode_timeout)
@@ -198,12 +229,19 @@ def caption(
         counts: Counter[str] = Counter()
         writers: list[Callable[[CaptionRow], None]] = [write_sidecar] if txt else []
         started = time.monotonic()
-        if total:
+        if total and ray:
+            assert sitting is not None
+            todo = sitting.todo(clips(), hash_sources=hash_sources)
+            try:
+                cluster.caption(sitting, todo, total, settings, decode_timeout, counts)
+            finally:
+                print_summary(counts, time.monotonic() - started, note)
+        elif total:
             captioner = load_captioner(model, revision, device, dtype, quant, batch_size)
             if row_file:
                 writers.append(stack.enter_context(row_file).write)
             if sitting:
-                writers.append(stack.enter_context(sitting.writer(shard_rows)).write)
+                writers.append(stack.enter_context(sitting.writer(shard_rows or ROWS_PER_SHARD)).write)
             started = time.monotonic()
             todo = sitting.todo(clips(), hash_sources=hash_sources) if sitting else clips()
             rows = captioner.caption(
@@ -237,40 +275,55 @@ def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
         raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
 
 
+_MadeBy = tuple[str, str, Callable[[], str | None]]
+"""Precision and hardware, and what finds the model's revision."""
+
+
+def _look_here(
+    model: str, revision: str | None, device: str, dtype: str, quant: str | None, dry_run: bool
+) -> _MadeBy:
+    """What captions if this process does. A dry run downloads nothing, and only the hub knows which commit it is."""
+    from framescribe.model.hub import fetch_checkpoint
+    from framescribe.model.precision import choose_precision
+
+    precision = choose_precision(device, dtype, quant)
+    return (
+        str(precision),
+        precision.hardware,
+        lambda: None if dry_run else fetch_checkpoint(model, revision).revision,
+    )
+
+
 def _sit_down(
     output: str,
     settings: CaptionSettings,
     model: str,
-    revision: str | None,
-    precision_options: tuple[str, str, str | None],
+    made_by: _MadeBy,
     new_run: bool,
     redo: str | None,
     dry_run: bool,
     stack: ExitStack,
 ) -> Sitting:
     """Opens the folder of a run and locks it until ``stack`` closes; a dry run leaves everything as it is."""
-    from framescribe.model.hub import fetch_checkpoint
-    from framescribe.model.precision import choose_precision
     from framescribe.pipeline.lock import locked
     from framescribe.pipeline.runs import RunLog, run_identity
     from framescribe.pipeline.sitting import Sitting
     from framescribe.pipeline.store import RowFolder
 
-    precision = choose_precision(*precision_options)
+    precision, hardware, find_revision = made_by
     folder = RowFolder(output)
     if dry_run:
-        # Which commit it is only the hub knows, and a dry run downloads nothing.
-        identity = run_identity(settings, model, None, str(precision))
-        return Sitting(folder, RunLog(folder), identity, precision.hardware, redo)
+        identity = run_identity(settings, model, find_revision(), precision)
+        return Sitting(folder, RunLog(folder), identity, hardware, redo)
     folder.prepare()
     stack.enter_context(locked(folder))
-    identity = run_identity(settings, model, fetch_checkpoint(model, revision).revision, str(precision))
+    identity = run_identity(settings, model, find_revision(), precision)
     log = RunLog(folder)
     if not new_run and sys.stdin.isatty() and (differing := log.differences(identity)):
         changes = ", ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
         new_run = typer.confirm(f"{changes}. Caption again, beside what is there?", err=True)
     log.begin(identity, beside=new_run)
-    return Sitting(folder, log, identity, precision.hardware, redo)
+    return Sitting(folder, log, identity, hardware, redo)
 
 
 def _lacks_sidecar(clip: Clip) -> bool:

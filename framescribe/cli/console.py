@@ -81,21 +81,59 @@ class _ClipsPerSecond(ProgressColumn):
         return Text(f"{task.speed:.2f} clips/s" if task.speed else "– clips/s")
 
 
+class Tracker:
+    """Shows how far a run is: a bar on a terminal, a line now and then elsewhere. Use it in a ``with`` statement.
+
+    Args:
+        total: clips of the run.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._started = self._last_line = time.monotonic()
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            _ClipsPerSecond(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+        )
+        self._bar = Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
+        self._task = self._bar.add_task("", total=total)
+
+    @property
+    def clips_per_s(self) -> float:
+        """Since the start."""
+        return self._done / (time.monotonic() - self._started)
+
+    def __enter__(self) -> Tracker:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, detail: str = "") -> None:
+        """So many clips are done; ``detail`` is whatever else there is to say."""
+        self._done = done
+        self._bar.update(self._task, completed=done, description=detail)
+        now = time.monotonic()
+        if not err.is_terminal and now - self._last_line >= _PLAIN_PROGRESS_S:
+            rate = self.clips_per_s
+            left = f"{(self._total - done) / rate:.0f} s left" if rate else "no clip done yet"
+            err.print(
+                ", ".join(filter(None, (f"{done}/{self._total} clips", f"{rate:.2f} clips/s", left, detail)))
+            )
+            self._last_line = now
+
+
 def track(rows: Iterable[CaptionRow], total: int, counts: Counter[str]) -> Iterator[CaptionRow]:
     """Passes rows on, counts them by status, and shows how far it is."""
-    started = last_line = time.monotonic()
-    columns = (BarColumn(), MofNCompleteColumn(), _ClipsPerSecond(), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
-        task = bar.add_task("caption", total=total)
+    with Tracker(total) as tracker:
         for row in rows:
             counts[row.caption_status] += 1
-            bar.advance(task)
             yield row
-            now, done = time.monotonic(), counts.total()
-            if not err.is_terminal and now - last_line >= _PLAIN_PROGRESS_S:
-                rate = done / (now - started)
-                err.print(f"{done}/{total} clips, {rate:.2f} clips/s, {(total - done) / rate:.0f} s left")
-                last_line = now
+            tracker.show(counts.total())
 
 
 def print_caption(row: CaptionRow) -> None:

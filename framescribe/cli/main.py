@@ -15,6 +15,7 @@ from framescribe.cli.caption import caption
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
+from framescribe.cli.on_ray import CaptionCommand
 from framescribe.cli.parity import parity
 from framescribe.cli.report import report
 from framescribe.cli.rows import rows
@@ -30,8 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(cls=CaptionCommand)(caption)
 for command in (
-    caption, rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench,
+    rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench,
 ):  # fmt: skip
     app.command()(command)
 

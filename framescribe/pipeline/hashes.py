@@ -28,9 +28,13 @@ class SourceHashes:
                 self._of[clip.id] = sha256
                 yield clip
 
+    def take(self, clip_id: str) -> str | None:
+        """The hash of a clip's source, which is forgotten."""
+        return self._of.pop(clip_id, None)
+
     def on(self, row: CaptionRow) -> CaptionRow:
         """The row with its source's hash."""
-        return dataclasses.replace(row, source_sha256=self._of.pop(row.clip_id, None))
+        return dataclasses.replace(row, source_sha256=self.take(row.clip_id))
 
 
 def _sha256(clip: Clip) -> str | None:

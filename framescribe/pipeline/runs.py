@@ -66,6 +66,12 @@ class Run:
         key = json.dumps(self.identity, sort_keys=True)
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
+    def add_rate(self, hardware: str, clips: int, seconds: float) -> None:
+        """Counts clips that were captioned on such hardware, and the time that they took."""
+        rate = self.rates.setdefault(hardware, {"clips": 0, "seconds": 0.0})
+        rate["clips"] += clips
+        rate["seconds"] += seconds
+
     def clips_per_s(self, hardware: str) -> float | None:
         """The rate measured on such hardware; None if there is none."""
         rate = self.rates.get(hardware)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from framescribe.pipeline.hashes import SourceHashes
-from framescribe.pipeline.runs import Identity, RunLog
+from framescribe.pipeline.runs import Identity, Run, RunLog
 from framescribe.pipeline.store import Redo, RowFolder
 from framescribe.pipeline.writer import RowWriter
 from framescribe.types import CaptionRow, Clip
@@ -62,7 +62,21 @@ class Sitting:
         """A row with what is known of its clip here."""
         return row if self._hashes is None else self._hashes.on(row)
 
+    def hashed(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, str | None]]:
+        """Clips of ``todo`` with their sources' hashes, for rows that are made elsewhere."""
+        return ((clip, None if self._hashes is None else self._hashes.take(clip.id)) for clip in clips)
+
+    @property
+    def run(self) -> Run:
+        """The run that has begun."""
+        assert self._run is not None, "RunLog.begin comes first"
+        return self._run
+
+    def took(self, clips: int, seconds: float) -> None:
+        """Notes the rate of clips whose rows were written elsewhere."""
+        self.run.add_rate(self._hardware, clips, seconds)
+        self._log.save()
+
     def writer(self, rows_per_shard: int) -> RowWriter:
         """Where this sitting's rows go; its run must have begun."""
-        assert self._run is not None, "RunLog.begin comes first"
-        return RowWriter(self.folder, self._log, self._run, self._hardware, rows_per_shard)
+        return RowWriter(self.folder, self._log, self.run, self._hardware, rows_per_shard)

@@ -1,6 +1,7 @@
 """A folder of rows: append-only Parquet shards, local or behind any URL that fsspec opens.
 
-``rows/part-000000-a1b2c3d4.parquet`` and so on, in the order of writing; the last row for a clip counts.
+``rows/part-000000-a1b2c3d4.parquet`` and so on, in the order of writing; the last row for a clip counts. Shards of one
+number were written side by side, and share no clip.
 A shard appears whole or not at all: locally by renaming, on object stores because a put is.
 """
 
@@ -13,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 
@@ -89,6 +90,15 @@ class RowFolder:
             return content
         return None
 
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read from, anywhere in it.
+
+        Raises:
+            OSError: it is not there, or cannot be read.
+        """
+        file: IO[bytes] = self._files.open(self.path(name), "rb")
+        return file
+
     def put(self, name: str, content: bytes) -> None:
         """Writes a file whole or not at all, replacing an older one.
 
@@ -119,13 +129,16 @@ class RowFolder:
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self.path(name))
 
-    def append(self, rows: Iterable[Mapping[str, Any]], run: str, number: int) -> None:
+    def append(
+        self, rows: Iterable[Mapping[str, Any]], run: str, number: int, token: str | None = None
+    ) -> None:
         """Writes rows (``CaptionRow.to_dict``) as shard ``number``.
 
         Args:
             rows: any number.
             run: fingerprint of the run that made them.
             number: from ``next_number``.
+            token: tells shards of one number apart, and replaces the one that has it; None makes a new one.
 
         Raises:
             OSError: as ``put``.
@@ -135,7 +148,7 @@ class RowFolder:
         table = row_table(rows).replace_schema_metadata({_RUN_KEY: run.encode()})
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
-        self.put(f"rows/part-{number:06}-{secrets.token_hex(4)}.parquet", buffer.getvalue())
+        self.put(f"rows/part-{number:06}-{token or secrets.token_hex(4)}.parquet", buffer.getvalue())
 
     def shards(self) -> list[str]:
         """Paths of the shards, oldest first."""
@@ -151,7 +164,7 @@ class RowFolder:
     def next_number(self) -> int:
         """The number of the shard to write next."""
         shards = self.shards()
-        return int(Path(shards[-1]).name.split("-")[1]) + 1 if shards else 0
+        return _number(shards[-1]) + 1 if shards else 0
 
     def size_bytes(self) -> int:
         """Of all shards together."""
@@ -189,6 +202,11 @@ class RowFolder:
             for clip_id, status, sha256 in zip(*columns, strict=True):
                 found[clip_id] = sha256 or ("" if status == "error" else None)
         return found
+
+    def clip_ids(self, since: int) -> set[str]:
+        """Ids of all clips in the shards from number ``since`` on."""
+        shards = [shard for shard in self.shards() if _number(shard) >= since]
+        return {id for table in self._columns(shards, ["clip_id"]) for id in table["clip_id"].to_pylist()}
 
     def chosen(self, redo: Redo) -> set[str]:
         """Ids of the clips whose last row failed, has a flag, or was rejected (the flag ``rejected``)."""
@@ -232,6 +250,10 @@ class RowFolder:
                     yield table
             except pa.ArrowInvalid as error:
                 raise ValueError(f"{shard} is damaged: {error}; move it away to go on without it") from error
+
+
+def _number(shard: str) -> int:
+    return int(Path(shard).name.split("-")[1])
 
 
 def _latest(ids: Iterable[pyarrow.Table]) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -66,9 +66,7 @@ class RowWriter:
         self._folder.append(self._rows, self._run.fingerprint, self._number)
         self._number += 1
         now = time.monotonic()
-        rate = self._run.rates.setdefault(self._hardware, {"clips": 0, "seconds": 0.0})
-        rate["clips"] += len(self._rows)
-        rate["seconds"] += now - self._last_flush
+        self._run.add_rate(self._hardware, len(self._rows), now - self._last_flush)
         self._rows.clear()
         self._last_flush = now
         self._log.save()

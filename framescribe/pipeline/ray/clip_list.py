@@ -1,0 +1,97 @@
+"""The clips of a pass as one file beside the rows: each host reads its slices there, the driver holds none."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from framescribe.pipeline.store import RowFolder
+from framescribe.types import Clip
+
+_MAX_SLICES = 10_000
+"""A slice is one task of a decoder, and the driver knows each: its memory must not grow with the clips."""
+
+_NAME = "todo.parquet"
+
+Entry = tuple[Clip, str | None]
+"""A clip, and its source's SHA-256 where that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipList:
+    """A list that has been written.
+
+    Attributes:
+        clips: how many.
+        slices: how many parts, which are read one by one.
+    """
+
+    clips: int
+    slices: int
+
+    @classmethod
+    def write(cls, folder: RowFolder, entries: Iterable[Entry], most: int, slice_clips: int) -> ClipList:
+        """Writes the list, replacing an earlier one.
+
+        Args:
+            folder: of the rows.
+            entries: a clip that comes twice is listed once.
+            most: clips at most, as far as known; slices grow with it.
+            slice_clips: clips per slice, at least.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # A clip may carry a tar member or a name that is no UTF-8; pickled it arrives as it is. All hosts have the
+        # same version of the package (cluster.py).
+        schema = pa.schema([("clip", pa.binary()), ("source_sha256", pa.string())])
+        size = max(slice_clips, -(-most // _MAX_SLICES))
+        clips = slices = 0
+        buffer = io.BytesIO()
+        with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
+            for part in _parts(_distinct(entries), size):
+                rows = [{"clip": pickle.dumps(clip), "source_sha256": sha256} for clip, sha256 in part]
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                clips, slices = clips + len(part), slices + 1
+        folder.put(_NAME, buffer.getvalue())
+        return cls(clips, slices)
+
+    @staticmethod
+    def read(folder: RowFolder, number: int) -> Iterator[Entry]:
+        """The clips of slice ``number``."""
+        import pyarrow.parquet as pq
+
+        with folder.open(_NAME) as file, pq.ParquetFile(file) as table:
+            rows = table.read_row_group(number).to_pylist()
+        for row in rows:
+            yield pickle.loads(row["clip"]), row["source_sha256"]
+
+    @staticmethod
+    def remove(folder: RowFolder) -> None:
+        """Removes the file, if it is there."""
+        folder.remove(_NAME)
+
+
+def _distinct(entries: Iterable[Entry]) -> Iterator[Entry]:
+    seen: set[int] = set()
+    for entry in entries:
+        key = hash(entry[0].id)  # a number, not the text: a million of these fit in memory
+        if key not in seen:
+            seen.add(key)
+            yield entry
+
+
+def _parts(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    part: list[Entry] = []
+    for entry in entries:
+        part.append(entry)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

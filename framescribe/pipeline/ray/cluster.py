@@ -1,0 +1,204 @@
+"""The cluster: connected to, looked at, and refused with the reason before anything is loaded."""
+
+from __future__ import annotations
+
+import platform
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from framescribe.pipeline.store import RowFolder
+from framescribe.version import __version__
+
+if TYPE_CHECKING:
+    from framescribe.model.precision import DtypeName
+
+LOCAL = "local"
+_ADDRESS = re.compile(r"(ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d+)")
+_ANSWER_S = 10.0
+_PROBE_S = 120.0
+
+
+def is_address(text: str) -> bool:
+    """Whether a text names a cluster: ``local``, ``auto``, ``ray://HOST:PORT`` or ``HOST:PORT``."""
+    return text in (LOCAL, "auto") or _ADDRESS.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What there is, of living hosts.
+
+    Attributes:
+        hosts: how many.
+        gpus, cpus: as Ray counts them.
+        store_bytes: shared memory for objects, of all hosts together.
+    """
+
+    hosts: int
+    gpus: int
+    cpus: int
+    store_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a worker would load, as one found out.
+
+    Attributes:
+        revision: as rows record it: a commit, or the fingerprint of a local folder.
+        commit: the same if a hub has it, so that all hosts take this one; None for a local folder.
+        dtype, precision, hardware: resolved there.
+        frame_bytes: of a frame as the model takes it.
+    """
+
+    revision: str
+    commit: str | None
+    dtype: DtypeName
+    precision: str
+    hardware: str
+    frame_bytes: int
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Connects to a cluster, or starts one on this host for as long as the block lasts.
+
+    Raises:
+        ValueError: ray is missing, the address does not answer, or its Ray or Python is another version.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("--ray needs an extra: pip install 'framescribe[ray]'") from error
+    if not is_address(address):
+        raise ValueError(f"{address!r} is no address of a cluster: auto, ray://HOST:PORT or HOST:PORT")
+    if match := _ADDRESS.fullmatch(address):
+        _knock(match["host"].strip("[]"), int(match["port"]), address)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        ray.init(address, **options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        # RuntimeError: other versions; its message names both.
+        raise ValueError(f"no cluster can be used at {address!r}: {error}") from error
+    try:
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        resources = [node["Resources"] for node in nodes]
+        yield Cluster(
+            len(nodes),
+            *(
+                int(sum(each.get(name, 0) for each in resources))
+                for name in ("GPU", "CPU", "object_store_memory")
+            ),
+        )
+    finally:
+        ray.shutdown()
+
+
+def _knock(host: str, port: int, address: str) -> None:
+    # Ray itself would try for minutes.
+    try:
+        socket.create_connection((host, port), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise ValueError(f"nothing answers at {address}: {error.strerror or error}") from error
+
+
+def check_hosts(folder: RowFolder) -> None:
+    """Asks every host for its Python and framescribe, and whether it sees the folder of rows.
+
+    Raises:
+        ValueError: one of them has other versions, or does not see the folder; the message names the host.
+    """
+    import ray
+    from ray.exceptions import GetTimeoutError, RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def look(marker: str | None) -> tuple[str, str | None, bool]:
+        # Sent as code, not by name: it must run where framescribe is not installed.
+        import os
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("framescribe")
+        except PackageNotFoundError:
+            found = None
+        return platform.python_version(), found, marker is None or os.path.exists(marker)
+
+    marker = folder.path("run.json") if folder.is_local else None
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        host = node["NodeManagerHostname"]
+        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        task = ray.remote(look).options(num_cpus=0, scheduling_strategy=there, max_retries=1)
+        try:
+            python, found, sees_folder = ray.get(task.remote(marker), timeout=_PROBE_S)
+        except GetTimeoutError as error:
+            raise ValueError(f"host {host} runs no task within {_PROBE_S:g} s") from error
+        except RayError as error:
+            raise ValueError(f"host {host} cannot run a task: {error}") from error
+        ours = platform.python_version_tuple()[:2]
+        if tuple(python.split(".")[:2]) != ours:
+            raise ValueError(f"host {host} has Python {python}, this one {platform.python_version()}")
+        if found is None:
+            raise ValueError(
+                f"host {host} has no framescribe; pip install 'framescribe[ray]=={__version__}' there"
+            )
+        if found != __version__:
+            raise ValueError(
+                f"host {host} has framescribe {found}, this one {__version__}; install the same on all"
+            )
+        if not sees_folder:
+            raise ValueError(
+                f"host {host} does not see {folder.root}; name a folder that all hosts share, or a URL"
+            )
+
+
+def look_at_model(
+    model: str, revision: str | None, device: str, dtype: str, quant: str | None, gpus_per_worker: float
+) -> ModelFacts:
+    """Lets one worker's host find the checkpoint (and download it), and settle the precision on its GPU.
+
+    Raises:
+        ValueError: as ``choose_precision`` and ``fetch_checkpoint`` there, or no GPU becomes free.
+    """
+    return _asked(gpus_per_worker, _look_at_model, model, revision, device, dtype, quant)
+
+
+def _look_at_model(
+    model: str, revision: str | None, device: str, dtype: str, quant: str | None
+) -> ModelFacts:
+    from framescribe.model.config import ModelConfig
+    from framescribe.model.hub import fetch_checkpoint
+    from framescribe.model.layout import CONFIG_FILE
+    from framescribe.model.precision import choose_precision
+
+    precision = choose_precision(device, dtype, quant)
+    checkpoint = fetch_checkpoint(model, revision)
+    config = ModelConfig.from_file(checkpoint.folder / CONFIG_FILE)
+    return ModelFacts(
+        checkpoint.revision,
+        None if checkpoint.revision.startswith("sha256:") else checkpoint.revision,
+        precision.dtype_name,
+        str(precision),
+        precision.hardware,
+        3 * config.vision_config.image_size**2 * precision.dtype.itemsize,
+    )
+
+
+def _asked(gpus: float, function: Callable[..., ModelFacts], *arguments: object) -> ModelFacts:
+    """A function's answer from a host with so many GPUs; its ValueError as it is."""
+    import ray
+    from ray.exceptions import RayTaskError
+
+    task = ray.remote(function).options(num_cpus=0, num_gpus=gpus, max_retries=1)
+    try:
+        answer: ModelFacts = ray.get(task.remote(*arguments))
+    except RayTaskError as error:
+        if isinstance(error.cause, ValueError):
+            raise ValueError(str(error.cause)) from error
+        raise
+    return answer

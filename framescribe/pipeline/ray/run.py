@@ -1,0 +1,146 @@
+"""A job on a cluster as the command sees it: spread over what there is, begun, watched, ended."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from framescribe.pipeline.ray.clip_list import ClipList
+from framescribe.pipeline.ray.cluster import Cluster
+from framescribe.pipeline.ray.conductor import Conductor
+from framescribe.pipeline.ray.job import Job, Spread
+from framescribe.pipeline.ray.telemetry import Progress
+from framescribe.types import DeviceError
+
+_LOOK_S = 1.0
+_STALL_S = 900.0
+"""Without a row and without a busy engine for so long, all workers are dead for good; loading a model takes less."""
+_GPU_BATCH, _CPU_BATCH = 64, 8
+_ROWS_PER_WORKER = 128
+"""Of a shard, if the user does not say: about a minute's at a GPU's rate."""
+
+
+def choose_device(device: str, cluster: Cluster) -> str:
+    """``cuda`` or ``cpu``, for all workers.
+
+    Raises:
+        ValueError: a device that the cluster has not, or that is one of many.
+    """
+    if device not in ("auto", "cuda", "cpu"):
+        raise ValueError(f"on a cluster --device is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
+    if device == "cuda" and not cluster.gpus:
+        raise ValueError(f"--device cuda: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
+    return "cuda" if cluster.gpus and device != "cpu" else "cpu"
+
+
+def spread_over(
+    cluster: Cluster,
+    device: str,
+    *,
+    workers: int | None = None,
+    workers_per_gpu: int = 1,
+    decoders: int | None = None,
+    cpus_per_decoder: float = 1.0,
+    batch_size: int | None = None,
+    queue_clips: int | None = None,
+    task_clips: int = 4,
+    shard_rows: int | None = None,
+) -> Spread:
+    """Fills in what was not given from what the cluster has.
+
+    Args:
+        cluster: as connected.
+        device: from ``choose_device``.
+        workers: that caption; None: one per GPU (times ``workers_per_gpu``), one on CPUs.
+        decoders: None: the CPUs that are left when each worker has one.
+        batch_size: clips that decode together in a worker, if that is set.
+        queue_clips: None: a quarter more than the batch.
+        shard_rows: None: 128 for each worker, at most 1,000.
+        workers_per_gpu, cpus_per_decoder, task_clips: see ``Spread``.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+    if workers_per_gpu < 1:
+        raise ValueError(f"the workers per GPU must be at least 1, not {workers_per_gpu}")
+    on_gpus = device == "cuda"
+    workers = (cluster.gpus * workers_per_gpu if on_gpus else 1) if workers is None else workers
+    batch = batch_size or (_GPU_BATCH if on_gpus else _CPU_BATCH)
+    return Spread(
+        workers=workers,
+        gpus_per_worker=1 / workers_per_gpu if on_gpus else 0,
+        decoders=max(1, int((cluster.cpus - workers) / cpus_per_decoder)) if decoders is None else decoders,
+        cpus_per_decoder=cpus_per_decoder,
+        queue_clips=batch + max(task_clips, batch // 4) if queue_clips is None else queue_clips,
+        task_clips=task_clips,
+        shard_rows=min(1000, _ROWS_PER_WORKER * workers) if shard_rows is None else shard_rows,
+    )
+
+
+def check_store(spread: Spread, cluster: Cluster, clip_bytes: int) -> None:
+    """Compares the shared memory that the queues take at most with what there is.
+
+    Raises:
+        ValueError: too little.
+    """
+    needed = spread.store_bytes(clip_bytes)
+    if needed > cluster.store_bytes:
+        raise ValueError(
+            f"Ray's object store has {cluster.store_bytes / 1e9:.1f} GB on all hosts together; {spread.workers} "
+            f"workers with {spread.queue_clips} clips each and {spread.decoders} decoders need {needed / 1e9:.1f} GB. "
+            "Start Ray with a larger --object-store-memory, or give a smaller --ray-queue or --decode-workers"
+        )
+
+
+class ClusterRun:
+    """A job under way. Iterating looks at it each second, until it ends.
+
+    Args:
+        job, spread: what and how.
+        clips: as written to the job's folder.
+        clip_bytes: of a clip's frames.
+
+    Attributes:
+        written: when it has ended, rows in shards by status.
+    """
+
+    def __init__(self, job: Job, spread: Spread, clips: ClipList, clip_bytes: int) -> None:
+        import ray
+
+        self.written: Counter[str] = Counter()
+        # Within the cluster, so that a client (ray://) need not run Ray Data, and blocks need not reach it.
+        self._conductor: Any = ray.remote(Conductor).options(num_cpus=0, max_concurrency=4).remote()
+        self._end = self._conductor.run.remote(job, spread, clips, clip_bytes, self._conductor)
+
+    def __iter__(self) -> Iterator[Progress]:
+        """
+        Raises:
+            DeviceError: the workers die, or none works any more; what was written is kept.
+        """
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        total, alive = 0, time.monotonic()
+        ended: list[Any] = []
+        while not ended:
+            ended, _ = ray.wait([self._end], timeout=_LOOK_S)
+            progress: Progress = ray.get(self._conductor.progress.remote())
+            if progress.statuses.total() > total or any(progress.busy.values()):
+                total, alive = progress.statuses.total(), time.monotonic()
+            if time.monotonic() - alive > _STALL_S:
+                raise DeviceError(f"no worker has done anything for {_STALL_S:g} s; Ray's logs say why")
+            yield progress
+        try:
+            self.written = ray.get(self._end)
+        except RayTaskError as error:
+            raise error.cause if isinstance(error.cause, DeviceError) else DeviceError(str(error)) from error
+        except RayError as error:
+            raise DeviceError(f"the cluster lost the run: {error}") from error
+
+    def stop(self) -> None:
+        """Ends the job and all its processes, if it has not ended."""
+        import ray
+
+        ray.kill(self._conductor)

@@ -1,0 +1,131 @@
+"""What runs on the hosts: clips are prepared on CPUs, captioned on GPUs, and their rows written, block by block.
+
+Between the stages blocks of plain columns travel through Ray's shared memory: first a clip's id, its transformed frames
+and the rest of what the engine takes; then the columns of rows. The frames are sent in the model's dtype, as the engine
+takes them: 7.2 MB (fp32: 14.5) for 24 of them, whatever the source's size. uint8 frames at the source's size would be
+exact too, but are 25 MB at 720x480 and 149 MB at 1080p; uint8 at the model's size is not exact (video/workers.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pickle
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from framescribe.pipeline.ray.clip_list import ClipList
+from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
+from framescribe.pipeline.ray.telemetry import WorkerReport
+from framescribe.pipeline.table import row_table
+from framescribe.prepare import Prepared
+from framescribe.types import CaptionRow, Clip
+from framescribe.video.workers import DecodeWorkers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from framescribe.pipeline.ray.job import Job
+
+
+class PrepareStage:
+    """Slices of the clip list to prepared clips. A clip that cannot be prepared goes on as its row."""
+
+    def __init__(self, job: Job, task_clips: int) -> None:
+        job.enter()
+        self._job, self._task_clips = job, task_clips
+        self._preparer = job.preparer()
+        self._workers = DecodeWorkers([], job.decode_timeout_s)
+
+    def __call__(self, slices: pa.Table) -> Iterator[pa.Table]:
+        part: list[tuple[Prepared | CaptionRow, str | None]] = []
+        for number in slices["slice"].to_pylist():
+            for clip, sha256 in ClipList.read(self._job.folder, number):
+                part.append((self._preparer.prepare(clip, self._job.settings, self._workers), sha256))
+                if len(part) == self._task_clips:
+                    yield _prepared_table(part)
+                    part = []
+        if part:
+            yield _prepared_table(part)
+
+
+class CaptionStage:
+    """Prepared clips to rows. Calls overlap: each puts its clips into the one engine, and waits for their rows."""
+
+    def __init__(self, job: Job, conductor: Any) -> None:
+        job.enter()
+        self._job = job
+        captioner = job.captioner()
+        self._feeder = Feeder(captioner.session(job.settings))
+        self._report = WorkerReport(conductor, self._feeder)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        if self._feeder.failure is not None:
+            _die(self._feeder.failure)
+        rows: list[CaptionRow] = []
+        prepared: list[Prepared] = []
+        hashes = dict(zip(table["clip_id"].to_pylist(), table["source_sha256"].to_pylist(), strict=True))
+        for content, pixels in zip(table["content"], table["pixels"], strict=True):
+            if pixels.is_valid:
+                prepared.append(Prepared.unpack(content.as_py(), pixels.as_buffer()))
+            else:
+                rows.append(pickle.loads(content.as_py()))
+        try:
+            for each, result in zip(prepared, self._feeder.caption(prepared), strict=True):
+                rows.append(result if isinstance(result, CaptionRow) else self._failed(each.clip, result))
+        except EngineFailure as failure:
+            if not failure.is_of_one_clip:
+                # Which clip it was is not known. They are tried again in a new process, in the end one by one.
+                _die(failure)
+            rows.append(self._failed(prepared[0].clip, failure.reason))
+        rows = [dataclasses.replace(row, source_sha256=hashes[row.clip_id]) for row in rows]
+        self._report.add(rows)
+        return row_table(row.to_dict() for row in rows)
+
+    def _failed(self, clip: Clip, error: BaseException) -> CaptionRow:
+        reason = f"{clip.source_video}: {type(error).__name__}: {error}"
+        return self._job.rows.failed(clip, self._job.settings, "generate", reason)
+
+
+def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
+    """Writes rows as one shard, and passes on only how many there are of each status.
+
+    The shard is named by its clips: a task that is tried again replaces what it wrote before, and writes no row twice.
+    """
+    import pyarrow as pa
+
+    ids = "\0".join(sorted(rows["clip_id"].to_pylist()))
+    token = hashlib.sha256(ids.encode()).hexdigest()[:16]
+    job.folder.append(rows.to_pylist(), job.fingerprint, number, token)
+    counts = Counter(rows["caption_status"].to_pylist())
+    return pa.table({"status": list(counts), "rows": list(counts.values())})
+
+
+def _prepared_table(part: Sequence[tuple[Prepared | CaptionRow, str | None]]) -> pa.Table:
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {"clip_id": [], "source_sha256": [], "content": [], "pixels": []}
+    for each, sha256 in part:
+        values: tuple[object, ...]
+        if isinstance(each, CaptionRow):
+            values = (each.clip_id, sha256, pickle.dumps(each), None)
+        else:
+            values = (each.clip.id, sha256, *each.pack())
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    schema = pa.schema(
+        [
+            ("clip_id", pa.string()), ("source_sha256", pa.string()),
+            ("content", pa.binary()), ("pixels", pa.binary()),
+        ]
+    )  # fmt: skip
+    return pa.table(columns, schema)
+
+
+def _die(failure: EngineFailure) -> NoReturn:
+    """Ends this process, so that Ray starts another: an engine that raised, or its GPU, is not to be trusted."""
+    traceback.print_exception(failure)
+    os._exit(1)
