@@ -21,8 +21,8 @@ _CPU_FRAMES, _CPU_TOKENS = 24, 4096
 _GPU_PATIENCE = 16
 # No sequence needs more than the context that the language model was trained for.
 _MAX_TOKENS = 8192
-# Left free on a GPU for CUDA graphs, frames that wait, and fragmentation.
-_SPARE_BYTES = 3 << 29
+# Of a GPU's memory, left free for CUDA graphs, frames that wait, and fragmentation.
+_SPARE_SHARE = 0.08
 # Of a computer's free memory, which other programs need too.
 _CPU_SHARE = 0.5
 
@@ -46,7 +46,8 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> in
     wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
     if model.device.type == "cuda":
         peak_bytes = probe_phases(model, limits)
-        free_bytes = available_bytes(model.device) - peak_bytes - _SPARE_BYTES
+        total_bytes = torch.cuda.get_device_properties(model.device).total_memory
+        free_bytes = int(available_bytes(model.device) - peak_bytes - _SPARE_SHARE * total_bytes)
     else:
         free_bytes = int(_CPU_SHARE * available_bytes(model.device))
     fitting = free_bytes // block_bytes
