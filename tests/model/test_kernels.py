@@ -4,10 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from framescribe.model import attention
-from framescribe.model.fp8 import quantise_rows
+from framescribe.model import attention, fp8, fused
+from framescribe.model.attention import causal_attention
+from framescribe.model.checkpoint import random_model
+from framescribe.model.config import ModelConfig
+from framescribe.model.fp8 import Fp8Linear, quantise_rows
+from framescribe.model.quantize import is_quantised
 from tests.model import interpreter
-from tests.reference import CPU
+from tests.reference import CPU, ODD_SIZES, changed_sizes
 
 pytest.importorskip("triton")
 from framescribe.model.kernels import norms, paged, rope, rows
@@ -261,3 +265,38 @@ def test_rotate_in_place(heads, size, device):
     rope.rotate_in_place(qkv.transpose(1, 2)[:, :heads], cos, sin)
     assert relative_error(qkv.transpose(1, 2)[:, :heads], expected) < ERRORS[torch.bfloat16]
     assert torch.equal(qkv[:, :, heads:], untouched)
+
+
+@pytest.mark.parametrize("quant", [None, "fp8"])
+@pytest.mark.parametrize("sizes", ["odd", "even"])
+def test_the_model_is_the_same_with_kernels(sizes, quant, device, monkeypatch):
+    """Whole towers, with the kernels where they would be on a GPU, against plain torch in fp32."""
+    config = ModelConfig.from_dict(ODD_SIZES if sizes == "odd" else changed_sizes(_even))
+    exact = random_model(config, device, torch.float32, seed=0)
+    model = random_model(config, device, torch.bfloat16, seed=0)
+    model.load_state_dict(exact.state_dict())
+    for path, module in list(model.named_modules()):
+        if quant is not None and is_quantised(path, module, quant):
+            model.set_submodule(path, Fp8Linear(module))
+    pixels = draw(2, 3, 56, 56, dtype=torch.float32, device=device)
+    ids = torch.arange(30, device=device).repeat(2, 1)
+
+    def outputs(model):
+        features = model.vision(pixels.to(model.dtype))
+        x_BLD = model.embed(ids, (ids >= 3) & (ids < 3 + 6), features)
+        return features, model.decoder(x_BLD, ids + 5, causal_attention)
+
+    with torch.inference_mode():
+        expected = outputs(exact)
+        if device == CPU:
+            monkeypatch.setattr(fused, "_fits", lambda x: x.dtype != torch.float32)
+            monkeypatch.setattr(fp8, "have_kernels", lambda x: x.dtype != torch.float32)
+        found = outputs(model)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert relative_error(ours, theirs) < (0.02 if quant is None else 0.12)
+
+
+def _even(config):
+    """Sizes that fp8 takes; none a power of two."""
+    config.update(hidden_size=96, intermediate_size=208)
+    config["vision_config"].update(hidden_size=80, intermediate_size=112)
