@@ -39,14 +39,26 @@ def has_transformers() -> bool:
     return importlib.util.find_spec("transformers") is not None
 
 
-def one_at_a_time(model: CaptionModel, preparer: Preparer, workload: Workload, repeat: int) -> Baseline:
-    """This engine with a batch of one, each clip begun when the one before is done; median of ``repeat``."""
-    clips = min(8, workload.clips) if model.device.type == "cpu" else 1
-    engine = Engine(model, frozenset(), 1, is_captured=False)
-    in_turn = FromFrames(engine, preparer, workload)
-    in_turn.latency(2)
-    seconds = statistics.median(in_turn.run_in_turn(clips) for _ in range(repeat))
-    return Baseline(seconds / clips, f"this engine, {clips} clips one after the other, median of {repeat}")
+class OneAtATime:
+    """This engine with a batch of one, each clip begun when the one before is done."""
+
+    def __init__(self, model: CaptionModel, preparer: Preparer, workload: Workload) -> None:
+        self._clips = min(8, workload.clips) if model.device.type == "cpu" else 1
+        kv_tokens = workload.prompt_tokens + workload.new_tokens
+        engine = Engine(model, frozenset(), 1, kv_tokens=kv_tokens, is_captured=False)
+        self._in_turn = FromFrames(engine, preparer, workload)
+        self._in_turn.latency(2)
+        self._seconds: list[float] = []
+
+    def run(self) -> None:
+        """A few clips."""
+        self._seconds.append(self._in_turn.run_in_turn(self._clips) / self._clips)
+
+    @property
+    def result(self) -> Baseline:
+        """Median of the runs."""
+        how = f"this engine, {self._clips} clips one after the other, median of {len(self._seconds)}"
+        return Baseline(statistics.median(self._seconds), how)
 
 
 def as_published(model: CaptionModel, workload: Workload, timed_tokens: int) -> Baseline:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
+import os
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from framescribe.bench.baseline import Baseline, as_published, has_transformers, one_at_a_time
+from framescribe.bench.baseline import Baseline, OneAtATime, as_published, has_transformers
 from framescribe.bench.ceilings import measure_ceilings
 from framescribe.bench.from_files import HEIGHT, WIDTH, BenchCaptioner, run_files, write_videos
 from framescribe.bench.from_frames import FromFrames, Latency, Run, timed_run
@@ -40,6 +42,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
     Raises:
         ValueError: settings that do not fit together, no such checkpoint, too little memory.
     """
+    load_before = round(os.getloadavg()[0], 2)
     precision, subject = settings.precision, Subject.named(settings.model_name)
     with tempfile.TemporaryDirectory(prefix="framescribe-bench-") as folder:
         videos = write_videos(Path(folder)) if settings.source == "mp4" else []
@@ -60,20 +63,20 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
             precision.dtype.itemsize,
             ceilings,
         )
-        runs, latency, startup = _throughput(model, subject, workload, settings)
-        run = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+        measured = _throughput(model, subject, workload, settings)
+        run = measured.median_run
         seconds = run.seconds / workload.clips
         peak = torch.cuda.max_memory_allocated(precision.device) if settings.is_gpu else None
         _release(precision)
         files = _from_files(model, subject, workload, settings, videos, seconds) if videos else None
-        baseline = None
-        if settings.baseline_tokens:
+        baseline = measured.baseline
+        if settings.baseline_tokens and baseline is None:
             _release(precision)
-            if precision.quant is not None and settings.is_gpu:
+            if precision.quant is not None:
                 del model
                 _release(precision)
                 model = subject.build(dataclasses.replace(precision, quant=None))
-            baseline = _baseline(model, subject, workload, settings)
+            baseline = as_published(model, workload, settings.baseline_tokens)
 
     phases: dict[str, float] = {phase: spent / workload.clips for phase, spent in run.phases.seconds.items()}
     phases["other"] = max(0.0, seconds - sum(phases.values()))
@@ -82,7 +85,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
         "model": settings.model_name,
         "seconds_per_clip": seconds,
         "ratio_to_floor": seconds / floor["sum"],
-        "all_seconds_per_clip": [each.seconds / workload.clips for each in runs],
+        "all_seconds_per_clip": [each.seconds / workload.clips for each in measured.runs],
         **dataclasses.asdict(workload),
         "floors": floor,
         "phases": phases,
@@ -101,12 +104,14 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
             "ratio": baseline.seconds_per_clip / seconds,
             "how": baseline.how,
         },
-        "latency": dataclasses.asdict(latency),
-        "startup": {"model_s": model_s, **startup},
+        "latency": dataclasses.asdict(measured.latency),
+        "startup": {"model_s": model_s, **measured.startup},
         "peak_memory_bytes": peak,
         "hardware": precision.hardware,
         "versions": versions(),
         "commit": commit(),
+        "cpu_threads": torch.get_num_threads(),
+        "load_before": load_before,
     }
 
 
@@ -122,24 +127,45 @@ def _workload(settings: BenchSettings, subject: Subject, videos: list[Path]) -> 
     return settings.preset.workload(subject.config, **given)
 
 
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """All runs from frames, one clip alone, and the seconds until the engine was ready and its first token there."""
+
+    runs: list[Run]
+    latency: Latency
+    startup: dict[str, float]
+    baseline: Baseline | None
+
+    @property
+    def median_run(self) -> Run:
+        return sorted(self.runs, key=lambda run: run.seconds)[len(self.runs) // 2]
+
+
 def _throughput(
     model: CaptionModel, subject: Subject, workload: Workload, settings: BenchSettings
-) -> tuple[list[Run], Latency, dict[str, float]]:
-    """All runs; one clip alone; and the seconds until the engine was ready and its first token there."""
+) -> _Measured:
     began = time.perf_counter()
     engine = TimedEngine(model, frozenset(), workload.batch)
     _synchronise(settings.precision)
     engine_s = time.perf_counter() - began
-    clips = FromFrames(engine, subject.preparer(settings.precision), workload)
+    preparer = subject.preparer(settings.precision)
+    clips = FromFrames(engine, preparer, workload)
     first_token_s = clips.latency(4).first_token_s
     log.info("engine ready after %.1f s, its first token after %.1f s", engine_s, first_token_s)
     latency = clips.latency(workload.new_tokens)
     clips.warm_up()
+    # In turn with the runs it is held to, as other work on a computer comes and goes.
+    slow = None
+    if settings.baseline_tokens and not (settings.is_gpu and has_transformers()):
+        slow = OneAtATime(model, preparer, workload)
     runs = []
     for _ in range(settings.repeat):
         runs.append(timed_run(engine, clips))
         log.info("%.4f s a clip", runs[-1].seconds / workload.clips)
-    return runs, latency, {"engine_s": engine_s, "first_token_s": first_token_s}
+        if slow is not None:
+            slow.run()
+    startup = {"engine_s": engine_s, "first_token_s": first_token_s}
+    return _Measured(runs, latency, startup, None if slow is None else slow.result)
 
 
 def _from_files(
@@ -164,12 +190,6 @@ def _from_files(
         "rate_to_frames": frames_seconds / seconds,
         "gpu_busy": statistics.median(shares) if shares else None,
     }
-
-
-def _baseline(model: CaptionModel, subject: Subject, workload: Workload, settings: BenchSettings) -> Baseline:
-    if settings.is_gpu and has_transformers():
-        return as_published(model, workload, settings.baseline_tokens)
-    return one_at_a_time(model, subject.preparer(settings.precision), workload, settings.repeat)
 
 
 def _synchronise(precision: Precision) -> None:
