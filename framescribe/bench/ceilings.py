@@ -43,18 +43,18 @@ class Ceilings:
 
 @torch.inference_mode()
 def measure_ceilings(precision: Precision) -> Ceilings:
-    """Medians over random data; about a second, and 4 GB of a GPU while it runs."""
+    """Over random data; about a second, and 4 GB of a GPU while it runs."""
     device, dtype = precision.device, precision.dtype
     is_cuda = device.type == "cuda"
     side, copied_bytes = (8192, 1 << 31) if is_cuda else (1024, 1 << 27)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     out = torch.empty_like(a)
-    matmul_s = median_seconds(lambda: torch.mm(a, b, out=out), device)
+    matmul_s = typical_seconds(lambda: torch.mm(a, b, out=out), device)
     fp8_s = None
     if is_cuda and torch.cuda.get_device_capability(device) >= (8, 9):
         a_fp8, b_fp8 = (x.to(torch.float8_e4m3fn) for x in (a, b.t().contiguous()))
         scales = torch.ones(side, 1, device=device)
-        fp8_s = median_seconds(
+        fp8_s = typical_seconds(
             lambda: torch._scaled_mm(
                 a_fp8,
                 b_fp8.t(),
@@ -67,7 +67,7 @@ def measure_ceilings(precision: Precision) -> Ceilings:
         )
     source = torch.randint(0, 255, (copied_bytes,), device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
-    copy_s = median_seconds(lambda: target.copy_(source), device)
+    copy_s = typical_seconds(lambda: target.copy_(source), device)
     flops = 2 * side**3
     return Ceilings(
         matmul_flops_per_s=flops / matmul_s,
@@ -77,11 +77,10 @@ def measure_ceilings(precision: Precision) -> Ceilings:
     )
 
 
-def median_seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of one call, by the device's clock, warmed up."""
+def typical_seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Of one call, warmed up: the median by a GPU's clock; the least on a CPU, where other work only ever adds."""
     for _ in range(3):
         work()
-    seconds: list[float] = []
     if device.type == "cuda":
         events, stream = [], torch.cuda.current_stream(device)
         for _ in range(_REPEATS):
@@ -91,10 +90,10 @@ def median_seconds(work: Callable[[], object], device: torch.device) -> float:
             ended.record(stream)
             events.append((begun, ended))
         torch.cuda.synchronize(device)
-        seconds = [begun.elapsed_time(ended) / 1000 for begun, ended in events]
-    else:
-        for _ in range(_REPEATS):
-            begun_s = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - begun_s)
-    return statistics.median(seconds)
+        return statistics.median(float(begun.elapsed_time(ended)) / 1000 for begun, ended in events)
+    seconds: list[float] = []
+    for _ in range(_REPEATS):
+        begun_s = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begun_s)
+    return min(seconds)

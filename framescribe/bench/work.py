@@ -50,12 +50,18 @@ def vision_flops(config: ModelConfig, frames: int) -> Flops:
 
 
 def prefill_flops(config: ModelConfig, prompt_tokens: int) -> Flops:
-    """All layers over the prompt, each token seeing those before it; ``lm_head`` at the last token only."""
-    width = config.hidden_size
-    qkv = width * (config.num_attention_heads + 2 * config.num_multi_query_heads) * config.head_dim
-    layer_weights = qkv + width**2 + 3 * width * config.intermediate_size
-    linear = prompt_tokens * config.num_hidden_layers * layer_weights + width * config.vocab_size
-    attention = config.num_hidden_layers * prompt_tokens**2 * width  # half of the square is seen, twice
+    """The layers over the prompt, each token seeing those before it, and ``lm_head`` at the last token.
+
+    Of the last layer all tokens need keys and values; the rest of it is needed for the last token only.
+    """
+    width, layers = config.hidden_size, config.num_hidden_layers
+    kv = 2 * width * config.num_multi_query_heads * config.head_dim
+    layer_weights = kv + 2 * width**2 + 3 * width * config.intermediate_size
+    linear = (
+        prompt_tokens * ((layers - 1) * layer_weights + kv) + (layer_weights - kv) + width * config.vocab_size
+    )
+    # Half of the square of tokens is seen: once for the scores, once for the sums.
+    attention = (layers - 1) * prompt_tokens**2 * width + 2 * prompt_tokens * width
     return Flops(2 * linear, 2 * attention)
 
 

@@ -42,22 +42,20 @@ def test_presets_are_the_published_clips():
 
 def test_flops_of_a_clip():
     assert vision_flops(OFFICIAL_CONFIG, 24).total == pytest.approx(54e12, rel=0.02)
-    # 25 counts the embedding and lm_head of all tokens too, which a prefill does not multiply with.
-    assert prefill_flops(OFFICIAL_CONFIG, 1622).total == pytest.approx(25e12, rel=0.08)
+    # 25 is for 8 B parameters: with lm_head and the last layer at every token, where only the last one needs them.
+    assert prefill_flops(OFFICIAL_CONFIG, 1622).total == pytest.approx(25e12, rel=0.1)
 
 
-def test_flops_of_one_layer_by_hand(model):
+def test_flops_of_a_prefill_by_hand(model):
     config = model.config
-    weights = sum(
-        linear.weight.numel()
-        for linear in model.decoder.layers.modules()
-        if isinstance(linear, torch.nn.Linear)
-    )
-    expected = Flops(
-        2 * (10 * weights + model.lm_head.weight.numel()),
-        2 * config.num_hidden_layers * 10 * 10 * config.hidden_size,
-    )
-    assert prefill_flops(config, 10) == expected
+    layers = [
+        [linear.weight.numel() for linear in layer.modules() if isinstance(linear, torch.nn.Linear)]
+        for layer in model.decoder.layers
+    ]
+    kv = 2 * config.num_multi_query_heads * config.head_dim * config.hidden_size
+    linear = 10 * sum(map(sum, layers[:-1])) + 10 * kv + sum(layers[-1]) - kv + model.lm_head.weight.numel()
+    attention = config.hidden_size * ((len(layers) - 1) * 10 * 10 + 2 * 10)
+    assert prefill_flops(config, 10) == Flops(2 * linear, 2 * attention)
 
 
 def test_flops_of_vision_by_hand(model):
@@ -85,7 +83,7 @@ def test_bytes_of_a_decode_step():
 def test_floors_of_an_h100():
     long = floors(OFFICIAL_CONFIG, LONG_CLIP, bf16_bytes(), 2, H100)
     assert long["vision"] == pytest.approx(0.068, rel=0.02)
-    assert long["prefill"] == pytest.approx(0.031, rel=0.08)
+    assert long["prefill"] == pytest.approx(0.031, rel=0.1)
     assert long["decode"] == pytest.approx(0.025, rel=0.1)
     assert long["sum"] == pytest.approx(0.124, rel=0.05)
     assert long["sum"] == pytest.approx(long["vision"] + long["prefill"] + long["decode"])
