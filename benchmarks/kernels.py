@@ -141,6 +141,7 @@ def measure_steps(report: Report) -> None:
     """The passes between products."""
     for name, step, width, inputs in (
         ("gelu", "gelu", VISION.intermediate_size, 1),
+        ("gelu, tanh form", "gelu_tanh", VISION.intermediate_size, 1),
         ("silu_mul", "silu", OFFICIAL_CONFIG.intermediate_size, 2),
         ("quantise", "none", VISION.hidden_size, 1),
     ):
@@ -149,7 +150,7 @@ def measure_steps(report: Report) -> None:
         size = x.numel()
 
         def expected(step: str = step, x: Tensor = x, gated: Tensor = gated) -> Tensor:
-            if step == "gelu":
+            if step.startswith("gelu"):
                 return F.gelu(x.float())
             return F.silu(x.float()) * gated.float() if step == "silu" else x.float()
 

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -197,9 +198,9 @@ class Engine:
         features = [each.features_FVD for each in sequences if each.features_FVD is not None]
         x_BTD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
         attend = self._cache.prefill(packed(_slots), lengths)
-        hidden_TD = model.decoder(x_BTD, positions_T[None], attend)[0]
-        ends_B = to_device([sum(lengths[: place + 1]) - 1 for place in range(len(lengths))], device)
-        tokens_B = self._batch.add(sequences, model.lm_head(hidden_TD[ends_B]))
+        ends_B = to_device([end - 1 for end in accumulate(lengths)], device)
+        hidden_BD = model.decoder(x_BTD, positions_T[None], attend, wanted_W=ends_B)[0]
+        tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
         for sequence in sequences:
             sequence.features_FVD = None
         self._launched(sequences, tokens_B)

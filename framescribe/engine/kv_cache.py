@@ -54,9 +54,16 @@ class KVCache:
                 self._values[layer],
                 slots_T,
             )
-            parts = zip(*(x.split(list(lengths), dim=2) for x in (q_BHLE, k_BKLE, v_BKLE)), strict=True)
-            # One call a sequence: as fast as one for all at these lengths, and the same kernel everywhere.
-            return torch.cat([causal(*part) for part in parts], dim=2)
+            # Laid out as the next product reads it.
+            y_BHLE = torch.empty_like(
+                q_BHLE.transpose(1, 2), memory_format=torch.contiguous_format
+            ).transpose(1, 2)
+            parts = zip(
+                *(x.split(list(lengths), dim=2) for x in (y_BHLE, q_BHLE, k_BKLE, v_BKLE)), strict=True
+            )
+            for y_part, q_part, k_part, v_part in parts:
+                y_part.copy_(causal(q_part, k_part, v_part))
+            return y_BHLE
 
         return lambda layer: partial(attend, layer)
 

@@ -82,23 +82,32 @@ class DecoderLayer(nn.Module):
         self.down = nn.Linear(config.intermediate_size, width, bias=False)
 
     def forward(
-        self, x_BLD: Tensor, delta_BLD: Tensor | None, rotary: tuple[Tensor, Tensor], attend: Attention
+        self,
+        x_BLD: Tensor,
+        delta_BLD: Tensor | None,
+        rotary: tuple[Tensor, Tensor],
+        attend: Attention,
+        wanted_W: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Takes and returns the residual stream in two parts, to be added with the next norm; None for nothing."""
+        """Takes and returns the residual stream in two parts, to be added with the next norm; None for nothing.
+
+        Of the tokens at ``wanted_W`` alone, if given: the others then only serve them as keys and values.
+        """
         x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, delta_BLD, self.attention_norm, into=self.qkv)
-        y_BLD = self._attention(ready_BLD, rotary, attend)
+        y_BLD = self._attended(ready_BLD, rotary, attend)
+        if wanted_W is not None:
+            x_BLD, y_BLD = x_BLD[:, wanted_W], y_BLD[:, wanted_W]
+        y_BLD = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
         x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
         hidden = fused.silu_mul(self.gate(ready_BLD), self.up(ready_BLD), into=self.down)
         return fused.deferred(x_BLD, self.down(hidden))
 
-    def _attention(self, ready_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
+    def _attended(self, ready_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
         heads, kv_heads, _ = self.heads
         qkv = self.qkv(ready_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
         qk, v_BKLE = qkv.split((heads + kv_heads, kv_heads), dim=1)
         q_BHLE, k_BKLE = fused.rotate(qk, *rotary).split((heads, kv_heads), dim=1)
-        y_BLD = attend(q_BHLE, k_BKLE, v_BKLE).transpose(1, 2).flatten(2)
-        out: Tensor = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
-        return out
+        return attend(q_BHLE, k_BKLE, v_BKLE).transpose(1, 2).flatten(2)
 
 
 class Decoder(nn.Module):
@@ -114,20 +123,31 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.recomputes_activations = False
 
-    def forward(self, x_BLD: Tensor, positions_BL: Tensor, attend: LayerAttention) -> Tensor:
+    def forward(
+        self,
+        x_BLD: Tensor,
+        positions_BL: Tensor,
+        attend: LayerAttention,
+        wanted_W: Tensor | None = None,
+    ) -> Tensor:
         """Runs all layers on L new tokens of each of B sequences.
 
         Args:
             x_BLD: token embeddings, vision features in their slots.
             positions_BL: int64 position of each token; not its place in the sequence (see ``prompt.py``).
             attend: what the tokens see and where their keys and values go (see ``attention.py``).
+            wanted_W: int64 places along L of the tokens whose hidden states are wanted; None for all. The last layer
+                computes no others: a prefill needs one of each prompt.
 
         Returns:
-            [B, L, D] hidden states after the last norm.
+            [B, L, D] hidden states after the last norm; [B, W, D] of the wanted tokens.
         """
         cos_NB1LE, sin_NB1LE = self.rotary(positions_BL, x_BLD.dtype)
         delta_BLD = None
+        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
-            x_BLD, delta_BLD = run(x_BLD, delta_BLD, (cos_NB1LE[index], sin_NB1LE[index]), attend(index))
+            rotary = (cos_NB1LE[index], sin_NB1LE[index])
+            wanted = wanted_W if index == last else None
+            x_BLD, delta_BLD = run(x_BLD, delta_BLD, rotary, attend(index), wanted)
         return fused.add_norm(x_BLD, delta_BLD, self.norm)

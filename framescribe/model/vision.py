@@ -102,7 +102,7 @@ class VisionTower(nn.Module):
             [F, V + 2, D]: boi, visual tokens row by row, eoi.
         """
         frames = len(pixels_F3SS)
-        x_FPC = self.patches(pixels_F3SS).flatten(2).transpose(1, 2)
+        x_FPC = _over_patches(self.patches, pixels_F3SS)
         x_FNC = (
             torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
         )
@@ -111,5 +111,12 @@ class VisionTower(nn.Module):
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
             x_FNC, ready_FNC = run(x_FNC, ready_FNC)
         grid = x_FNC[:, 1:].transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
-        x_FVD = self.adapter(self.downsample(grid).flatten(2).transpose(1, 2))
+        x_FVD = self.adapter(_over_patches(self.downsample, grid))
         return torch.cat((self.boi.expand(frames, -1, -1), x_FVD, self.eoi.expand(frames, -1, -1)), dim=1)
+
+
+def _over_patches(conv: nn.Conv2d, x_FCYX: Tensor) -> Tensor:
+    """A convolution whose kernel is its stride, as the product that it is: one row for each patch, [F, P, O]."""
+    height, width = conv.kernel_size
+    patches = x_FCYX.unflatten(3, (-1, width)).unflatten(2, (-1, height)).permute(0, 2, 4, 1, 3, 5)
+    return F.linear(patches.flatten(3).flatten(1, 2), conv.weight.flatten(1), conv.bias)

@@ -247,11 +247,11 @@ class OutOfMemory:
     def __init__(self, module, axis: int, most: int) -> None:
         self.module, self.axis, self.most, self.failures = module, axis, most, 0
 
-    def __call__(self, x, *rest):
+    def __call__(self, x, *rest, **named):
         if x.shape[self.axis] > self.most:
             self.failures += 1
             raise torch.OutOfMemoryError("no room")
-        return self.module(x, *rest)
+        return self.module(x, *rest, **named)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,7 @@ def check_quantised(found, expected) -> None:
 STEPS = {
     "none": lambda x, _: x,
     "gelu": lambda x, _: F.gelu(x),
+    "gelu_tanh": lambda x, _: F.gelu(x, approximate="tanh"),
     "silu": lambda x, gated: F.silu(x) * gated,
 }
 

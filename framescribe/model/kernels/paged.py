@@ -24,6 +24,7 @@ from torch import Tensor
 _MIN_ROWS = 16
 # Programs that each multiprocessor should get: enough loads in flight, and small enough pieces to even out lengths.
 _PROGRAMS_PER_SM = 8
+_MAX_SPLITS = 32
 _FP8_MAX = tl.constexpr(448.0)
 
 
@@ -159,11 +160,10 @@ def _multiprocessors(device: torch.device) -> int:
 def choose_splits(sequences: int, kv_heads: int, blocks: int, device: torch.device) -> int:
     """Into how many parts each sequence of up to ``blocks`` blocks is divided, so that the grid fills the device."""
     wanted = _PROGRAMS_PER_SM * _multiprocessors(device)
-    # A power of two: few kernels to compile. At least two blocks a part: less is all start and end.
-    splits: int = triton.next_power_of_2(triton.cdiv(wanted, sequences * kv_heads))
-    while splits > 1 and splits * 2 > blocks:
-        splits //= 2
-    return splits
+    # A power of two: few kernels to compile. At least two blocks a part: less is all start and end. And no more than
+    # fill an H100 at one sequence: ``blocks`` is what a table can hold, not what a sequence has.
+    most = min(_MAX_SPLITS, blocks // 2, wanted // (sequences * kv_heads))
+    return 1 << max(0, most.bit_length() - 1)
 
 
 def paged_attention(
