@@ -76,7 +76,7 @@ def caption_logits(model: CaptionModel, answered: list[tuple[Prompt, Request]]) 
 
 
 def captions(
-    model: CaptionModel, clips: list[Example], stop_ids: frozenset[int], kv_dtype: torch.dtype | None
+    model: CaptionModel, clips: list[Example], stop_ids: frozenset[int], kv_dtype: torch.dtype
 ) -> dict[str, tuple[int, ...]]:
     done: list[Completion] = []
     engine = Engine(model, stop_ids, 64, kv_tokens=64 * 1024, kv_dtype=kv_dtype)
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--clips", type=int, default=40, help="half of them with held-out pairs")
     parser.add_argument(
-        "--quant", nargs="*", default=["8", "4", "fp8"], help="as `framescribe caption` takes it"
+        "--quant", nargs="*", default=["8", "4", "fp8", "fp8-kv"], help="as `framescribe caption` takes it"
     )
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
@@ -110,24 +110,18 @@ def main() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
 
-    variants = [
-        ("fp32", None, None),
-        ("bf16", None, None),
-        *(("bf16", quant, None) for quant in arguments.quant),
-    ]
-    if "fp8" in arguments.quant:
-        variants.append(("bf16", "fp8", torch.float8_e4m3fn))
+    variants = [("fp32", None), ("bf16", None), *(("bf16", quant) for quant in arguments.quant)]
     answered: list[tuple[Prompt, Request]] = []
     logits: dict[str, torch.Tensor] = {}
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     results: dict[str, object] = {}
-    for dtype, quant, kv_dtype in variants:
+    for dtype, quant in variants:
         precision = choose_precision(arguments.device, dtype, quant)
-        name = str(precision) + ("-kv8" if kv_dtype else "")
+        name = str(precision)
         quantize = None if precision.quant is None else quantizer(precision.quant)
         model = load_model(folder, device, precision.dtype, quantize)
         started = time.monotonic()
-        found[name] = captions(model, clips, frozenset({config.eos_token_id}), kv_dtype)
+        found[name] = captions(model, clips, frozenset({config.eos_token_id}), precision.kv_dtype)
         seconds = time.monotonic() - started
         if not answered:  # fp32 comes first
             for clip in clips:

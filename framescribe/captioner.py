@@ -58,7 +58,7 @@ class Captioner:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         # One for all calls, which may overlap: its KV cache takes most of the memory.
-        self._engine = Engine(model, stop_ids, batch_size)
+        self._engine = Engine(model, stop_ids, batch_size, kv_dtype=precision.kv_dtype)
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
         self._preparer = Preparer(tokenizer, model.config, self._rows, device=model.device, dtype=model.dtype)
         self._idle_workers: list[Worker] = []
@@ -82,7 +82,7 @@ class Captioner:
             revision: branch, tag or commit of the repository.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
             dtype: ``auto``, ``bf16``, ``fp16``, ``fp32`` (see ``choose_precision``).
-            quant: 8, 4 or ``"fp8"`` for the linear layers (see ``quantizer``).
+            quant: 8, 4, ``"fp8"`` or ``"fp8-kv"`` for the linear layers (see ``quantizer``).
             batch_size: clips that decode together at most; None takes what the memory left allows.
             progress: called with the parameters loaded so far, and all there are.
 

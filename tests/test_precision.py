@@ -132,7 +132,7 @@ def test_auto_takes_the_gpu(cuda):
     ("dtype", "quant"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16), ("auto", "int8")]
 )
 def test_unknown_precision(dtype, quant):
-    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8, 4 or fp8"):
+    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8, 4, fp8 or fp8-kv"):
         choose_precision("cpu", dtype, quant)
 
 
@@ -151,5 +151,8 @@ def test_fp8_is_refused_where_it_cannot_be_computed(monkeypatch):
         choose_precision("cuda", "bf16", "fp8")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert str(choose_precision("cuda", "bf16", "fp8")) == "bf16-fp8"
+    assert choose_precision("cuda", "bf16", "fp8").kv_dtype == torch.bfloat16
+    assert str(choose_precision("cuda", "bf16", "fp8-kv")) == "bf16-fp8-kv"
+    assert choose_precision("cuda", "bf16", "fp8-kv").kv_dtype == torch.float8_e4m3fn
     with pytest.raises(ValueError, match="--dtype bf16, not fp16"):
         choose_precision("cuda", "fp16", "fp8")

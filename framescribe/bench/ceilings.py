@@ -73,7 +73,7 @@ def measure_ceilings(precision: Precision) -> Ceilings:
         matmul_flops_per_s=flops / matmul_s,
         fp8_matmul_flops_per_s=None if fp8_s is None else flops / fp8_s,
         copy_bytes_per_s=2 * copied_bytes / copy_s,
-        is_fp8=precision.quant == "fp8",
+        is_fp8=precision.is_fp8,
     )
 
 

@@ -60,7 +60,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
             subject.config,
             workload,
             language_weight_bytes(model.decoder, model.lm_head),
-            precision.dtype.itemsize,
+            precision.kv_dtype.itemsize,
             ceilings,
         )
         measured = _throughput(model, subject, workload, settings)
@@ -145,7 +145,7 @@ def _throughput(
     model: CaptionModel, subject: Subject, workload: Workload, settings: BenchSettings
 ) -> _Measured:
     began = time.perf_counter()
-    engine = TimedEngine(model, frozenset(), workload.batch)
+    engine = TimedEngine(model, frozenset(), workload.batch, kv_dtype=settings.precision.kv_dtype)
     _synchronise(settings.precision)
     engine_s = time.perf_counter() - began
     preparer = subject.preparer(settings.precision)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -38,10 +38,8 @@ class PhaseTimes:
 class TimedEngine(Engine):
     """Arguments as ``Engine``'s."""
 
-    def __init__(
-        self, model: CaptionModel, stop_ids: frozenset[int], max_batch: int, *, is_captured: bool = True
-    ) -> None:
-        super().__init__(model, stop_ids, max_batch, is_captured=is_captured)
+    def __init__(self, model: CaptionModel, stop_ids: frozenset[int], max_batch: int, **options: Any) -> None:
+        super().__init__(model, stop_ids, max_batch, **options)
         self._marks: list[tuple[Phase, _Mark, _Mark]] = []
         self._decoded = 0
 

@@ -42,6 +42,16 @@ class Precision:
         return _TORCH_DTYPES[self.dtype_name]
 
     @property
+    def is_fp8(self) -> bool:
+        """Whether the linear layers' products are in fp8."""
+        return self.quant in ("fp8", "fp8-kv")
+
+    @property
+    def kv_dtype(self) -> torch.dtype:
+        """Of cached keys and values."""
+        return torch.float8_e4m3fn if self.quant == "fp8-kv" else self.dtype
+
+    @property
     def hardware(self) -> str:
         """What computes: the GPU's name, or the CPU's number of cores."""
         if self.device.type == "cuda":
@@ -59,7 +69,7 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
     Args:
         device: ``auto`` (CUDA where there is one, else CPU) or any of torch's device names.
         dtype: ``bf16``, ``fp16``, ``fp32`` or ``auto``: bf16 on a GPU that has it, fp16 on an older one, fp32 on CPU.
-        quant: 8, 4 or fp8 to quantise the linear layers (see ``quantizer``).
+        quant: 8, 4, fp8 or fp8-kv to quantise the linear layers (see ``quantizer``).
 
     Raises:
         ValueError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed.
@@ -73,7 +83,7 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
     precision = Precision(chosen, dtype, parse_quant(quant))
-    if precision.quant == "fp8":
+    if precision.is_fp8:
         _check_fp8(precision)
     return precision
 
@@ -82,16 +92,18 @@ def _check_fp8(precision: Precision) -> None:
     advice = "use --quant 8, or leave --quant out"
     if precision.device.type != "cuda":
         raise ValueError(
-            f"--quant fp8 needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
+            f"--quant {precision.quant} needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
         )
     capability = torch.cuda.get_device_capability(precision.device)
     if capability < _FP8_CAPABILITY:
         raise ValueError(
-            f"--quant fp8 needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
+            f"--quant {precision.quant} needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
             f"{capability[0]}.{capability[1]}; {advice}"
         )
     if precision.dtype_name != "bf16":
-        raise ValueError(f"--quant fp8 is computed with --dtype bf16, not {precision.dtype_name}")
+        raise ValueError(
+            f"--quant {precision.quant} is computed with --dtype bf16, not {precision.dtype_name}"
+        )
 
 
 def _device(name: str) -> torch.device:
@@ -128,7 +140,7 @@ def kv_bytes_per_token(config: ModelConfig, dtype: torch.dtype) -> int:
     return 2 * config.num_hidden_layers * config.num_multi_query_heads * config.head_dim * dtype.itemsize
 
 
-def clip_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
+def clip_bytes(config: ModelConfig, precision: Precision) -> int:
     """Bytes that one clip of 24 frames needs beside the weights: its KV cache and the widest activations.
 
     Those are the hidden states of one MLP over all of its frames' patches, or over its prompt; twice that for the
@@ -138,7 +150,8 @@ def clip_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
     vision_wide = _CLIP_FRAMES * vision.num_positions * vision.intermediate_size
     prompt_wide = 2 * _CLIP_TOKENS * config.intermediate_size
     return (
-        _CLIP_TOKENS * kv_bytes_per_token(config, dtype) + 2 * max(vision_wide, prompt_wide) * dtype.itemsize
+        _CLIP_TOKENS * kv_bytes_per_token(config, precision.kv_dtype)
+        + 2 * max(vision_wide, prompt_wide) * precision.dtype.itemsize
     )
 
 
@@ -150,9 +163,14 @@ def available_bytes(device: torch.device) -> int:
 
 
 def choose_batch(config: ModelConfig, precision: Precision) -> int:
-    """Clips that can decode together in four fifths of the memory left once the model is loaded; 1 to 64 (8 on CPU)."""
-    fitting = int(0.8 * available_bytes(precision.device) / clip_bytes(config, precision.dtype))
-    return max(1, min(fitting, 64 if precision.device.type == "cuda" else 8))
+    """Clips that can decode together: 256 on a GPU, where the engine takes as many as the memory holds at a time.
+
+    Elsewhere those that fit four fifths of the memory left once the model is loaded, 1 to 8.
+    """
+    if precision.device.type == "cuda":
+        return 256
+    fitting = int(0.8 * available_bytes(precision.device) / clip_bytes(config, precision))
+    return max(1, min(fitting, 8))
 
 
 def check_memory(config: ModelConfig, precision: Precision) -> str:
@@ -166,7 +184,7 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     """
 
     def needed(option: Precision) -> int:
-        return weight_bytes(config, option) + clip_bytes(config, option.dtype)
+        return weight_bytes(config, option) + clip_bytes(config, option)
 
     there = available_bytes(precision.device)
     line = (

@@ -1,7 +1,8 @@
 """What ``--quant`` does to the linear layers: int8 by torchao, NF4 by bitsandbytes, fp8 natively (``fp8.py``).
 
-int8 and NF4 quantise weights only and save memory; fp8 quantises activations too, and is for speed. Embedding,
-``lm_head``, norms and convolutions stay as they are: small, and the most sensitive.
+int8 and NF4 quantise weights only and save memory; fp8 quantises activations too, and is for speed; fp8-kv keeps the KV
+cache in fp8 as well, and is for more of it. Embedding, ``lm_head``, norms and convolutions stay as they are: small, and
+the most sensitive.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ from framescribe.model.fp8 import Fp8Linear
 if TYPE_CHECKING:
     from framescribe.model.checkpoint import Quantize
 
-Quant = Literal["int8", "nf4", "fp8"]
+Quant = Literal["int8", "nf4", "fp8", "fp8-kv"]
 # As ``--quant`` spells them.
-FLAGS: dict[str, Quant] = {"8": "int8", "4": "nf4", "fp8": "fp8"}
+FLAGS: dict[str, Quant] = {"8": "int8", "4": "nf4", "fp8": "fp8", "fp8-kv": "fp8-kv"}
 _NF4_BLOCK = 64
 # torch._scaled_mm takes no other sizes.
 _FP8_MULTIPLE = 16
 # Bytes per weight: 8 bits, their scale per row left out; 4 bits and, for each block, a scale that is itself 8 bits, in
 # blocks of 256 with an fp32 scale each.
-BYTES_PER_WEIGHT: dict[Quant, float] = {"int8": 1.0, "nf4": 0.5 + (1 + 4 / 256) / _NF4_BLOCK, "fp8": 1.0}
+BYTES_PER_WEIGHT: dict[Quant, float] = {
+    "int8": 1.0, "nf4": 0.5 + (1 + 4 / 256) / _NF4_BLOCK, "fp8": 1.0, "fp8-kv": 1.0,
+}  # fmt: skip
 
 
 def parse_quant(flag: int | str | None) -> Quant | None:
-    """``8``, ``4`` or ``fp8``; None stays None.
+    """``8``, ``4``, ``fp8`` or ``fp8-kv``; None stays None.
 
     Raises:
         ValueError: anything else.
@@ -36,7 +39,7 @@ def parse_quant(flag: int | str | None) -> Quant | None:
     if flag is None:
         return None
     if str(flag) not in FLAGS:
-        raise ValueError(f"--quant takes 8, 4 or fp8, not {flag}")
+        raise ValueError(f"--quant takes 8, 4, fp8 or fp8-kv, not {flag}")
     return FLAGS[str(flag)]
 
 
@@ -48,7 +51,7 @@ def is_quantised(path: str, module: nn.Module, quant: Quant | None) -> bool:
     """
     if quant is None or not isinstance(module, nn.Linear) or path == "lm_head":
         return False
-    if quant == "fp8":
+    if quant in ("fp8", "fp8-kv"):
         return module.in_features % _FP8_MULTIPLE == 0 and module.out_features % _FP8_MULTIPLE == 0
     return quant == "int8" or module.in_features % _NF4_BLOCK == 0
 
@@ -57,12 +60,12 @@ def quantizer(quant: Quant) -> Quantize:
     """What ``load_model`` applies to each linear layer.
 
     int8: torchao, one scale per output row. nf4: bitsandbytes (arXiv 2305.14314), which runs on CPU and CUDA alike;
-    torchao's int4 runs on CUDA only. fp8: weights and activations, one scale per row.
+    torchao's int4 runs on CUDA only. fp8, fp8-kv: weights and activations, one scale per row.
 
     Raises:
         ValueError: the library is not installed.
     """
-    make = {"int8": _torchao_int8, "nf4": _bitsandbytes_nf4, "fp8": _native_fp8}[quant]
+    make = {"int8": _torchao_int8, "nf4": _bitsandbytes_nf4, "fp8": _native_fp8, "fp8-kv": _native_fp8}[quant]
     try:
         return make()
     except ImportError as error:

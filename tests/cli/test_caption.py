@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_named_with_its_reason(names, tmp_path, monkeypat
         (["--prompt", ""], "prompt is empty"),
         (["--prompt", "a", "--prompt-file", "b"], "exclude each other"),
         (["--prompt-file", "no-such-file"], "no-such-file cannot be read"),
-        (["--quant", "3"], "--quant takes 8, 4 or fp8"),
+        (["--quant", "3"], "--quant takes 8, 4, fp8 or fp8-kv"),
         (["--dtype", "fp8"], "unknown dtype 'fp8'"),
         (["--device", "toaster"], "unknown device 'toaster'"),
         (["--device", "cuda:77"], "cuda:77 is not there"),
