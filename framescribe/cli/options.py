@@ -36,7 +36,8 @@ Dtype = Annotated[
 Quant = Annotated[
     str | None,
     typer.Option(
-        help="8 or 4: the linear layers' weights in so many bits, to fit. fp8: weights and activations, for speed.",
+        help="8 or 4: the linear layers' weights in so many bits, to fit. fp8: weights and "
+        "activations, for speed; fp8-kv: the KV cache too.",
         rich_help_panel=_MODEL,
     ),
 ]

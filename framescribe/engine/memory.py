@@ -14,8 +14,9 @@ from framescribe.model.precision import available_bytes, kv_bytes_per_token
 
 log = logging.getLogger("framescribe")
 
-# Four published clips: enough rows to fill a GPU's matrix units, and activations of about 2 GB.
-_GPU_FRAMES, _GPU_TOKENS = 96, 8192
+# Five published clips. 120 frames of 257 tokens are 241 tiles of 128 rows, which with the 7 tiles of the vision tower's
+# 1,792 columns fill the 132 multiprocessors of an H100 12.8 times; 96 frames fill them 10.2 times, and the last is lost.
+_GPU_FRAMES, _GPU_TOKENS = 120, 8192
 _CPU_FRAMES, _CPU_TOKENS = 24, 4096
 # Decode steps that a GPU's newcomers wait for company: with 128 clips of 200 tokens one ends every 1.6 steps.
 _GPU_PATIENCE = 16
