@@ -119,13 +119,12 @@ def check_hosts(folder: RowFolder) -> None:
         # Sent as code, not by name: it must run where framescribe is not installed.
         import os
         import platform
-        from importlib.metadata import PackageNotFoundError, version
 
         try:
-            found = version("framescribe")
-        except PackageNotFoundError:
-            found = None
-        return platform.python_version(), found, marker is None or os.path.exists(marker)
+            from framescribe import version
+        except ImportError:
+            return platform.python_version(), None, True
+        return platform.python_version(), version.__version__, marker is None or os.path.exists(marker)
 
     marker = folder.path("run.json") if folder.is_local else None
     for node in ray.nodes():

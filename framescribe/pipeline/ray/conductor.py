@@ -67,7 +67,7 @@ class Conductor:
             statuses.update(written)
             if written.total() == clips.clips:
                 return statuses
-            if not written and clips.clips > spread.workers * spread.queue_clips:
+            if not statuses and clips.clips > spread.workers * spread.queue_clips:
                 raise DeviceError("the workers died before any clip had a row; Ray's logs say why")
             left = list(_without_row(job, clips))
             self._tally.note(f"{len(left)} clips lost their worker")

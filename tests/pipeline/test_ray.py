@@ -1,0 +1,232 @@
+"""Runs on Ray, on a cluster of this host: the same rows as here, whatever dies. Most need the extra: ``-m ray``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from framescribe.pipeline.lists import read_list
+from framescribe.pipeline.ray.cluster import Cluster, connected, is_address, look_at_model
+from framescribe.pipeline.ray.job import Job, Spread, pretrained
+from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
+from framescribe.pipeline.store import RowFolder
+from framescribe.rows import RowMaker
+from framescribe.types import CaptionSettings, GenerationSettings
+from tests.cli.run import invoke, start
+from tests.pipeline.kill_resume import make_list, rows_of
+
+WHEN = ("created_at",)
+QUICK = ("--model", "tiny", "--device", "cpu", "--max-new-tokens", "6", "--batch-size", "4", "--no-repair")
+ON_RAY = ("--ray", "--ray-workers", "2", "--decode-workers", "1")
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    process = start("caption", *arguments, env=ONE_THREAD)
+    messages = process.communicate(timeout=900)[1]
+    return process.returncode, messages
+
+
+def timeless(folder: Path) -> dict[str, dict]:
+    """Rows by clip, without when they were made; each clip has one."""
+    rows = rows_of(folder)
+    assert not [clip for clip, times in Counter(row["clip_id"] for row in rows).items() if times > 1]
+    return {row["clip_id"]: {key: row[key] for key in row if key not in WHEN} for row in rows}
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_are_those_of_a_local_run(workers, tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 300, random.Random(0))
+    code, messages = run(listed, "-o", tmp_path / "here", *QUICK)
+    assert code == 1, messages
+    options = ("--ray", "--ray-workers", workers, "--shard-rows", 50)
+    code, messages = run(listed, "-o", tmp_path / "ray", *QUICK, *options)
+    assert code == 1, messages
+    here, there = timeless(tmp_path / "here"), timeless(tmp_path / "ray")
+    assert len(here) == 300
+    assert there == here
+    assert sum(row["caption_status"] == "error" for row in there.values()) >= 30
+    assert len({row["caption"] for row in there.values()}) > 20  # else equal says little
+    assert sorted(os.listdir(tmp_path / "ray")) == ["lock", "rows", "run.json"]
+    assert len(list((tmp_path / "ray" / "rows").iterdir())) >= 6
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("first", "then"), [(ON_RAY, ()), ((), ON_RAY)])
+def test_stopped_there_and_finished_here_and_the_other_way_round(first, then, tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 120, random.Random(1))
+    run(listed, "-o", tmp_path / "whole", *QUICK)
+    command = (listed, "-o", tmp_path / "out", *QUICK, "--shard-rows", 8)
+    process = start("caption", *command, *first, env=ONE_THREAD)
+    shards = tmp_path / "out" / "rows"
+    until(lambda: shards.exists() and len(list(shards.glob("*.parquet"))) >= 3)
+    all_of_it = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    psutil.wait_procs(all_of_it, timeout=60)  # they end with what was killed
+    before = len(timeless(tmp_path / "out"))
+    assert before < 120
+    code, messages = run(*command, *then)
+    assert f"{before} done, {120 - before} to caption" in messages
+    assert code == 1
+    assert timeless(tmp_path / "out") == timeless(tmp_path / "whole")
+
+
+class Deadly:
+    """A captioner whose session kills its process when it meets a clip."""
+
+    def __init__(self, captioner, source: str) -> None:
+        self._captioner, self._source = captioner, source
+        self.checkpoint = captioner.checkpoint
+
+    def session(self, settings):
+        session = self._captioner.session(settings)
+        add = session.add
+
+        def kill_or_add(prepared) -> None:
+            if prepared.clip.source_video.endswith(self._source):
+                os.kill(os.getpid(), signal.SIGKILL)
+            add(prepared)
+
+        session.add = kill_or_add
+        return session
+
+
+def deadly(captioner, source: str) -> Deadly:
+    return Deadly(captioner(), source)
+
+
+@pytest.mark.ray
+def test_workers_that_die_cost_no_clip_and_a_deadly_clip_is_one_error(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 300, random.Random(2))
+    run(listed, "-o", tmp_path / "whole", *QUICK)
+    whole = timeless(tmp_path / "whole")
+    victim = next(row["source_video"] for row in whole.values() if row["caption_status"] == "truncated")
+    folder = RowFolder(tmp_path / "out")
+    folder.prepare()
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=6))
+    spread = Spread(
+        workers=2,
+        gpus_per_worker=0,
+        decoders=1,
+        cpus_per_decoder=1,
+        queue_clips=8,
+        task_clips=4,
+        shard_rows=20,
+    )
+    end = threading.Event()
+    killed: list[str] = []
+    killer = threading.Thread(target=kill_now_and_then, args=(end, killed))
+    with connected("local"):
+        facts = look_at_model("tiny", None, "cpu", "auto", None, 0)
+        rows = RowMaker("tiny", facts.revision, facts.precision)
+        captioner, preparer = pretrained(
+            "tiny", None, rows, device="cpu", dtype=facts.dtype, quant=None, batch_size=4
+        )
+        job = Job(
+            partial(deadly, captioner, os.path.basename(victim)), preparer, rows, settings,
+            folder.root, "test", 0, os.getcwd(),
+        )  # fmt: skip
+        from framescribe.pipeline.ray.clip_list import ClipList
+
+        clips = ClipList.write(folder, ((clip, None) for clip in read_list(str(listed))), 300, 4)
+        running = ClusterRun(job, spread, clips, 24 * facts.frame_bytes)
+        killer.start()
+        try:
+            notes = [problem for progress in running for problem in progress.problems]
+        finally:
+            end.set()
+            killer.join()
+            running.stop()
+    print(f"{len(killed)} workers killed: {Counter(killed)}; {[note for note in notes if 'lost' in note]}")
+    assert len(killed) >= 5
+    out = timeless(tmp_path / "out")
+    assert running.written.total() == 300
+    different = {row["source_video"] for clip_id, row in out.items() if row != whole[clip_id]}
+    assert different == {victim}
+    error = next(row for row in out.values() if row["source_video"] == victim)
+    assert (error["caption_status"], error["error_stage"]) == ("error", "generate")
+    assert "the worker died each time" in error["error_message"]
+
+
+def kill_now_and_then(end: threading.Event, killed: list[str], period_s: float = 7.0) -> None:
+    chance = random.Random(0)
+    while not end.wait(period_s):
+        if living := workers_of_ray():
+            worker = chance.choice(living)
+            killed.append(worker.cmdline()[0])
+            worker.kill()
+
+
+def workers_of_ray() -> list[psutil.Process]:
+    """Processes that run stages, of this process's cluster only."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[0].startswith("ray::MapWorker"):
+                found.append(process)
+    return found
+
+
+def until(is_so, timeout_s: float = 240.0) -> None:
+    end = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_what_is_an_address():
+    assert all(map(is_address, ["local", "auto", "ray://head:10001", "10.0.0.1:6379", "[::1]:6379"]))
+    assert not any(map(is_address, ["clips/", "a.mp4", "-o", "s3://bucket/x", "ray://head"]))
+
+
+def test_an_address_that_does_not_answer_is_told_at_once(tmp_path):
+    pytest.importorskip("ray")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))  # not listening
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        result = invoke("caption", "a.mp4", "-o", tmp_path / "out", "--ray", address)
+    assert result.exit_code == 2
+    assert f"nothing answers at {address}" in " ".join(result.stderr.split())
+    assert time.monotonic() - began < 20
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
+    cluster = Cluster(hosts=2, gpus=0, cpus=8, store_bytes=10**9)
+    with pytest.raises(ValueError, match="no GPU on the cluster's 2 hosts"):
+        choose_device("cuda", cluster)
+    with pytest.raises(ValueError, match="Ray hands out the GPUs"):
+        choose_device("cuda:1", Cluster(1, 8, 64, 10**10))
+    assert choose_device("auto", cluster) == "cpu"
+    spread = spread_over(Cluster(1, 8, 128, 10**9), "cuda")
+    assert (spread.workers, spread.gpus_per_worker, spread.decoders, spread.queue_clips) == (8, 1, 120, 80)
+    with pytest.raises(ValueError, match=r"object store has 1\.0 GB .* need .* --object-store-memory"):
+        check_store(spread, cluster, 7_225_344)
+
+
+@pytest.mark.ray
+def test_no_gpu_is_refused_before_anything_is_written(tmp_path):
+    code, messages = run("a.mp4", "-o", tmp_path / "out", "--device", "cuda", "--ray")
+    assert code == 2
+    assert "Ray sees no GPU" in " ".join(messages.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_ray_needs_a_folder(tmp_path):
+    result = invoke("caption", "a.mp4", "-o", tmp_path / "rows.jsonl", "--ray")
+    assert result.exit_code == 2
+    assert "--ray writes to a folder" in result.stderr
