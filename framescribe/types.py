@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Strategy = Literal["chat", "base", "uniform"]
 Template = Literal["chat", "base", "vqa"]
 CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
+CAPTION_STATUSES: tuple[CaptionStatus, ...] = get_args(CaptionStatus)
 ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)

@@ -39,6 +39,7 @@ def ask(
     """
     from framescribe.cli.console import load_captioner, out, usage_errors
     from framescribe.types import Clip
+    from framescribe.video.source import open_source
 
     with usage_errors():
         settings = options.caption_settings(
@@ -54,6 +55,8 @@ def ask(
         if settings.resolved_template == "base" and len(questions or ()) != 1:
             raise ValueError("the base template has no turns; ask one question, or use --template chat")
         clip = Clip(video, start, end)
+        with open_source(clip):
+            pass  # what cannot be opened is told before a model is loaded
         captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
         history: list[tuple[str, str]] = []
         for question in questions or iter(_read_question, ""):

@@ -51,8 +51,8 @@ def export(
     """Write captions and clips as a trainer reads them.
 
     Only captions with status success and without flags go in; --strip-openers mends the flag opener and --max-words
-    over_budget. The stored rows stay as they are: clean-up is applied
-    to the export. What was left out, and why, is in export_report.json.
+    over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
+    in export_report.json.
     """
     from framescribe.cli.console import err, out, usage_errors
     from framescribe.export.formats import FORMATS
@@ -61,6 +61,7 @@ def export(
     from framescribe.export.run import export as run_export
     from framescribe.pipeline.sinks import read_rows
     from framescribe.quality.budget import Budget
+    from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules
 
     with usage_errors():
@@ -68,6 +69,8 @@ def export(
             raise ValueError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
         if link not in LINKS:
             raise ValueError(f"unknown --link {link!r}; choose one of {', '.join(LINKS)}")
+        if unknown := [flag for flag in accept or () if flag not in FLAGS]:
+            raise ValueError(f"unknown --accept {unknown[0]!r}; choose from {', '.join(FLAGS)}")
         rules = CleanupRules(
             strip_openers=strip_openers,
             replacements=tuple(map(_replacement, replace or ())),

@@ -31,8 +31,14 @@ def rows(
     """
     from framescribe.cli.console import usage_errors
     from framescribe.pipeline.sinks import read_rows
+    from framescribe.quality.checks import FLAGS
+    from framescribe.types import CAPTION_STATUSES
 
     with usage_errors():
+        if status is not None and status not in CAPTION_STATUSES:
+            raise ValueError(f"unknown --status {status!r}; choose one of {', '.join(CAPTION_STATUSES)}")
+        if flag is not None and flag not in FLAGS:
+            raise ValueError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
         tests = [_parse(condition) for condition in where or ()]
         if status is not None:
             tests.append(lambda row: row["caption_status"] == status)

@@ -14,8 +14,9 @@ from framescribe.model.precision import available_bytes, kv_bytes_per_token
 
 log = logging.getLogger("framescribe")
 
-# Five published clips. 120 frames of 257 tokens are 241 tiles of 128 rows, which with the 7 tiles of the vision tower's
-# 1,792 columns fill the 132 multiprocessors of an H100 12.8 times; 96 frames fill them 10.2 times, and the last is lost.
+# Five published clips. 120 frames of 257 tokens are 241 tiles of 128 rows, which with the 7 tiles of the vision
+# tower's 1,792 columns fill the 132 multiprocessors of an H100 12.8 times; 96 frames fill them 10.2 times, so 0.8 of
+# an 11th are lost.
 _GPU_FRAMES, _GPU_TOKENS = 120, 8192
 _CPU_FRAMES, _CPU_TOKENS = 24, 4096
 # Decode steps that a GPU's newcomers wait for company: with 128 clips of 200 tokens one ends every 1.6 steps.

@@ -43,3 +43,15 @@ def test_one_path_is_no_list_of_clips(captioner):
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=2))
     with pytest.raises(ValueError, match="list of clips"):
         next(captioner.caption(str(SHORT), settings))
+
+
+def test_an_unknown_flag_accepts_nothing(tmp_path):
+    result = invoke("export", tmp_path, "--to", "diffsynth", "--accept", "loop")
+    assert result.exit_code == 2
+    assert "unknown --accept 'loop'; choose from empty" in result.stderr
+
+
+def test_a_video_that_is_not_there_is_told_before_a_model_is_loaded(tmp_path):
+    result = invoke("ask", tmp_path / "none.mp4", "What is it?", "--model", "no-such-model")
+    assert result.exit_code == 1
+    assert "none.mp4" in result.stderr

@@ -48,7 +48,12 @@ def test_counts(folder):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--where", "caption"], "COLUMN~TEXT"), (["--where", "colour=red"], "there is no column colour")],
+    [
+        (["--where", "caption"], "COLUMN~TEXT"),
+        (["--where", "colour=red"], "there is no column colour"),
+        (["--status", "sucess"], "unknown --status 'sucess'; choose one of success"),
+        (["--flag", "loop"], "unknown --flag 'loop'; choose one of empty"),
+    ],
 )
 def test_wrong_filters_are_named(arguments, said, folder):
     result = invoke("rows", folder, *arguments)
