@@ -1,0 +1,185 @@
+"""A linear layer with what follows it in the same pass, for Hopper: bias, GELU, and quantising to fp8.
+
+Shape legend: T tokens, D inputs, O outputs. There are as many programs as multiprocessors; each takes one tile of the
+output after another, in an order that leaves the weights and rows of neighbours in L2. Operands and results go through
+the tensor memory accelerator, which reads zeros past the ends and writes nothing there.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
+
+from framescribe.model.kernels.paged import _multiprocessors
+
+_FP8_MAX = tl.constexpr(448.0)
+
+
+class Tiling(NamedTuple):
+    """How the product is cut up and compiled.
+
+    Attributes:
+        tokens, outputs, inputs: a tile's sides, and how much of the sum one step takes.
+        stages: steps whose operands are loaded ahead; with ``is_flat`` also across the end of a tile.
+        parts: pieces that a tile is stored in, 1, 2 or 4: less shared memory, more of it for stages.
+        group: tiles of tokens that share the tiles of weights in L2.
+        has_fast_tanh: the hardware's tanh, within 2^-11, in place of an exponential and a quotient.
+    """
+
+    tokens: int = 128
+    outputs: int = 256
+    inputs: int = 64
+    warps: int = 8
+    stages: int = 3
+    parts: int = 2
+    group: int = 8
+    is_flat: bool = True
+    has_fast_tanh: bool = False
+
+
+BF16_TILING = Tiling()
+FP8_TILING = Tiling(inputs=128)
+
+
+@triton.jit
+def _gelu(x, HAS_FAST_TANH: tl.constexpr):
+    """The tanh form."""
+    inner = 0.7978845608028654 * x + 0.035677408136300125 * x * x * x
+    if HAS_FAST_TANH:
+        tanh = tl.inline_asm_elementwise(
+            "tanh.approx.f32 $0, $1;", "=f,f", [inner], dtype=tl.float32, is_pure=True, pack=1
+        )
+        return 0.5 * x + 0.5 * x * tanh
+    # 0.5 (1 + tanh(a)) = 1 / (1 + exp(-2 a))
+    return x / (1.0 + tl.exp2(-2.8853900817779268 * inner))
+
+
+@triton.jit
+def _finish(
+    sum_TO, out, bias, scales, row_scales, out_scales, token, output, rows, columns,
+    IS_FP8: tl.constexpr, HAS_BIAS: tl.constexpr, IS_GELU: tl.constexpr, HAS_FAST_TANH: tl.constexpr,
+    QUANTISES: tl.constexpr, SIDE_T: tl.constexpr, SIDE_O: tl.constexpr,
+):  # fmt: skip
+    """Scales, bias, GELU; then one piece of the result is written."""
+    outputs = output + tl.arange(0, SIDE_O)
+    tokens = token + tl.arange(0, SIDE_T)
+    if IS_FP8:
+        scales_O = tl.load(scales + outputs, mask=outputs < columns, other=0.0)
+        scales_T = tl.load(row_scales + tokens, mask=tokens < rows, other=0.0)
+        sum_TO = sum_TO * scales_T[:, None] * scales_O[None, :]
+    if HAS_BIAS:
+        sum_TO += tl.load(bias + outputs, mask=outputs < columns, other=0.0).to(tl.float32)[None, :]
+    if IS_GELU:
+        sum_TO = _gelu(sum_TO, HAS_FAST_TANH)
+    if QUANTISES:
+        inverse_T = 1.0 / tl.load(out_scales + tokens, mask=tokens < rows, other=1.0)
+        sum_TO = tl.clamp(sum_TO * inverse_T[:, None], -_FP8_MAX, _FP8_MAX)
+    out.store([token, output], sum_TO.to(out.dtype))
+
+
+@triton.jit
+def _halves(x_TO):
+    """The left and the right one."""
+    return tl.split(tl.permute(tl.reshape(x_TO, (x_TO.shape[0], 2, x_TO.shape[1] // 2)), (0, 2, 1)))
+
+
+@triton.jit
+def _product_kernel(
+    x, weight, out, bias, scales, row_scales, out_scales, rows, columns, D: tl.constexpr, PROGRAMS: tl.constexpr,
+    SIDE_T: tl.constexpr, SIDE_O: tl.constexpr, STEP_D: tl.constexpr, PARTS: tl.constexpr, GROUP: tl.constexpr,
+    IS_FP8: tl.constexpr, HAS_BIAS: tl.constexpr, IS_GELU: tl.constexpr, HAS_FAST_TANH: tl.constexpr,
+    QUANTISES: tl.constexpr, IS_FLAT: tl.constexpr,
+):  # fmt: skip
+    tiles_T, tiles_O = tl.cdiv(rows, SIDE_T), tl.cdiv(columns, SIDE_O)
+    in_group = GROUP * tiles_O
+    for tile in tl.range(tl.program_id(0), tiles_T * tiles_O, PROGRAMS, flatten=IS_FLAT):
+        first = tile // in_group * GROUP
+        size = tl.minimum(tiles_T - first, GROUP)
+        token = (first + tile % in_group % size) * SIDE_T
+        output = tile % in_group // size * SIDE_O
+        sum_TO = tl.zeros((SIDE_T, SIDE_O), tl.float32)
+        for step in range(tl.cdiv(D, STEP_D)):
+            x_TD = x.load([token, step * STEP_D])
+            weight_OD = weight.load([output, step * STEP_D])
+            sum_TO = tl.dot(x_TD, weight_OD.T, sum_TO)
+        # Halves of halves, each as wide as one store.
+        parts = _halves(sum_TO) if PARTS > 1 else (sum_TO,)
+        if PARTS == 4:
+            parts = _halves(parts[0]) + _halves(parts[1])  # type: ignore[misc]
+        PART: tl.constexpr = SIDE_O // PARTS
+        for index in tl.static_range(PARTS):
+            _finish(
+                parts[index], out, bias, scales, row_scales, out_scales, token, output + index * PART, rows, columns,
+                IS_FP8, HAS_BIAS, IS_GELU, HAS_FAST_TANH, QUANTISES, SIDE_T, PART,
+            )  # fmt: skip
+
+
+def bound_scales(
+    x_TD: Tensor, x_scales_T1: Tensor, largest_norm: float | Tensor, largest_bias: float | Tensor
+) -> Tensor:
+    """Scales [T, 1] with which no output of a linear layer, or its GELU, leaves e4m3: by Cauchy and Schwarz.
+
+    Some ten times what is needed for random numbers: e4m3 is as exact over 2^15.
+
+    Args:
+        x_TD, x_scales_T1: rows in e4m3.
+        largest_norm: of a row of weights, as the product takes them.
+        largest_bias: in absolute value.
+    """
+    norms_T1 = x_TD.float().norm(dim=-1, keepdim=True) * x_scales_T1
+    bounds_T1: Tensor = (norms_T1 * largest_norm + largest_bias) / 448.0
+    return bounds_T1.clamp(min=1e-12)
+
+
+def linear(
+    x_TD: Tensor,
+    weight_OD: Tensor,
+    bias_O: Tensor | None,
+    *,
+    gelu: bool = False,
+    x_scales_T1: Tensor | None = None,
+    weight_scales_1O: Tensor | None = None,
+    out_scales_T1: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+    tiling: Tiling | None = None,
+) -> Tensor:
+    """x @ weight.T + bias, and its GELU (tanh form) if asked for.
+
+    Args:
+        x_TD, weight_OD: in a 16-bit dtype, or both in e4m3 with the fp32 scales of their rows. Dense last axes, rows of
+            multiples of 16 bytes.
+        out_scales_T1: of the result's rows, if it is to be e4m3; larger than fits is clamped. See ``bound_scales``.
+        dtype: of the result where that is not ``x_TD``'s or e4m3.
+        tiling: one measured to be good if None.
+    """
+    (tokens, inputs), outputs, is_fp8 = x_TD.shape, len(weight_OD), x_TD.dtype == torch.float8_e4m3fn
+    quantises = out_scales_T1 is not None
+    dtype = torch.float8_e4m3fn if quantises else dtype or x_TD.dtype
+    out_TO = torch.empty((tokens, outputs), dtype=dtype, device=x_TD.device)
+    if not tokens:
+        return out_TO
+    tiling = tiling or (FP8_TILING if is_fp8 else BF16_TILING)
+    programs = _multiprocessors(x_TD.device)
+    part = tiling.outputs // tiling.parts
+    _product_kernel[(programs,)](
+        TensorDescriptor.from_tensor(x_TD, [tiling.tokens, tiling.inputs]),
+        TensorDescriptor.from_tensor(weight_OD, [tiling.outputs, tiling.inputs]),
+        TensorDescriptor.from_tensor(out_TO, [tiling.tokens, part]),
+        x_TD if bias_O is None else bias_O,
+        x_TD if weight_scales_1O is None else weight_scales_1O,
+        x_TD if x_scales_T1 is None else x_scales_T1,
+        x_TD if out_scales_T1 is None else out_scales_T1,
+        tokens, outputs, D=inputs, PROGRAMS=programs,
+        SIDE_T=tiling.tokens, SIDE_O=tiling.outputs, STEP_D=tiling.inputs, PARTS=tiling.parts, GROUP=tiling.group,
+        IS_FP8=is_fp8, HAS_BIAS=bias_O is not None, IS_GELU=gelu, HAS_FAST_TANH=tiling.has_fast_tanh,
+        QUANTISES=quantises, IS_FLAT=tiling.is_flat,
+        num_warps=tiling.warps, num_stages=tiling.stages,
+    )  # fmt: skip
+    return out_TO
