@@ -92,7 +92,7 @@ def measure(clips: int, answer: Any) -> None:
             job = Job(captioner, preparer, rows, settings, folder.root, "benchmark", 0, os.getcwd())
             listed = ClipList.write(folder, entries(str(video), clips), clips, spread.task_clips)
             began = time.monotonic()
-            run = ClusterRun(job, spread, listed, 4 * facts.frame_bytes)
+            run = ClusterRun(job, spread, listed, facts.frame_bytes)
             samples = Samples()
             for _ in run:
                 pass

@@ -150,7 +150,7 @@ def measure(cluster: Cluster, device: str, workers: int, options: argparse.Names
         count = workers * options.clips_per_worker
         clips = ((Clip(str(number)), None) for number in range(count))
         listed = ClipList.write(folder, clips, count, spread.task_clips)
-        run = ClusterRun(job, spread, listed, FRAMES * frame_bytes)
+        run = ClusterRun(job, spread, listed, frame_bytes)
         with samples.taken():
             for progress in run:
                 for problem in progress.problems:

@@ -138,7 +138,7 @@ class OnRay:
         job = self._job(sitting, settings, decode_timeout_s)
         listed = ClipList.write(sitting.folder, sitting.hashed(clips), most, self.spread.task_clips)
         started = time.monotonic()
-        run = ClusterRun(job, self.spread, listed, settings.sampling.num_frames * self.facts.frame_bytes)
+        run = ClusterRun(job, self.spread, listed, self.facts.frame_bytes)
         try:
             with Tracker(listed.clips) as tracker:
                 for progress in run:

@@ -142,7 +142,7 @@ def test_workers_that_die_cost_no_clip_and_a_deadly_clip_is_one_error(tmp_path):
         from framescribe.pipeline.ray.clip_list import ClipList
 
         clips = ClipList.write(folder, ((clip, None) for clip in read_list(str(listed))), 300, 4)
-        running = ClusterRun(job, spread, clips, 24 * facts.frame_bytes)
+        running = ClusterRun(job, spread, clips, facts.frame_bytes)
         killer.start()
         try:
             notes = [problem for progress in running for problem in progress.problems]

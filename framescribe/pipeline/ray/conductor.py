@@ -43,13 +43,13 @@ class Conductor:
         """How far it is; messages are told once."""
         return self._tally.look()
 
-    def run(self, job: Job, spread: Spread, clips: ClipList, clip_bytes: int, me: Any) -> Counter[str]:
+    def run(self, job: Job, spread: Spread, clips: ClipList, frame_bytes: int, me: Any) -> Counter[str]:
         """Captions the listed clips.
 
         Args:
             job, spread: what and how.
             clips: as written.
-            clip_bytes: of a clip's frames, between the stages.
+            frame_bytes: of a frame, between the stages.
             me: this actor's handle, for the workers.
 
         Returns:
@@ -62,7 +62,7 @@ class Conductor:
         alone = dataclasses.replace(spread, queue_clips=1, task_clips=1)
         for shard, how in enumerate((spread, spread, alone), start=job.shard):
             written: Counter[str] = Counter()
-            for counts in _rows_written(job, how, clips, clip_bytes, shard, me):
+            for counts in _rows_written(job, how, clips, frame_bytes, shard, me):
                 written.update(counts)
             statuses.update(written)
             if written.total() == clips.clips:
@@ -87,7 +87,7 @@ class Conductor:
 
 
 def _rows_written(
-    job: Job, spread: Spread, clips: ClipList, clip_bytes: int, shard: int, conductor: Any
+    job: Job, spread: Spread, clips: ClipList, frame_bytes: int, shard: int, conductor: Any
 ) -> Iterator[dict[str, int]]:
     """One pass; yields the rows of each shard by status."""
     import ray.data
@@ -97,8 +97,8 @@ def _rows_written(
     context.max_errored_blocks = -1  # clips that lose their worker come in the next pass
     context.max_consecutive_actor_init_deaths = 3
     context.enable_progress_bars = False
-    # A block is what a decoder hands on: a task of the caption workers.
-    context.target_max_block_size = max(1, int(0.9 * spread.task_clips * clip_bytes))
+    # So that each clip is a block of its own, whatever its frames: Ray Data makes tasks of so many clips from them.
+    context.target_max_block_size = frame_bytes
     bounded = {"max_restarts": _RESTARTS, "max_task_retries": _RETRIES}
     shards = (
         ray.data.from_items(

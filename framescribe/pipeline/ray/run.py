@@ -100,19 +100,19 @@ class ClusterRun:
     Args:
         job, spread: what and how.
         clips: as written to the job's folder.
-        clip_bytes: of a clip's frames.
+        frame_bytes: of a frame, as the model takes it.
 
     Attributes:
         written: when it has ended, rows in shards by status.
     """
 
-    def __init__(self, job: Job, spread: Spread, clips: ClipList, clip_bytes: int) -> None:
+    def __init__(self, job: Job, spread: Spread, clips: ClipList, frame_bytes: int) -> None:
         import ray
 
         self.written: Counter[str] = Counter()
         # Within the cluster, so that a client (ray://) need not run Ray Data, and blocks need not reach it.
         self._conductor: Any = ray.remote(Conductor).options(num_cpus=0, max_concurrency=4).remote()
-        self._end = self._conductor.run.remote(job, spread, clips, clip_bytes, self._conductor)
+        self._end = self._conductor.run.remote(job, spread, clips, frame_bytes, self._conductor)
 
     def __iter__(self) -> Iterator[Progress]:
         """
