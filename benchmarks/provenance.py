@@ -15,7 +15,8 @@ def provenance() -> dict[str, Any]:
     return {
         "commit": _commit(),
         "versions": {
-            name: _version(name) for name in ("framescribe", "torch", "triton", "av", "numpy", "pyarrow")
+            name: _version(name)
+            for name in ("framescribe", "torch", "triton", "av", "numpy", "pyarrow", "ray")
         }
         | {"python": platform.python_version()},
         "hardware": f"{platform.machine()}, {os.cpu_count()} cores{_gpus()}",
