@@ -22,7 +22,7 @@ class Limits:
         frames: through the vision tower at once; a clip of more goes through alone, in parts.
         tokens: prefilled at once; a prompt of more goes alone.
         batch: sequences between encoding and their end.
-        patience: decode steps that clips which would not fill a vision chunk wait for more to come.
+        patience: decode steps that newcomers which would not fill a vision chunk wait for more to come.
     """
 
     frames: int
@@ -170,7 +170,8 @@ class Scheduler(Generic[J]):
                 self.waiting.popleft()
                 job.blocks += self.pool.take(self.pool.blocks_for(job.tokens + 1))
                 self.encoded.append(job)
-            self._waited = 0
+            # Those that were left over by this chunk go at once: waiting, they would be the last to end.
+            self._waited = self.limits.patience
             return Encode(chunk)
         if self.running:
             self._waited = self._waited + 1 if chunk else 0

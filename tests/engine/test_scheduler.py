@@ -103,11 +103,13 @@ def test_first_come_first_served(arrivals, limits):
 
 def test_newcomers_fill_a_chunk_or_wait_their_patience():
     scheduler: Scheduler[Job] = Scheduler(Limits(4, 100, 8, patience=3), BlockPool(50, BLOCK))
-    scheduler.add(Job(2, 5, 9))
-    assert isinstance(scheduler.next(), Encode)  # nothing else to do: at once
-    assert isinstance(scheduler.next(), Prefill)
+    for _ in range(3):
+        scheduler.add(Job(2, 5, 9))
+    # Nothing else to do: at once, and so is what is left over.
+    assert [type(scheduler.next()) for _ in range(5)] == [Encode, Prefill, Encode, Prefill, Decode]
     scheduler.add(Job(2, 5, 9))
     assert [type(scheduler.next()) for _ in range(5)] == [Decode, Decode, Decode, Encode, Prefill]
+    assert isinstance(scheduler.next(), Decode)
     scheduler.add(Job(2, 5, 9))
     scheduler.add(Job(2, 5, 9))
     assert isinstance(scheduler.next(), Encode)  # a full chunk does not wait
