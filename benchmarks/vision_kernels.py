@@ -4,7 +4,8 @@
 
 96 frames at official sizes, random data. Errors are relative (norms) to fp32 of plain torch, from outputs that lie in
 memory full of NaN. Times are of 24 launches, over inputs that rotate. A variant that fails is a row with its error, one
-that no time is left for says so. ``--inductor`` adds torch.compile (half a minute). Last line: JSON.
+that no time is left for says so. Only when asked for: ``--only inductor`` (torch.compile, half a minute), and
+``--only specialised`` (a kernel whose warps wait for each other: give it a time limit). Last line: JSON.
 """
 
 from __future__ import annotations
@@ -213,68 +214,121 @@ def measure_bf16(bench: Bench) -> None:
     )
 
 
-def measure_fp8(bench: Bench) -> None:
-    """The same in fp8, and what must follow it until mlp_out has its rows in fp8."""
-    weight, bias = draw(OUTPUTS, WIDTH, scale=WIDTH**-0.5), draw(OUTPUTS, scale=0.1)
-    whole = [draw(TOKENS, WIDTH) for _ in range(SETS)]
-    sets, weights = [quantise_rows(x) for x in whole], quantise_rows(weight)
-    scales_1O = weights.scales.t().contiguous()
-    norm = (weights.values.float().norm(dim=-1) * weights.scales[:, 0]).max()
-    bounds = [products.bound_scales(*x, norm, bias.abs().max()) for x in sets]
-    checked = CHECKED.to(CUDA)
+class Fp8Data:
+    """Operands of mlp_in in fp8, its products, and how far they are off."""
 
-    def expected() -> Tensor:
-        return F.gelu(F.linear(whole[0][checked].float(), weight.float(), bias.float()))
+    def __init__(self) -> None:
+        weight, self.bias = draw(OUTPUTS, WIDTH, scale=WIDTH**-0.5), draw(OUTPUTS, scale=0.1)
+        whole = [draw(TOKENS, WIDTH) for _ in range(SETS)]
+        self.sets, self.weights = [quantise_rows(x) for x in whole], quantise_rows(weight)
+        self.scales_1O = self.weights.scales.t().contiguous()
+        self.norm = (self.weights.values.float().norm(dim=-1) * self.weights.scales[:, 0]).max()
+        self.bounds = [products.bound_scales(*x, self.norm, self.bias.abs().max()) for x in self.sets]
+        self.checked = CHECKED.to(CUDA)
+        x = whole[0][self.checked].float()
+        self.expected = F.gelu(F.linear(x, weight.float(), self.bias.float()))
 
-    def product(index: int, bias: Tensor | None = bias) -> Tensor:
-        values, scales = sets[index]
+    def error(self, found: Tensor, scales: Tensor | None = None) -> float:
+        found = found[self.checked].float()
+        return relative_error(found if scales is None else found * scales[self.checked], self.expected)
+
+    def library(self, index: int, has_bias: bool = True) -> Tensor:
+        values, scales = self.sets[index]
         return torch._scaled_mm(
-            values, weights.values.t(), scale_a=scales, scale_b=scales_1O, bias=bias, out_dtype=BF16,
-            use_fast_accum=True,
+            values, self.weights.values.t(), scale_a=scales, scale_b=self.scales_1O,
+            bias=self.bias if has_bias else None, out_dtype=BF16, use_fast_accum=True,
         )  # fmt: skip
 
-    def ours(tiling: Tiling, gelu: bool = True, quantises: bool = False) -> Callable[[int], Tensor]:
-        return lambda index: products.linear(
-            sets[index].values, weights.values, bias, gelu=gelu, x_scales_T1=sets[index].scales,
-            weight_scales_1O=scales_1O, out_scales_T1=bounds[index] if quantises else None, dtype=BF16,
-            tiling=tiling,
+    def ours(
+        self, linear: Callable[..., Tensor], tiling: Any, gelu: bool = True, quantises: bool = False
+    ) -> Callable[[int], Tensor]:
+        return lambda index: linear(
+            self.sets[index].values, self.weights.values, self.bias, gelu=gelu,
+            x_scales_T1=self.sets[index].scales, weight_scales_1O=self.scales_1O,
+            out_scales_T1=self.bounds[index] if quantises else None, dtype=BF16, tiling=tiling,
         )  # fmt: skip
 
-    bench.measure("mlp_in fp8, no GELU", "today's", product, flops=FLOPS)
-    bench.measure("mlp_in fp8, no GELU", "without bias", lambda index: product(index, None), flops=FLOPS)
-    bench.measure("mlp_in fp8, no GELU", "Triton", ours(products.FP8_TILING, gelu=False), flops=FLOPS)
-    for name, tiling in FP8_TILINGS.items():
+    def measure(self, bench: Bench, name: str, linear: Callable[..., Tensor], tiling: Any) -> None:
+        """With its GELU, to bf16 and to fp8."""
         bench.measure(
-            "mlp_in fp8 to bf16 with GELU",
-            f"Triton, {name}",
-            ours(tiling),
-            error=lambda found: relative_error(found[checked], expected()),
-            flops=FLOPS,
+            "mlp_in fp8 to bf16 with GELU", name, self.ours(linear, tiling), error=self.error, flops=FLOPS
         )
         bench.measure(
             "mlp_in fp8 to fp8 with GELU",
-            f"Triton, {name}, bounded scales",
-            ours(tiling, quantises=True),
-            error=lambda found: relative_error(found[checked].float() * bounds[0][checked], expected()),
+            f"{name}, bounded scales",
+            self.ours(linear, tiling, quantises=True),
+            error=lambda found: self.error(found, self.bounds[0]),
             flops=FLOPS,
         )
+
+
+def measure_fp8(bench: Bench) -> None:
+    """The same in fp8, and what must follow it until mlp_out has its rows in fp8."""
+    data = Fp8Data()
+    group = "mlp_in fp8, no GELU"
+    bench.measure(group, "today's", data.library, flops=FLOPS)
+    bench.measure(group, "without bias", lambda index: data.library(index, False), flops=FLOPS)
+    bench.measure(group, "Triton", data.ours(products.linear, products.FP8_TILING, gelu=False), flops=FLOPS)
+    for name, tiling in FP8_TILINGS.items():
+        data.measure(bench, f"Triton, {name}", products.linear, tiling)
     bench.measure(
         "mlp_in fp8 to fp8 with GELU",
         "today's",
-        lambda index: rows.quantise(product(index), "gelu"),
-        error=lambda found: relative_error(found[0][checked].float() * found[1][checked], expected()),
+        lambda index: rows.quantise(data.library(index), "gelu"),
+        error=lambda found: data.error(*found),
         flops=FLOPS,
     )
-    hidden = [product(index) for index in range(SETS)]
+    hidden = [data.library(index) for index in range(SETS)]
+    group = "rows to fp8, after mlp_in"
     for step in ("gelu", "none"):
+        bench.measure(group, step, lambda index, step=step: rows.quantise(hidden[index], step))
+    bench.measure(
+        group,
+        "bounded scales, by torch",
+        lambda index: products.bound_scales(*data.sets[index], data.norm, 0.0),
+    )
+
+
+def measure_specialised(bench: Bench) -> None:
+    """The Gluon kernel, bf16 and fp8."""
+    from framescribe.model.kernels import specialised
+
+    weight, bias = draw(OUTPUTS, WIDTH, scale=WIDTH**-0.5), draw(OUTPUTS, scale=0.1)
+    sets = [draw(TOKENS, WIDTH) for _ in range(SETS)]
+    checked = CHECKED.to(CUDA)
+
+    def error(found: Tensor) -> float:
+        expected = F.gelu(F.linear(sets[0][checked].float(), weight.float(), bias.float()))
+        return relative_error(found[checked], expected)
+
+    bench.measure(
+        "mlp_in bf16 with GELU",
+        "today's",
+        lambda index: torch._addmm_activation(bias, sets[index], weight.t(), use_gelu=True),
+        error=error,
+        flops=FLOPS,
+    )
+    for group in (8, 16, 4):
+        tiling = specialised.Tiling(group=group)
         bench.measure(
-            "rows to fp8, after mlp_in", step, lambda index, step=step: rows.quantise(hidden[index], step)
+            "mlp_in bf16 with GELU",
+            f"Gluon, groups of {group}",
+            lambda index, tiling=tiling: specialised.linear(
+                sets[index], weight, bias, gelu=True, tiling=tiling
+            ),
+            error=error,
+            flops=FLOPS,
         )
     bench.measure(
-        "rows to fp8, after mlp_in",
-        "bounded scales, by torch",
-        lambda index: products.bound_scales(*sets[index], norm, 0.0),
+        "mlp_in bf16, no GELU",
+        "Gluon",
+        lambda index: specialised.linear(sets[index], weight, bias),
+        flops=FLOPS,
     )
+    data = Fp8Data()
+    for stages, group in ((3, 8), (3, 16), (4, 8)):
+        tiling = specialised.Tiling(inputs=128, stages=stages, group=group)
+        data.measure(bench, f"Gluon, {stages} stages, groups of {group}", specialised.linear, tiling)
 
 
 def measure_inductor(bench: Bench) -> None:
@@ -297,15 +351,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the results go")
     parser.add_argument("--only", help="sections whose name holds this")
     parser.add_argument("--seconds", type=float, default=45.0, help="after which no more variants start")
-    parser.add_argument("--inductor", action="store_true", help="torch.compile too")
     arguments = parser.parse_args()
     started = time.monotonic()
     torch.manual_seed(0)
     ceilings = measure_ceilings(Precision(CUDA, "bf16"))
     bench = Bench(started + arguments.seconds)
-    for measure in (measure_attention, measure_fp8, measure_bf16, measure_inductor):
-        is_asked = arguments.only is None or arguments.only in measure.__name__
-        if is_asked and (measure is not measure_inductor or arguments.inductor):
+    usual = (measure_attention, measure_fp8, measure_bf16)
+    for measure in (*usual, measure_specialised, measure_inductor):
+        if measure in usual if arguments.only is None else arguments.only in measure.__name__:
             bench.section(measure)
     bench.rows.sort(key=lambda row: (row["group"], row.get("us", float("inf"))))
     for row in bench.rows:

@@ -132,3 +132,28 @@ def test_nothing_to_do(device):
     assert products.linear(empty, empty.new_zeros(80, 48), None).shape == (0, 80)
     heads = torch.empty(0, 2, 5, 16, dtype=torch.bfloat16, device=device)
     assert frames.frame_attention(heads, heads, heads).shape == heads.shape
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["bf16", "fp8", "fp8 to fp8"])
+def test_specialised_linear(kind, cuda):
+    """Ragged in every direction, and more tiles than programs."""
+    if torch.cuda.get_device_capability(cuda) != (9, 0):
+        pytest.skip("Hopper's instructions")
+    from framescribe.model.kernels import specialised
+
+    x = draw(1000, 336, dtype=torch.bfloat16, device=cuda)
+    weight = draw(4976, 336, dtype=torch.bfloat16, device=cuda, seed=1)
+    bias = draw(4976, dtype=torch.bfloat16, device=cuda, seed=2)
+    expected = F.gelu(F.linear(x.double(), weight.double(), bias.double()))
+    if kind == "bf16":
+        assert relative_error(specialised.linear(x, weight, bias, gelu=True), expected) < 6e-3
+        return
+    x_rows, weights = quantise_rows(x), quantise_rows(weight)
+    norm = (weights.values.float().norm(dim=-1) * weights.scales[:, 0]).max()
+    scales = products.bound_scales(*x_rows, norm, bias.abs().max())
+    found = specialised.linear(
+        x_rows.values, weights.values, bias, gelu=True, x_scales_T1=x_rows.scales, dtype=torch.bfloat16,
+        weight_scales_1O=weights.scales.t().contiguous(), out_scales_T1=scales if kind == "fp8 to fp8" else None,
+    )  # fmt: skip
+    assert relative_error(found.float() * scales if kind == "fp8 to fp8" else found, expected) < 0.06
