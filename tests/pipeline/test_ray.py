@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from framescribe.pipeline.lists import read_list
-from framescribe.pipeline.ray.cluster import Cluster, connected, is_address, look_at_model
+from framescribe.pipeline.ray import cluster
+from framescribe.pipeline.ray.cluster import Cluster, check_hosts, connected, is_address, look_at_model
 from framescribe.pipeline.ray.job import Job, Spread, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
 from framescribe.pipeline.store import RowFolder
@@ -166,8 +167,9 @@ def kill_now_and_then(end: threading.Event, killed: list[str], period_s: float =
     while not end.wait(period_s):
         if living := workers_of_ray():
             worker = chance.choice(living)
-            killed.append(worker.cmdline()[0])
-            worker.kill()
+            with contextlib.suppress(psutil.Error):
+                killed.append("".join(worker.cmdline()))
+                worker.kill()
 
 
 def workers_of_ray() -> list[psutil.Process]:
@@ -175,7 +177,7 @@ def workers_of_ray() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if process.cmdline()[0].startswith("ray::MapWorker"):
+            if "".join(process.cmdline()).startswith("ray::MapWorker"):
                 found.append(process)
     return found
 
@@ -206,16 +208,16 @@ def test_an_address_that_does_not_answer_is_told_at_once(tmp_path):
 
 
 def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
-    cluster = Cluster(hosts=2, gpus=0, cpus=8, store_bytes=10**9)
+    small = Cluster(hosts=2, gpus=0, cpus=8, store_bytes=10**9)
     with pytest.raises(ValueError, match="no GPU on the cluster's 2 hosts"):
-        choose_device("cuda", cluster)
+        choose_device("cuda", small)
     with pytest.raises(ValueError, match="Ray hands out the GPUs"):
         choose_device("cuda:1", Cluster(1, 8, 64, 10**10))
-    assert choose_device("auto", cluster) == "cpu"
+    assert choose_device("auto", small) == "cpu"
     spread = spread_over(Cluster(1, 8, 128, 10**9), "cuda")
     assert (spread.workers, spread.gpus_per_worker, spread.decoders, spread.queue_clips) == (8, 1, 120, 80)
     with pytest.raises(ValueError, match=r"object store has 1\.0 GB .* need .* --object-store-memory"):
-        check_store(spread, cluster, 7_225_344)
+        check_store(spread, small, 7_225_344)
 
 
 @pytest.mark.ray
@@ -230,3 +232,17 @@ def test_ray_needs_a_folder(tmp_path):
     result = invoke("caption", "a.mp4", "-o", tmp_path / "rows.jsonl", "--ray")
     assert result.exit_code == 2
     assert "--ray writes to a folder" in result.stderr
+
+
+@pytest.mark.ray
+def test_hosts_with_another_version_or_without_the_folder_are_named(tmp_path, monkeypatch):
+    here, elsewhere = RowFolder(tmp_path), RowFolder(tmp_path / "elsewhere")
+    (tmp_path / "run.json").touch()
+    with connected("local") as there:
+        assert there.hosts == 1
+        check_hosts(here)
+        with pytest.raises(ValueError, match=r"host \S+ does not see .*elsewhere"):
+            check_hosts(elsewhere)
+        monkeypatch.setattr(cluster, "__version__", "99.0")
+        with pytest.raises(ValueError, match=r"has framescribe 0\S+, this one 99\.0"):
+            check_hosts(here)
