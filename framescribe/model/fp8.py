@@ -8,6 +8,7 @@ Shape legend: T tokens, D inputs, O outputs.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -59,6 +60,13 @@ class Fp8Linear(nn.Module):
         self.bias = linear.bias
         self.dtype = linear.weight.dtype
         self.register_buffer("scales_1O", weight.scales.t().contiguous(), persistent=False)
+
+    @functools.cached_property
+    def largest(self) -> tuple[Tensor, Tensor]:
+        """The largest norm of a row of weights, and bias in absolute value: what an output's size is bounded by."""
+        norms_O = torch.cat([part.float().norm(dim=-1) for part in self.weight.split(1024)])
+        bias = self.scales_1O.new_zeros(()) if self.bias is None else self.bias.abs().max().float()
+        return (norms_O * self.scales_1O[0]).max(), bias
 
     def forward(self, x: Operand) -> Tensor:
         rows = x if isinstance(x, Rows) else quantise_rows(x)

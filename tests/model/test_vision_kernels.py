@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from framescribe.model.fp8 import quantise_rows
+from framescribe.model import fused
+from framescribe.model.fp8 import Fp8Linear, quantise_rows
 from tests.model.test_kernels import DEVICES, ERRORS, draw, relative_error
 
 pytest.importorskip("triton")
@@ -134,6 +135,26 @@ def test_nothing_to_do(device):
     assert frames.frame_attention(heads, heads, heads).shape == heads.shape
 
 
+@pytest.mark.parametrize("quant", [None, "fp8"])
+def test_layers_take_the_kernels_where_they_are_asked_to(quant, device, descriptors, monkeypatch):
+    monkeypatch.setattr(fused, "GELU_KERNEL", "products")
+    linear, into = torch.nn.Linear(48, 80), torch.nn.Linear(80, 48)
+    x = draw(2, 5, 48, dtype=torch.bfloat16, device=device)
+    expected = F.gelu(F.linear(x.cpu().double(), linear.weight.double(), linear.bias.double()))
+    linear, into = (layer.to(device, torch.bfloat16) for layer in (linear, into))
+    if quant is not None:
+        linear, into = Fp8Linear(linear), Fp8Linear(into)
+    if device.type == "cpu":
+        monkeypatch.setattr(fused, "have_kernels", lambda x: True)
+    with torch.inference_mode():
+        found = fused.linear_gelu(x, linear, into)
+    if quant is None:
+        assert relative_error(found, expected) < 8e-3
+        return
+    assert found.values.dtype == torch.float8_e4m3fn
+    assert relative_error(found.values.float() * found.scales, expected) < 0.06
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["bf16", "fp8", "fp8 to fp8"])
 def test_specialised_linear(kind, cuda):
@@ -151,7 +172,7 @@ def test_specialised_linear(kind, cuda):
         return
     x_rows, weights = quantise_rows(x), quantise_rows(weight)
     norm = (weights.values.float().norm(dim=-1) * weights.scales[:, 0]).max()
-    scales = products.bound_scales(*x_rows, norm, bias.abs().max())
+    scales = products.bound_scales(*x_rows, norm, bias.abs().max().float())
     found = specialised.linear(
         x_rows.values, weights.values, bias, gelu=True, x_scales_T1=x_rows.scales, dtype=torch.bfloat16,
         weight_scales_1O=weights.scales.t().contiguous(), out_scales_T1=scales if kind == "fp8 to fp8" else None,

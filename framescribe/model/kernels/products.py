@@ -18,6 +18,7 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from framescribe.model.kernels.paged import _multiprocessors
+from framescribe.model.kernels.rows import warps_for
 
 _FP8_MAX = tl.constexpr(448.0)
 
@@ -121,21 +122,35 @@ def _product_kernel(
             )  # fmt: skip
 
 
-def bound_scales(
-    x_TD: Tensor, x_scales_T1: Tensor, largest_norm: float | Tensor, largest_bias: float | Tensor
-) -> Tensor:
+@triton.jit
+def _bound_kernel(x, scales, largest_norm, largest_bias, out, x_t, D: tl.constexpr, TILE: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, TILE)
+    x_D = tl.load(x + row * x_t + columns, mask=columns < D, other=0.0).to(tl.float32)
+    norm = tl.sqrt(tl.sum(x_D * x_D, 0)) * tl.load(scales + row)
+    bound = norm * tl.load(largest_norm) + tl.load(largest_bias)
+    # A little more for what sums in fp32 round.
+    tl.store(out + row, tl.maximum(bound * (1.001 / _FP8_MAX), 1e-12))
+
+
+def bound_scales(x_TD: Tensor, x_scales_T1: Tensor, largest_norm: Tensor, largest_bias: Tensor) -> Tensor:
     """Scales [T, 1] with which no output of a linear layer, or its GELU, leaves e4m3: by Cauchy and Schwarz.
 
     Some ten times what is needed for random numbers: e4m3 is as exact over 2^15.
 
     Args:
         x_TD, x_scales_T1: rows in e4m3.
-        largest_norm: of a row of weights, as the product takes them.
-        largest_bias: in absolute value.
+        largest_norm, largest_bias: one number each, fp32: of the rows of weights as the product takes them, and in
+            absolute value.
     """
-    norms_T1 = x_TD.float().norm(dim=-1, keepdim=True) * x_scales_T1
-    bounds_T1: Tensor = (norms_T1 * largest_norm + largest_bias) / 448.0
-    return bounds_T1.clamp(min=1e-12)
+    (tokens, inputs), out_T1 = x_TD.shape, torch.empty_like(x_scales_T1)
+    if tokens:
+        tile = triton.next_power_of_2(inputs)
+        _bound_kernel[(tokens,)](
+            x_TD, x_scales_T1, largest_norm, largest_bias, out_T1, x_TD.stride(0),
+            D=inputs, TILE=tile, num_warps=warps_for(tile),
+        )  # fmt: skip
+    return out_T1
 
 
 def linear(
