@@ -2,7 +2,7 @@
 
     python -m benchmarks.ray_overhead --json benchmarks/results/ray_overhead.json
 
-The stages of a run with their queues, between which 24 bf16 frames a clip (7.2 MB) travel, on this host. Last line: JSON.
+The stages of a run with their queues, between which 24 bf16 frames a clip (7.2 MB) travel. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def measure(clips: int, task_clips: int) -> dict[str, float]:
             seen.append((time.monotonic(), progress.statuses.total()))
         run.stop()
     first = next(index for index, (_, done) in enumerate(seen) if done)
-    last = next(index for index, (_, done) in enumerate(seen) if done == clips)
+    last = next(index for index, (_, done) in enumerate(seen) if done == seen[-1][1])
     (start, before), (end, after) = seen[first], seen[last]
     return {
         "task_clips": task_clips,

@@ -115,7 +115,7 @@ def caption(
     ray_workers: on_ray.Workers = None,
     ray_workers_per_gpu: on_ray.WorkersPerGpu = 1,
     ray_queue: on_ray.Queue = None,
-    ray_task_clips: on_ray.TaskClips = 4,
+    ray_task_clips: on_ray.TaskClips = 1,
     ray_decoder_cpus: on_ray.DecoderCpus = 1.0,
 ) -> None:
     """Caption videos.

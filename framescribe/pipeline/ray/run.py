@@ -45,7 +45,7 @@ def spread_over(
     cpus_per_decoder: float = 1.0,
     batch_size: int | None = None,
     queue_clips: int | None = None,
-    task_clips: int = 4,
+    task_clips: int = 1,
     shard_rows: int | None = None,
 ) -> Spread:
     """Fills in what was not given from what the cluster has.

@@ -114,7 +114,8 @@ class WorkerReport:
         self._lock = threading.Lock()
         self._statuses: Counter[str] = Counter()
         self._problems: deque[str] = deque(maxlen=_PROBLEMS_KEPT)
-        threading.Thread(target=self._send, name="report", daemon=True).start()
+        self._measured, self._busy_s, self._share = time.monotonic(), 0.0, 0.0
+        threading.Thread(target=self._tell_regularly, name="report", daemon=True).start()
 
     def add(self, rows: Sequence[CaptionRow]) -> None:
         """Takes the rows of some clips."""
@@ -124,18 +125,24 @@ class WorkerReport:
                 self._clips.inc(tags={"status": row.caption_status})
                 if row.error_message:
                     self._problems.append(f"{row.caption_status} {row.error_message}")
+        if not self._feeder.clips:
+            self._tell()  # perhaps the last of the run, after which Ray ends this process
 
-    def _send(self) -> None:
-        looked, busy_s = time.monotonic(), 0.0
+    def _tell_regularly(self) -> None:
         while True:
             time.sleep(_REPORT_S)
-            before, looked = looked, time.monotonic()
-            busy_s, busy_before_s = self._feeder.busy_s, busy_s
-            busy = min(1.0, (busy_s - busy_before_s) / (looked - before))
-            with self._lock:
-                statuses, self._statuses = self._statuses, Counter()
-                problems = tuple(self._problems)
-                self._problems.clear()
-            self._queue.set(self._feeder.clips)
-            self._busy.set(busy)
-            self._conductor.report.remote(Report(self._worker, statuses, problems, self._feeder.clips, busy))
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            now, busy_s = time.monotonic(), self._feeder.busy_s
+            if now - self._measured > _REPORT_S / 2:
+                self._share = min(1.0, (busy_s - self._busy_s) / (now - self._measured))
+                self._measured, self._busy_s = now, busy_s
+            statuses, self._statuses = self._statuses, Counter()
+            problems = tuple(self._problems)
+            self._problems.clear()
+        self._queue.set(self._feeder.clips)
+        self._busy.set(self._share)
+        report = Report(self._worker, statuses, problems, self._feeder.clips, self._share)
+        self._conductor.report.remote(report)
