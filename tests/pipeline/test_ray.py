@@ -207,6 +207,17 @@ def test_an_address_that_does_not_answer_is_told_at_once(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.ray
+def test_what_answers_but_is_no_cluster_is_told(tmp_path):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(5)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        result = invoke("caption", "a.mp4", "-o", tmp_path / "out", "--ray", address)
+    assert result.exit_code == 2
+    assert address in result.stderr
+
+
 def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
     small = Cluster(hosts=2, gpus=0, cpus=8, store_bytes=10**9)
     with pytest.raises(ValueError, match="no GPU on the cluster's 2 hosts"):

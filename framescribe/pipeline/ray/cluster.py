@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 _ADDRESS = re.compile(r"(ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d+)")
 _ANSWER_S = 10.0
+_HEALTH_S = 30.0
 _PROBE_S = 120.0
 
 
@@ -103,6 +106,24 @@ def _knock(host: str, port: int, address: str) -> None:
         socket.create_connection((host, port), timeout=_ANSWER_S).close()
     except OSError as error:
         raise ValueError(f"nothing answers at {address}: {error.strerror or error}") from error
+    if address.startswith("ray://"):
+        return  # a client gives up by itself
+    command = [
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "health-check",
+        "--skip-version-check",
+        "--address",
+        address,
+    ]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=_HEALTH_S)
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"what answers at {address} is no Ray cluster") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().rsplit("\n", 1)[-1]
+        raise ValueError(f"the cluster at {address} cannot be used: {reason}") from error
 
 
 def check_hosts(folder: RowFolder) -> None:
