@@ -25,19 +25,12 @@ _BACKENDS = (
     SDPBackend.MATH,
 )
 
-# Frames by our own kernel (kernels/frames.py) instead.
-FRAMES_BY_OUR_KERNEL = False
-
 
 def frame_attention(q_FHLE: Tensor, k_FHLE: Tensor, v_FHLE: Tensor) -> Tensor:
     """Every token of a frame sees every other of the same frame. Returns [F, H, L, E].
 
     Views into the output of a fused qkv product are taken as they are, and the result is laid out as they are.
     """
-    if FRAMES_BY_OUR_KERNEL and q_FHLE.dtype != torch.float32 and have_kernels(q_FHLE):
-        from framescribe.model.kernels import frames
-
-        return frames.frame_attention(q_FHLE, k_FHLE, v_FHLE)
     with _fastest(q_FHLE):
         return F.scaled_dot_product_attention(q_FHLE, k_FHLE, v_FHLE)
 

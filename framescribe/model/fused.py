@@ -7,8 +7,6 @@ Shape legend: T tokens, D width, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,17 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from framescribe.model.fp8 import Fp8Linear, Operand, Rows, quantise_rows
-from framescribe.model.kernels import have_kernels
+from framescribe.model.kernels import have_kernels, have_tensor_memory
 
 if TYPE_CHECKING:
     from framescribe.model.decoder import RMSNorm
-
-# GELU inside the product before it (cuBLASLt's epilogue, the tanh form: off by 5e-4 at most, less than bf16 rounds by
-# where it is largest), or as a pass of its own over [T, O] in the exact form. fp8 takes the tanh form in its pass.
-GELU_IN_PRODUCT = True
-# The product, bias, tanh form and, between two fp8 layers, the rounding to fp8 as one kernel of ours, on Hopper:
-# "products" or "specialised" in kernels/, None for the ways above.
-GELU_KERNEL: str | None = None
 
 
 def _fits(x: Tensor) -> bool:
@@ -86,9 +77,13 @@ def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
 
 def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
     """GELU(linear(x))."""
-    if GELU_KERNEL is not None and (out := _linear_gelu_by_kernel(x, linear, into)) is not None:
-        return out
-    if GELU_IN_PRODUCT and _is_plain(linear) and isinstance(x, Tensor) and _fits(x):
+    if isinstance(linear, Fp8Linear) and isinstance(into, Fp8Linear):
+        rows_in = x if isinstance(x, Rows) else quantise_rows(x)
+        if have_tensor_memory(rows_in.values) and linear.bias is not None:
+            return _fp8_linear_gelu(rows_in, linear)
+        x = rows_in
+    if _is_plain(linear) and isinstance(x, Tensor) and _fits(x):
+        # cuBLASLt's epilogue, the tanh form: off by 5e-4 at most, less than bf16 rounds by where it is largest.
         weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")
         out_TO = torch._addmm_activation(bias, x.flatten(0, -2), weight.t(), use_gelu=True)
         return operand(out_TO.unflatten(0, x.shape[:-1]), into)
@@ -103,36 +98,16 @@ def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
     return rows.apply(hidden, "gelu")
 
 
-def _linear_gelu_by_kernel(x: Operand, linear: nn.Module, into: nn.Module) -> Operand | None:
-    """By ``GELU_KERNEL``; None where that is not for these."""
-    if isinstance(linear, Fp8Linear):
-        x = x if isinstance(x, Rows) else quantise_rows(x)
-        if not have_kernels(x.values):
-            return None
-        from framescribe.model.kernels import products
+def _fp8_linear_gelu(x: Rows, linear: Fp8Linear) -> Rows:
+    """One kernel, which scales each row before it knows it."""
+    from framescribe.model.kernels import fp8_gelu
 
-        values_TD, scales_T1 = x.values.flatten(0, -2), x.scales.flatten(0, -2)
-        out_scales_T1 = None
-        if isinstance(into, Fp8Linear):
-            out_scales_T1 = products.bound_scales(values_TD, scales_T1, *linear.largest)
-        out_TO: Tensor = _gelu_kernel()(
-            values_TD, linear.weight, linear.bias, gelu=True, x_scales_T1=scales_T1,
-            weight_scales_1O=linear.scales_1O, out_scales_T1=out_scales_T1, dtype=linear.dtype,
-        )  # fmt: skip
-        out: Tensor = out_TO.unflatten(0, x.values.shape[:-1])
-        if out_scales_T1 is not None:
-            return Rows(out, out_scales_T1.view(x.scales.shape))
-        return out
-    if not (_is_plain(linear) and isinstance(x, Tensor) and _fits(x)):
-        return None
-    weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")
-    out_TO = _gelu_kernel()(x.flatten(0, -2), weight, bias, gelu=True)
-    return operand(out_TO.unflatten(0, x.shape[:-1]), into)
-
-
-def _gelu_kernel() -> Callable[..., Tensor]:
-    linear: Callable[..., Tensor] = import_module(f"framescribe.model.kernels.{GELU_KERNEL}").linear
-    return linear
+    values_TD, scales_T1 = x.values.flatten(0, -2), x.scales.flatten(0, -2)
+    out_scales_T1 = fp8_gelu.bound_scales(values_TD, scales_T1, *linear.largest)
+    out_TO = fp8_gelu.linear_gelu(
+        values_TD, scales_T1, linear.weight, linear.scales_1O, linear.bias, out_scales_T1
+    )
+    return Rows(out_TO.unflatten(0, x.values.shape[:-1]), out_scales_T1.view(x.scales.shape))
 
 
 def _is_plain(linear: nn.Module) -> bool:

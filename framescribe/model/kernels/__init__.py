@@ -22,6 +22,16 @@ def _run_on(device: torch.device) -> bool:
     )
 
 
+@functools.cache
+def _is_hopper(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device) >= (9, 0)
+
+
+def have_tensor_memory(x: Tensor) -> bool:
+    """Whether kernels that load through the tensor memory accelerator run where ``x`` is."""
+    return have_kernels(x) and _is_hopper(x.device)
+
+
 def have_kernels(x: Tensor) -> bool:
     """Whether the kernels run where ``x`` is. They give no gradients, and know nothing of autocast."""
     return _run_on(x.device) and not torch.is_grad_enabled() and not torch.is_autocast_enabled()

@@ -151,7 +151,7 @@ def _merge_kernel(
 
 
 @functools.cache
-def _multiprocessors(device: torch.device) -> int:
+def multiprocessors(device: torch.device) -> int:
     if device.type != "cuda":
         return 4
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
@@ -159,7 +159,7 @@ def _multiprocessors(device: torch.device) -> int:
 
 def choose_splits(sequences: int, kv_heads: int, blocks: int, device: torch.device) -> int:
     """Into how many parts each sequence of up to ``blocks`` blocks is divided, so that the grid fills the device."""
-    wanted = _PROGRAMS_PER_SM * _multiprocessors(device)
+    wanted = _PROGRAMS_PER_SM * multiprocessors(device)
     # A power of two: few kernels to compile. At least two blocks a part: less is all start and end. And no more than
     # fill an H100 at one sequence: ``blocks`` is what a table can hold, not what a sequence has.
     most = min(_MAX_SPLITS, blocks // 2, wanted // (sequences * kv_heads))
