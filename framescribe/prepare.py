@@ -63,7 +63,7 @@ class Prepared:
         clip, frames, prompt, shape, dtype = pickle.loads(rest)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given buffer is not writable")
-            pixels_F3SS = torch.frombuffer(pixels, dtype=dtype).view(shape)
+            pixels_F3SS = torch.frombuffer(memoryview(pixels), dtype=dtype).view(shape)
         return cls(clip, frames, prompt, pixels_F3SS)
 
 

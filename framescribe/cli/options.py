@@ -90,7 +90,7 @@ MaxLength = Annotated[
 DecodeWorkers = Annotated[
     int | None,
     typer.Option(
-        help="Processes that decode; one per core, up to 8, if not given. 0: none, and no time-out.",
+        help="Processes that decode; one per core, up to 32, if not given. 0: none, and no time-out.",
         rich_help_panel=_READING,
     ),
 ]

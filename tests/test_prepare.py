@@ -1,0 +1,30 @@
+"""A prepared clip crosses processes as bytes and is the same clip again."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from framescribe.prepare import Prepared
+from framescribe.types import Clip, Frames, Prompt, VideoFacts
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("buffer", [bytes, memoryview, pa.py_buffer])
+def test_packed_and_unpacked(buffer, dtype):
+    """From any buffer that may only be read: torch 2.11 does not take pyarrow's as it is."""
+    facts = VideoFacts(64, 48, 24.0, 1.0, "h264", 24)
+    frames = Frames(np.empty((0, 3, 0, 0), np.uint8), (0, 7), (0.0, 0.3), 1.0, facts)
+    prompt = Prompt((0, 2, 2, 5), (0, 1, 1, 2), (False, True, True, False), 3)
+    pixels = torch.randn(2, 3, 8, 8).to(dtype).transpose(2, 3)
+    prepared = Prepared(Clip("a.mp4", 1.0, 2.0), frames, prompt, pixels)
+    rest, content = prepared.pack()
+    again = Prepared.unpack(rest, buffer(bytes(content)))
+    assert torch.equal(again.pixels_F3SS, pixels)
+    assert again.pixels_F3SS.dtype == dtype
+    assert (again.clip, again.prompt) == (prepared.clip, prepared.prompt)
+    for field in dataclasses.fields(Frames):
+        if field.name != "pixels":
+            assert getattr(again.frames, field.name) == getattr(frames, field.name)
