@@ -190,7 +190,12 @@ def test_empty_captions_have_their_status(captioner, tokenizer):
     """End of text at once: the model's stop tokens are made those that it begins with."""
     first = recorded("clip-horse-chat")["greedy_ids"][0]
     quiet = Captioner(
-        captioner._engine.model, tokenizer, captioner.checkpoint, captioner.precision, frozenset({int(first)}), 1
+        captioner._engine.model,
+        tokenizer,
+        captioner.checkpoint,
+        captioner.precision,
+        frozenset({int(first)}),
+        1,
     )
     (row,) = quiet.caption([HORSE])
     assert (row.caption_status, row.caption, row.output_tokens) == ("empty", "", 0)
