@@ -89,8 +89,9 @@ class Preparer:
         self._rows = rows
         self._device = device
         self._dtype = dtype
-        # Copies and transforms on a GPU go beside the engine's work; one clip at a time, as their memory adds up.
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        # Copies and transforms on a GPU go beside the engine's work, and before what of it has not begun: they are
+        # short, and it waits for them. One clip at a time, as their memory adds up.
+        self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
         self._lock = threading.Lock()
         self._prompts = PromptBuilder(
             tokenizer,
