@@ -194,8 +194,8 @@ def test_what_is_an_address():
     assert not any(map(is_address, ["clips/", "a.mp4", "-o", "s3://bucket/x", "ray://head"]))
 
 
+@pytest.mark.ray
 def test_an_address_that_does_not_answer_is_told_at_once(tmp_path):
-    pytest.importorskip("ray")
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))  # not listening
         address = f"127.0.0.1:{server.getsockname()[1]}"
