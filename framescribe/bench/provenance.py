@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("framescribe", "torch", "triton", "torchao", "transformers", "numpy", "av")
+_PACKAGES = ("framescribe", "torch", "triton", "torchao", "transformers", "numpy", "av", "pyarrow", "ray")
 
 
 def commit() -> str | None:
