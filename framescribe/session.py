@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
@@ -37,7 +38,7 @@ class CaptionSession:
         self._rows = rows
         self._settings = settings
         self._in_engine: dict[str, tuple[Prepared, Sequence]] = {}
-        self._completed: list[Completion] = []
+        self._completed: deque[Completion] = deque()
         self._repairs: dict[str, Repair] = {}
 
     def __len__(self) -> int:
@@ -55,8 +56,8 @@ class CaptionSession:
             The rows of clips that this finished.
         """
         self._engine.step()
-        completed = self._completed.copy()
-        self._completed.clear()
+        # Another thread's step may complete more of this session's at any time.
+        completed = [self._completed.popleft() for _ in range(len(self._completed))]
         return [row for row in map(self._finish, completed) if row is not None]
 
     def close(self) -> None:
