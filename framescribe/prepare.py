@@ -22,7 +22,7 @@ from framescribe.model.precision import DtypeName, Precision
 from framescribe.prompt import History, PromptBuilder
 from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import CaptionRow, CaptionSettings, Clip, ClipError, Frames, Prompt
+from framescribe.types import CaptionRow, CaptionSettings, Clip, ClipError, DeviceError, Frames, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
@@ -110,7 +110,11 @@ class Preparer:
     def prepare(
         self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None = None
     ) -> Prepared | CaptionRow:
-        """Decodes a clip, in one of ``workers`` if given, or gives the row that says why it could not be."""
+        """Decodes a clip, in one of ``workers`` if given, or gives the row that says why it could not be.
+
+        Raises:
+            DeviceError: the device failed; nothing more can be done on it.
+        """
         try:
             question = clip.prompt or settings.prompt
             if workers is None:
@@ -119,6 +123,9 @@ class Preparer:
                 return self.ready(clip, frames, settings, question)
         except ClipError as error:
             return self._rows.failed(clip, settings, error.stage, str(error))
+        except torch.AcceleratorError as error:
+            # No clip's fault: with rows that say so, a run would go through all the others in vain.
+            raise DeviceError(f"{self._device} failed: {error}") from error
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"

@@ -7,8 +7,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from framescribe import prepare
 from framescribe.prepare import Prepared
-from framescribe.types import Clip, Frames, Prompt, VideoFacts
+from framescribe.types import CaptionSettings, Clip, DeviceError, Frames, Prompt, VideoFacts
+from tests.reference import CLIPS
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -28,3 +30,12 @@ def test_packed_and_unpacked(buffer, dtype):
     for field in dataclasses.fields(Frames):
         if field.name != "pixels":
             assert getattr(again.frames, field.name) == getattr(frames, field.name)
+
+
+def test_a_device_that_fails_is_no_clips_fault(captioner, monkeypatch):
+    def fail(*_):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(prepare, "transform", fail)
+    with pytest.raises(DeviceError, match="illegal memory access"):
+        captioner._preparer.prepare(Clip(str(CLIPS / "short-half-second.mp4")), CaptionSettings())
