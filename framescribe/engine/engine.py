@@ -22,10 +22,11 @@ from torch import Tensor
 from framescribe.engine.batch import DecodeBatch, decode_step, to_device
 from framescribe.engine.graphs import GraphedStep
 from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
-from framescribe.engine.memory import phase_limits, plan_cache
+from framescribe.engine.memory import on_device, phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
 from framescribe.engine.sequence import Sequence
+from framescribe.model import kernels
 from framescribe.model.model import CaptionModel
 from framescribe.types import DeviceError
 
@@ -74,14 +75,18 @@ class Engine:
         self._stop_ids = stop_ids
         dtype, device = kv_dtype or model.dtype, model.device
         limits = phase_limits(device, max_batch)
-        num_blocks = -(-kv_tokens // BLOCK_SIZE) if kv_tokens else plan_cache(model, limits, dtype)
+        if kv_tokens:
+            num_blocks = -(-kv_tokens // BLOCK_SIZE)
+        else:
+            with on_device(device):
+                num_blocks, limits = plan_cache(model, limits, dtype)
         self._scheduler: Scheduler[Sequence] = Scheduler(limits, BlockPool(num_blocks, BLOCK_SIZE))
         self._cache = KVCache(model.config, num_blocks, dtype, device)
         self._batch = DecodeBatch(max_batch, num_blocks, model.config.vocab_size, device)
         self._decode_step = GraphedStep(
             lambda size: decode_step(model, self._cache, self._batch, size),
             max_batch,
-            is_captured=is_captured and device.type == "cuda",
+            is_captured=is_captured and kernels.run_on(device),
         )
         self._unread: deque[_Unread] = deque()
         # On a CPU computing ahead would only be work for nothing.
@@ -91,13 +96,14 @@ class Engine:
 
     def __len__(self) -> int:
         """Requests that are not done."""
-        ending = {
-            id(sequence)
-            for unread in self._unread
-            for sequence in unread.sequences
-            if sequence.is_launched and not sequence.is_done
-        }
-        return len(self._scheduler) + len(ending)
+        with self._lock:
+            ending = {
+                id(sequence)
+                for unread in self._unread
+                for sequence in unread.sequences
+                if sequence.is_launched and not sequence.is_done
+            }
+            return len(self._scheduler) + len(ending)
 
     def add(self, request: Request, deliver: Deliver) -> Sequence:
         """Queues a request.
@@ -119,7 +125,7 @@ class Engine:
 
     def cancel(self, sequences: list[Sequence]) -> None:
         """Drops requests, wherever they are, and frees what they held; nothing is delivered."""
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), on_device(self.model.device):
             if not self._has_failed:
                 self._leave(sequences)
             for sequence in sequences:
@@ -131,7 +137,7 @@ class Engine:
         Raises:
             DeviceError: the device failed; nothing more can be done on it.
         """
-        with self._lock, torch.inference_mode():
+        with self._lock, torch.inference_mode(), on_device(self.model.device):
             try:
                 self._run(self._scheduler.next())
             except torch.AcceleratorError as error:
@@ -149,6 +155,12 @@ class Engine:
                     self._decode()
         except torch.OutOfMemoryError as error:
             self._make_smaller(phase, error)
+        except torch.AcceleratorError:
+            raise
+        except BaseException:
+            # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
+            self._undo(phase)
+            raise
         self._read(keep=0 if phase is None else self._steps_ahead)
 
     def stream(self, request: Request) -> Iterator[int]:
@@ -157,10 +169,13 @@ class Engine:
         sequence = self.add(request, done.append)
         sent = 0
         try:
-            while not done:
-                self.step()
-                yield from sequence.token_ids[sent:]
-                sent = len(sequence.token_ids)
+            # Others may step the engine too, also while a token is looked at.
+            while not done or sent < len(sequence.token_ids):
+                if sent == len(sequence.token_ids):
+                    self.step()
+                new_ids = sequence.token_ids[sent:]
+                sent += len(new_ids)
+                yield from new_ids
             if done[0].finish_reason == "error":
                 raise ValueError(done[0].error)
         finally:
@@ -264,23 +279,33 @@ class Engine:
     def _make_smaller(self, phase: Phase[Sequence] | None, error: torch.OutOfMemoryError) -> None:
         """The device ran out of memory: what was tried is put back, to be tried again in smaller pieces."""
         torch.cuda.empty_cache()
-        self._read(keep=0)
         scheduler = self._scheduler
+        together = len(self._jobs(phase))
+        tried = self._undo(phase)
+        is_smallest = together == 1 and (not isinstance(phase, Encode) or scheduler.limits.frames == 1)
         if isinstance(phase, Encode | Prefill):
-            tried: list[Sequence] = [each for each in phase.jobs if not each.is_done]
-            scheduler.put_back(tried)
-            self._batch.remove(tried)
-            alone = len(tried) == 1 and (isinstance(phase, Prefill) or scheduler.limits.frames == 1)
             scheduler.shrink()
         else:
-            tried = list(self._batch.rows)
-            alone = len(tried) == 1
-            for _ in range(len(tried) // 2):
-                self._batch.remove([scheduler.preempt()])
-        log.warning("the device ran out of memory with %d clips at once; trying fewer", len(tried))
-        if alone:
+            scheduler.shrink_batch(together // 2)
+        log.warning("the device ran out of memory with %d clips at once; trying fewer", together)
+        if is_smallest and tried:
             self._leave(tried)
             self._complete(tried[0], "error", f"out of memory on {self.model.device}: {error}")
+
+    def _jobs(self, phase: Phase[Sequence] | None) -> list[Sequence]:
+        """Whose phase it is, in order of admission."""
+        return list(phase.jobs if isinstance(phase, Encode | Prefill) else self._scheduler.running)
+
+    def _undo(self, phase: Phase[Sequence] | None) -> list[Sequence]:
+        """Puts back, and returns, those of a phase that was broken off: how far their rows came is not known."""
+        tried = self._jobs(phase)
+        self._read(keep=0)
+        tried = [each for each in tried if not each.is_done]
+        self._scheduler.put_back(tried)
+        self._batch.remove(tried)
+        for sequence in tried:
+            sequence.rewind()
+        return tried
 
 
 def _slots(sequence: Sequence) -> list[int]:

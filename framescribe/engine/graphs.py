@@ -1,6 +1,6 @@
 """The decode step as CUDA graphs, one for each of a few batch sizes: one launch instead of some 400.
 
-Without them a step at small batch waits for Python; elsewhere than on CUDA the step simply runs.
+Without them a step at small batch waits for Python; where there are no kernels the step simply runs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class GraphedStep:
         padded = self._sizes[bisect_left(self._sizes, size)]
         if padded not in self._warm:
             # The first time as it is: kernels are compiled and libraries make their plans outside of a capture.
+            logits_BW = self._step(padded)
             self._warm.add(padded)
-            return self._step(padded)[:size]
+            return logits_BW[:size]
         if padded not in self._graphs:
             self._graphs[padded] = self._capture(padded)
         graph, logits_BW = self._graphs[padded]

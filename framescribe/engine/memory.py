@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -10,7 +11,7 @@ from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.scheduler import Limits
 from framescribe.model.attention import causal_attention
 from framescribe.model.model import CaptionModel
-from framescribe.model.precision import available_bytes, kv_bytes_per_token
+from framescribe.model.precision import CLIP_TOKENS, available_bytes, kv_bytes_per_token
 
 log = logging.getLogger("framescribe")
 
@@ -29,6 +30,11 @@ _SPARE_SHARE = 0.08
 _CPU_SHARE = 0.5
 
 
+def on_device(device: torch.device) -> AbstractContextManager[object]:
+    """Makes it the current one of this thread, whose stream events and kernels go to."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 def phase_limits(device: torch.device, max_batch: int) -> Limits:
     """What was measured to keep the device busy."""
     if device.type == "cuda":
@@ -36,23 +42,21 @@ def phase_limits(device: torch.device, max_batch: int) -> Limits:
     return Limits(_CPU_FRAMES, _CPU_TOKENS, max_batch)
 
 
-def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> int:
-    """Blocks that the KV cache can have.
+def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tuple[int, Limits]:
+    """Blocks that the KV cache can have, and the limits of the phases that leave it so many.
 
-    On a GPU the largest phases are run once: what they take at their peak stays free.
+    On a GPU the largest phases are run once: what they take at their peak stays free. Where that leaves too little for
+    one clip, smaller ones are tried.
 
     Raises:
         ValueError: not even one block fits.
     """
     block_bytes = BLOCK_SIZE * kv_bytes_per_token(model.config, kv_dtype)
     wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
-    if model.device.type == "cuda":
-        peak_bytes = probe_phases(model, limits)
-        total_bytes = torch.cuda.get_device_properties(model.device).total_memory
-        free_bytes = int(available_bytes(model.device) - peak_bytes - _SPARE_SHARE * total_bytes)
-    else:
-        free_bytes = int(_CPU_SHARE * available_bytes(model.device))
-    fitting = free_bytes // block_bytes
+    fitting = _free_bytes(model, limits) // block_bytes
+    while fitting * BLOCK_SIZE < CLIP_TOKENS and limits.frames > 1 and model.device.type == "cuda":
+        limits = limits.halved()
+        fitting = _free_bytes(model, limits) // block_bytes
     if fitting < 1:
         raise ValueError(
             f"{model.device} has no memory left for a KV cache once the model and its work are there; "
@@ -60,7 +64,19 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> in
         )
     num_blocks = min(wanted, fitting)
     log.info("KV cache: %d tokens, %.1f GB", num_blocks * BLOCK_SIZE, num_blocks * block_bytes / 1e9)
-    return num_blocks
+    return num_blocks, limits
+
+
+def _free_bytes(model: CaptionModel, limits: Limits) -> int:
+    """For the cache; none where the phases themselves have no room."""
+    if model.device.type != "cuda":
+        return int(_CPU_SHARE * available_bytes(model.device))
+    try:
+        peak_bytes = probe_phases(model, limits)
+    except torch.OutOfMemoryError:
+        return 0
+    total_bytes = torch.cuda.get_device_properties(model.device).total_memory
+    return int(available_bytes(model.device) - peak_bytes - _SPARE_SHARE * total_bytes)
 
 
 @torch.inference_mode()

@@ -23,10 +23,13 @@ class Dice:
 
     Args:
         seed: of the draw.
+        thrown: numbers that have been used.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, thrown: int = 0) -> None:
         self._generator = torch.Generator().manual_seed(seed)
+        for _ in range(thrown):
+            self.throw()
 
     def throw(self) -> float:
         """A number in [0, 1)."""

@@ -30,6 +30,10 @@ class Limits:
     batch: int
     patience: int = 0
 
+    def halved(self) -> Limits:
+        """With smaller vision chunks and prefills."""
+        return replace(self, frames=max(1, self.frames // 2), tokens=max(1, self.tokens // 2))
+
 
 class BlockPool:
     """The free blocks of a KV cache.
@@ -208,8 +212,11 @@ class Scheduler(Generic[J]):
 
     def shrink(self) -> None:
         """Halves what a vision chunk and a prefill take, for good."""
-        limits = self.limits
-        self.limits = replace(limits, frames=max(1, limits.frames // 2), tokens=max(1, limits.tokens // 2))
+        self.limits = self.limits.halved()
+
+    def shrink_batch(self, batch: int) -> None:
+        """Lets no more than so many sequences run, but one, for good."""
+        self.limits = replace(self.limits, batch=max(1, batch))
 
     def put_back(self, jobs: Sequence[J]) -> None:
         """Undoes the start of a phase that could not be run: its sequences wait again, in their order."""
@@ -230,7 +237,7 @@ class Scheduler(Generic[J]):
         for job in self.waiting:
             blocks = self.pool.blocks_for(job.tokens + 1)
             fits_memory = blocks <= free or (not self.running and not self.encoded and not chunk)
-            if not fits_memory or len(chunk) == room:
+            if not fits_memory or len(chunk) >= room:
                 break
             if chunk and (
                 frames + job.frames > self.limits.frames or tokens + job.tokens > self.limits.tokens

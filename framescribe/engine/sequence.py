@@ -46,6 +46,12 @@ class Sequence(Job):
             dice=Dice(request.settings.seed),
         )
 
+    def rewind(self) -> None:
+        """To the tokens that have been read: whatever was begun after them is begun again."""
+        self.new_tokens = len(self.token_ids)
+        self.dice = Dice(self.request.settings.seed, thrown=self.new_tokens)
+        self.features_FVD = None
+
     @property
     def next_position(self) -> int:
         """Position of the token that follows those read."""

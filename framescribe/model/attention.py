@@ -101,9 +101,8 @@ def paged_attention(
 
         return paged.paged_attention(q_BHE, keys_NKPE, values_NKPE, tables_BM, lengths_B)
     block_size, kv_heads = keys_NKPE.shape[2], keys_NKPE.shape[1]
-    if q_BHE.device.type == "cpu":
-        # Only as many blocks as the longest needs.
-        tables_BM = tables_BM[:, : -(-int(lengths_B.max()) // block_size)]
+    # Only as many blocks as the longest needs: a table is as wide as the cache.
+    tables_BM = tables_BM[:, : -(-int(lengths_B.max()) // block_size)]
     is_there_BS = torch.arange(tables_BM.shape[1] * block_size, device=q_BHE.device) < lengths_B[:, None]
     # Blocks that are not a sequence's may have any number.
     tables_BM = tables_BM.long().where(is_there_BS[:, ::block_size], 0)

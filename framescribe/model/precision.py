@@ -20,7 +20,7 @@ _FP8_CAPABILITY = (8, 9)
 
 # One clip as published: 24 frames (1,622 prompt tokens) and 2,048 new ones.
 _CLIP_FRAMES = 24
-_CLIP_TOKENS = 1622 + 2048
+CLIP_TOKENS = 1622 + 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,9 @@ def clip_bytes(config: ModelConfig, precision: Precision) -> int:
     """
     vision = config.vision_config
     vision_wide = _CLIP_FRAMES * vision.num_positions * vision.intermediate_size
-    prompt_wide = 2 * _CLIP_TOKENS * config.intermediate_size
+    prompt_wide = 2 * CLIP_TOKENS * config.intermediate_size
     return (
-        _CLIP_TOKENS * kv_bytes_per_token(config, precision.kv_dtype)
+        CLIP_TOKENS * kv_bytes_per_token(config, precision.kv_dtype)
         + 2 * max(vision_wide, prompt_wide) * precision.dtype.itemsize
     )
 

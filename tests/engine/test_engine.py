@@ -1,10 +1,15 @@
 """Each clip gives the tokens that it gives alone, whatever is in the batch with it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from framescribe.engine import memory, sampling
 from framescribe.engine.engine import Engine
+from framescribe.engine.memory import phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
+from framescribe.model import kernels
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
 from framescribe.types import GenerationSettings
@@ -112,6 +117,16 @@ def test_a_stream_is_the_same_tokens(settings, model, prompts):
     assert tuple(Engine(model, stop, 1).stream(request)) == alone(model, request, stop).token_ids
 
 
+def test_a_stream_is_whole_whoever_else_steps(model, prompts):
+    engine = Engine(model, NEVER, max_batch=2)
+    request = random_request(prompts, "a cat", 1, GenerationSettings(max_new_tokens=12))
+    tokens = []
+    for token in engine.stream(request):
+        tokens.append(token)
+        engine.step()
+    assert tuple(tokens) == alone(model, request).token_ids
+
+
 def test_an_abandoned_stream_leaves_the_engine_free(model, prompts):
     request = random_request(prompts, "a cat", 3, GenerationSettings(max_new_tokens=6))
     engine = Engine(model, NEVER, max_batch=1)
@@ -191,6 +206,17 @@ def test_more_frames_than_go_through_the_tower_at_once(model, prompts):
 def test_a_batch_needs_a_place(model):
     with pytest.raises(ValueError, match="at least 1, not 0"):
         Engine(model, NEVER, max_batch=0)
+
+
+@pytest.mark.gpu
+def test_a_gpu_without_kernels_gives_the_recorded_tokens(cuda, prompts, monkeypatch):
+    """An old one, or one without Triton: no CUDA graphs, as the plain steps look at what the device has."""
+    monkeypatch.setattr(kernels, "run_on", lambda device: False)
+    requests = recorded_requests(prompts)
+    finished = serve(Engine(load_model(TINY, cuda, torch.float32), NEVER, max_batch=4), requests)
+    assert {name: list(done.token_ids) for name, done in finished.items()} == {
+        request.id: recorded(request.id)["greedy_ids"].tolist() for request in requests
+    }
 
 
 @pytest.mark.gpu
@@ -284,3 +310,79 @@ def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, prompts
             assert "out of memory" in completion.error
         else:
             assert completion == expected[name]
+
+
+def test_decoding_that_runs_out_of_memory_goes_on_with_fewer_clips(prompts, monkeypatch):
+    """And does not run out again at every step."""
+    model = load_model(TINY, CPU, torch.float32)
+    settings = GenerationSettings(max_new_tokens=20)
+    requests = [random_request(prompts, f"clip {number}", 1, settings) for number in range(8)]
+    narrow = OutOfMemory(model.decoder, 0, 4)
+    del model._modules["decoder"]
+    monkeypatch.setattr(model, "decoder", narrow, raising=False)
+    assert len(serve(Engine(model, NEVER, max_batch=8), requests)) == 8
+    assert narrow.failures == 1
+
+
+def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monkeypatch):
+    """The device's rows are one further by then, and the dice are thrown."""
+    settings = GenerationSettings(max_new_tokens=8, temperature=1.0, seed=3)
+    requests = [random_request(prompts, name, 1, settings) for name in "abc"]
+    expected = {request.id: alone(model, request) for request in requests}
+    draw, calls = sampling.draw, []
+
+    def failing(*tensors):
+        calls.append(1)
+        if len(calls) == 4:
+            raise torch.OutOfMemoryError("no room")
+        return draw(*tensors)
+
+    monkeypatch.setattr(sampling, "draw", failing)
+    assert serve(Engine(model, NEVER, max_batch=3), requests) == expected
+
+
+@pytest.mark.parametrize(("part", "call"), [("vision", 1), ("decoder", 1), ("decoder", 3)])
+def test_ctrl_c_in_one_call_leaves_the_requests_of_others(part, call, prompts, monkeypatch):
+    model = load_model(TINY, CPU, torch.float32)
+    settings = GenerationSettings(max_new_tokens=8)
+    mine, others = (random_request(prompts, name, 1, settings) for name in ("mine", "others"))
+    expected = alone(model, others)
+    module, calls = getattr(model, part), []
+
+    def interrupted(*inputs, **named):
+        calls.append(1)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return module(*inputs, **named)
+
+    del model._modules[part]
+    monkeypatch.setattr(model, part, interrupted, raising=False)
+    served = Served(Engine(model, NEVER, max_batch=2))
+    (sequence,) = served.add(mine)
+    served.add(others)
+    with pytest.raises(KeyboardInterrupt):
+        served.finish()
+    served.engine.cancel([sequence])
+    assert served.finish() == {"others": expected}
+
+
+def test_phases_that_a_small_gpu_cannot_hold_are_planned_smaller(model, monkeypatch):
+    """A probe takes 1 GB for 10 frames, and runs out of memory above 8 GB; 5 GB are free, less 0.8 to spare."""
+    tried = []
+
+    def probe(_, limits):
+        tried.append(limits.frames)
+        if limits.frames > 80:
+            raise torch.OutOfMemoryError("no room")
+        return limits.frames * 10**8
+
+    monkeypatch.setattr(memory, "probe_phases", probe)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 5 * 10**9)
+    properties = SimpleNamespace(total_memory=10**10)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    cuda = torch.device("cuda")
+    blocks, limits = plan_cache(
+        SimpleNamespace(device=cuda, config=model.config), phase_limits(cuda, 1), torch.float16
+    )
+    assert blocks * memory.BLOCK_SIZE >= memory.CLIP_TOKENS
+    assert (tried, limits.frames) == ([120, 60, 30], 30)

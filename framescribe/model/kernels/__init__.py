@@ -14,7 +14,8 @@ from torch import Tensor
 
 
 @functools.cache
-def _run_on(device: torch.device) -> bool:
+def run_on(device: torch.device) -> bool:
+    """Whether the kernels can run on ``device``."""
     return (
         device.type == "cuda"
         and importlib.util.find_spec("triton") is not None
@@ -34,4 +35,4 @@ def have_tensor_memory(x: Tensor) -> bool:
 
 def have_kernels(x: Tensor) -> bool:
     """Whether the kernels run where ``x`` is. They give no gradients, and know nothing of autocast."""
-    return _run_on(x.device) and not torch.is_grad_enabled() and not torch.is_autocast_enabled()
+    return run_on(x.device) and not torch.is_grad_enabled() and not torch.is_autocast_enabled()
