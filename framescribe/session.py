@@ -75,7 +75,9 @@ class CaptionSession:
         (prepared, _), settings = self._in_engine[completion.id], self._settings
         if completion.finish_reason == "error":
             del self._in_engine[completion.id]
-            self._repairs.pop(completion.id, None)
+            # Another attempt may need more memory than there is: the caption that it was to better is still one.
+            if (repair := self._repairs.pop(completion.id, None)) is not None:
+                return repair.give_up()
             message = f"{prepared.clip.source_video}: {completion.error}"
             return self._rows.failed(prepared.clip, settings, "generate", message)
         row = self._rows.captioned(

@@ -10,6 +10,7 @@ import fsspec
 import pytest
 
 from framescribe import Captioner, CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
+from framescribe.engine.request import Completion
 from framescribe.types import ClipError
 from tests.awkward import AWKWARD, make
 from tests.reference import CASES, CLIPS, recorded
@@ -292,3 +293,21 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     write_random_checkpoint(tmp_path, changed_sizes(shrink))
     with pytest.raises(ValueError, match="tokenizer has 512 tokens, the model 300"):
         Captioner.from_pretrained(tmp_path, device="cpu")
+
+
+def test_a_repair_that_cannot_be_computed_leaves_the_first_caption(captioner, monkeypatch):
+    (first,) = captioner.caption([SHORT], settings())
+    add, requests = captioner._engine.add, []
+
+    def add_once(request, deliver):
+        requests.append(request)
+        if len(requests) > 1:
+            deliver(Completion(request.id, (), "error", "the KV cache is too small"))
+            return None
+        return add(request, deliver)
+
+    monkeypatch.setattr(captioner._engine, "add", add_once)
+    (row,) = captioner.caption([SHORT], dataclasses.replace(settings(), repair=True))
+    assert len(requests) == 2
+    assert (row.caption_status, row.caption) == (first.caption_status, first.caption)
+    assert len(row.repairs) == 1

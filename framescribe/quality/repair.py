@@ -70,10 +70,15 @@ class Repair:
         if DEFECTS.isdisjoint(row.flags):
             return replace(row, caption_raw=self._first.caption_raw, repairs=self._tried)
         if not self._left:
-            return replace(self._first, repairs=self._tried)
+            return self.give_up()
         attempt = self._left.pop(0)
         self._tried += (attempt.name,)
         return attempt
+
+    def give_up(self) -> CaptionRow:
+        """The first row, with what was tried since."""
+        assert self._first is not None, "nothing to go back to"
+        return replace(self._first, repairs=self._tried)
 
 
 def _attempt(generation: GenerationSettings, changes: dict[str, float], more_prompt: str = "") -> Attempt:
