@@ -53,6 +53,11 @@ def choose_tokens(
     Returns:
         int64 [B].
     """
+    if logits_BW.device.type == "mps":
+        # It has no fp64, which a sum over a whole vocabulary is drawn from.
+        seen = None if seen_BW is None else seen_BW.cpu()
+        tokens_B = choose_tokens(logits_BW.cpu(), settings, dice, seen).to(logits_BW.device)
+        return tokens_B if seen_BW is None else _marked(tokens_B, seen_BW)
     device, scores_BW = logits_BW.device, logits_BW.float()
     if seen_BW is not None:
         penalties_B1 = _to_device([[each.repetition_penalty] for each in settings], device)
@@ -64,8 +69,11 @@ def choose_tokens(
         temperature_N1, top_p_N1, thrown_N1 = _to_device(columns, device).split(1, dim=1)
         drawn_N = draw(scores_BW[rows_N], temperature_N1, top_p_N1, thrown_N1)
         tokens_B = tokens_B.scatter(0, rows_N, drawn_N)
-    if seen_BW is not None:
-        seen_BW.scatter_(1, tokens_B[:, None], True)
+    return tokens_B if seen_BW is None else _marked(tokens_B, seen_BW)
+
+
+def _marked(tokens_B: Tensor, seen_BW: Tensor) -> Tensor:
+    seen_BW.scatter_(1, tokens_B[:, None], True)
     return tokens_B
 
 
