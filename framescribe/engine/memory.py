@@ -63,7 +63,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
             "use --quant, or a device with more memory"
         )
     num_blocks = min(wanted, fitting)
-    log.info("KV cache: %d tokens, %.1f GB", num_blocks * BLOCK_SIZE, num_blocks * block_bytes / 1e9)
+    log.debug("KV cache: %d tokens, %.1f GB", num_blocks * BLOCK_SIZE, num_blocks * block_bytes / 1e9)
     return num_blocks, limits
 
 
