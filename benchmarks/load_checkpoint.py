@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 
 NEW_TOKENS = 20
 
@@ -111,9 +111,7 @@ def main() -> None:
         for name in ("cold_kernels", "warm_kernels"):
             report[name] = _last_line([*command, "--start"], {"TRITON_CACHE_DIR": cache})
             print(name, json.dumps(report[name]), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    publish(report, arguments.json)
 
 
 def _last_line(command: list[str], extra: dict[str, str]) -> object:

@@ -9,13 +9,12 @@ and as many decode steps as take about as long, alone and together. Last line: J
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.bench.official import OFFICIAL_CONFIG
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
@@ -107,9 +106,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
     report = provenance() | {"quant": arguments.quant, "result": measure(arguments.quant)}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    publish(report, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What each precision changes on trained weights: logits, tokens and captions of the bundled model.
 
-    python benchmarks/precisions.py --device cuda --clips 500 --json benchmarks/results/precisions_h100.json
+    python -m benchmarks.precisions --device cuda --clips 200 --quant fp8 fp8-kv --json precisions.json
 
 On clips of the synthetic world (half of them with held-out pairs), rendered here and not coded as video, the engine
 captions with each precision. Teacher forcing on the captions that the fp32 model writes compares logits: relative error
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
 from framescribe.eval.attributes import score_attributes
@@ -93,9 +93,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--clips", type=int, default=40, help="half of them with held-out pairs")
-    parser.add_argument(
-        "--quant", nargs="*", default=["8", "4", "fp8", "fp8-kv"], help="as `framescribe caption` takes it"
-    )
+    parser.add_argument("--quant", nargs="*", default=["8", "4"], help="as `framescribe caption` takes it")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -147,9 +145,7 @@ def main() -> None:
         results[name] = result | {"captioning_s": seconds}
         print(name, json.dumps(results[name]), flush=True)
     report = provenance() | {"clips": len(clips), "tokens": len(logits["fp32"]), "results": results}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    publish(report, arguments.json)
 
 
 if __name__ == "__main__":

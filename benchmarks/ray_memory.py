@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.pipeline.ray.clip_list import ClipList, Entry
 from framescribe.pipeline.ray.cluster import connected, look_at_model
 from framescribe.pipeline.ray.job import Job, pretrained
@@ -128,10 +128,7 @@ def main() -> None:
         runs.append(here.recv())
         process.join()
         print(json.dumps(runs[-1]), flush=True)
-    line = json.dumps({"runs": runs, **provenance()})
-    if options.json:
-        options.json.write_text(line + "\n", encoding="utf-8")
-    print(line)
+    publish({"runs": runs, **provenance()}, options.json)
 
 
 if __name__ == "__main__":

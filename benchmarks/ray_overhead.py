@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected
 from framescribe.pipeline.ray.job import Job
@@ -110,10 +110,7 @@ def main() -> None:
     for task_clips in (1, 4, 16):
         runs.append(measure(options.clips, task_clips))
         print(json.dumps(runs[-1]), flush=True)
-    line = json.dumps({"runs": runs, **provenance()})
-    if options.json:
-        options.json.write_text(line + "\n", encoding="utf-8")
-    print(line)
+    publish({"runs": runs, **provenance()}, options.json)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ them. Last line: JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import time
 from pathlib import Path
 
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 
 SIDE, SECONDS, AT_ONCE = 8192, 10, 40
 
@@ -51,9 +50,7 @@ def main() -> None:
             }
         )  # fmt: skip
     report = provenance() | {"seconds": seconds}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    publish(report, arguments.json)
 
 
 if __name__ == "__main__":

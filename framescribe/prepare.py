@@ -73,7 +73,8 @@ class Preparer:
     Args:
         tokenizer, config: the model's.
         rows: makes the rows of clips that cannot be prepared.
-        device, dtype: the model's. Frames for a GPU are transformed there, others on the CPU, in fp32.
+        device, dtype: the model's. Frames for a GPU are transformed there, others on the CPU; in fp32 either way, and
+            rounded at the end.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class Preparer:
                 self._stream.synchronize()
         except torch.OutOfMemoryError:
             # A GPU filled by others still has room for what comes out.
-            return transform(pixels_u8, self._image_size)
+            return transform(pixels_u8, self._image_size).to(self._dtype)
         pixels_F3SS.record_stream(torch.cuda.default_stream(self._device))
         return pixels_F3SS
 
