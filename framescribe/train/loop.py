@@ -19,7 +19,7 @@ from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.request import Completion, Request
 from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
-from framescribe.train.optimizer import learning_rate_at, make_optimizer
+from framescribe.train.optimizer import learning_rate_at, make_optimizers
 from framescribe.train.processes import Processes, processes
 from framescribe.train.progress import Progress, Report, TrainLog, Validation
 from framescribe.train.settings import TrainSettings
@@ -87,11 +87,11 @@ class _Loop:
         self.model = setup.model
         self.device = self.model.device
         self.trained = [weight for weight in self.model.parameters() if weight.requires_grad]
-        self.optimizer = make_optimizer(self.model, settings)
+        self.optimizers = make_optimizers(self.model, settings)
         self.step, self.seconds_before = 0, 0.0
         if (saved := state_folder(run)) is not None:
             self.step, self.seconds_before = load_state(
-                saved, self.model, self.optimizer, settings, group.count
+                saved, self.model, self.optimizers, settings, group.count
             )
             log.info("going on after step %d of %d", self.step, settings.steps)
         self.forward: nn.Module = self.model
@@ -119,8 +119,9 @@ class _Loop:
         self.model.train()
         while self.step < settings.steps:
             learning_rate = learning_rate_at(self.step, settings)
-            for weights in self.optimizer.param_groups:
-                weights["lr"] = learning_rate
+            for optimizer in self.optimizers:
+                for weights in optimizer.param_groups:
+                    weights["lr"] = learning_rate
             loss, clip_ids = self._one_step(batches)
             self.step += 1
             losses.append((loss, clip_ids))
@@ -140,7 +141,7 @@ class _Loop:
                 last_report = time.monotonic()
             if saving and self.group.rank == 0:
                 save_state(
-                    self.run, self.step, self.seconds, self.model, self.optimizer, settings, self.group.count
+                    self.run, self.step, self.seconds, self.model, self.optimizers, settings, self.group.count
                 )
             if stopping:
                 break
@@ -169,8 +170,9 @@ class _Loop:
                 (loss * self.group.count).backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(self.trained, self.settings.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         return total, [clip_id for part in parts for clip_id in part.clip_ids]
 
     def _loss(self, forward: nn.Module, batch: TrainBatch) -> Tensor:

@@ -1,4 +1,4 @@
-"""What turns gradients into new weights: AdamW, and the learning rate of each step."""
+"""What turns gradients into new weights: AdamW or Muon, and the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _EMBEDDINGS = (
     "vision.boi",
     "vision.eoi",
 )
+_HEAD = "lm_head.weight"
 
 
 def learning_rate_at(step: int, settings: TrainSettings) -> float:
@@ -27,20 +28,39 @@ def learning_rate_at(step: int, settings: TrainSettings) -> float:
     return settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def make_optimizer(model: CaptionModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW (arXiv 1711.05101) of what trains; norms, biases and embeddings do not decay."""
+def make_optimizers(model: CaptionModel, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """The optimisers that ``settings.optimizer`` asks for; each weight that trains is in one of them.
+
+    AdamW (arXiv 1711.05101) takes all; with Muon (arXiv 2502.16982), what is no matrix between hidden states. Muon's
+    updates are as large as AdamW's would be, so both take one learning rate. Norms, biases and embeddings do not decay.
+    """
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    still = {name for name, weight in trained.items() if weight.ndim < 2 or name in _EMBEDDINGS}
+    hidden, other, still = [], [], []
+    for name, weight in trained.items():
+        if weight.ndim < 2 or name in _EMBEDDINGS:
+            still.append(weight)
+        elif settings.optimizer == "muon" and weight.ndim == 2 and name != _HEAD:
+            hidden.append(weight)
+        else:
+            other.append(weight)
+    optimizers: list[torch.optim.Optimizer] = []
+    if hidden:
+        optimizers.append(
+            torch.optim.Muon(
+                hidden,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
     groups = [
-        {
-            "params": [trained[name] for name in trained if name not in still],
-            "weight_decay": settings.weight_decay,
-        },
-        {"params": [trained[name] for name in trained if name in still], "weight_decay": 0.0},
+        {"params": other, "weight_decay": settings.weight_decay},
+        {"params": still, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(0.9, 0.95),
-        fused=model.device.type == "cuda",
-    )
+    if groups := [group for group in groups if group["params"]]:
+        optimizers.append(
+            torch.optim.AdamW(
+                groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=model.device.type == "cuda"
+            )
+        )
+    return optimizers

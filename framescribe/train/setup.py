@@ -78,7 +78,9 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
     source: BatchSource
     if examples is None:
         source = SyntheticBatches(prompts, settings, device, image_size)
-        other_world = replace(settings, batch_size=1, seed=settings.seed + _VALIDATION_SEED_OFFSET)
+        other_world = replace(
+            settings, batch_size=1, seed=settings.seed + _VALIDATION_SEED_OFFSET, word_dropout=0.0
+        )
         others = SyntheticBatches(prompts, other_world, device, image_size)
         validation = list(others.batches(range(settings.validation_clips)))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ def save_state(
     step: int,
     seconds: float,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     settings: TrainSettings,
     processes: int,
 ) -> None:
@@ -34,7 +35,8 @@ def save_state(
     moments = {
         f"{name}/{key}": value.contiguous()
         for name, parameter in trained.items()
-        for key, value in optimizer.state[parameter].items()
+        for optimizer in optimizers
+        for key, value in optimizer.state.get(parameter, {}).items()
     }
     save_file(moments, new / "optimizer.safetensors")
     facts = {"step": step, "seconds": seconds, "settings": settings.to_dict(), "processes": processes}
@@ -59,7 +61,7 @@ def state_folder(run: Path) -> Path | None:
 def load_state(
     folder: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     settings: TrainSettings,
     processes: int,
 ) -> tuple[int, float]:
@@ -83,13 +85,15 @@ def load_state(
         )
     weights = load_file(folder / "weights.safetensors")
     moments = load_file(folder / "optimizer.safetensors")
-    for name, parameter in _trained(model).items():
-        parameter.data.copy_(weights[name])
-        optimizer.state[parameter] = {
-            key.rpartition("/")[2]: _like(value, parameter, key)
-            for key, value in moments.items()
-            if key.rpartition("/")[0] == name
-        }
+    names = {parameter: name for name, parameter in _trained(model).items()}
+    for optimizer in optimizers:
+        for parameter in (one for group in optimizer.param_groups for one in group["params"]):
+            parameter.data.copy_(weights[names[parameter]])
+            optimizer.state[parameter] = {
+                key.rpartition("/")[2]: _like(value, parameter, key)
+                for key, value in moments.items()
+                if key.rpartition("/")[0] == names[parameter]
+            }
     return int(facts["step"]), float(facts["seconds"])
 
 

@@ -9,7 +9,7 @@ import torch
 
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
-from framescribe.train.optimizer import learning_rate_at, make_optimizer
+from framescribe.train.optimizer import learning_rate_at, make_optimizers
 from tests.reference import CPU
 from tests.train.small import SIZES, small_settings
 
@@ -36,12 +36,15 @@ def test_warm_up_longer_than_the_run(steps: int, tmp_path: Path) -> None:
     )
 
 
-def test_norms_biases_and_embeddings_do_not_decay(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_norms_biases_and_embeddings_do_not_decay(optimizer: str, tmp_path: Path) -> None:
     model = random_model(ModelConfig.from_dict(SIZES), CPU, torch.float32, seed=1).requires_grad_(True)
     names = {id(weight): name for name, weight in model.named_parameters()}
+    settings = small_settings(tmp_path, weight_decay=0.1, optimizer=optimizer)
     decays = {
         names[id(weight)]: group["weight_decay"]
-        for group in make_optimizer(model, small_settings(tmp_path, weight_decay=0.1)).param_groups
+        for each in make_optimizers(model, settings)
+        for group in each.param_groups
         for weight in group["params"]
     }
     assert decays.keys() == set(names.values())
@@ -51,3 +54,16 @@ def test_norms_biases_and_embeddings_do_not_decay(tmp_path: Path) -> None:
         for name in names.values()
         if name.endswith(("bias", "norm.weight", "embedding", "embedding.weight", "boi", "eoi"))
     }
+
+
+def test_muon_takes_the_matrices_between_hidden_states(tmp_path: Path) -> None:
+    model = random_model(ModelConfig.from_dict(SIZES), CPU, torch.float32, seed=1).requires_grad_(True)
+    muon, adamw = make_optimizers(model, small_settings(tmp_path, optimizer="muon"))
+    assert isinstance(muon, torch.optim.Muon)
+    assert isinstance(adamw, torch.optim.AdamW)
+    taken = {id(weight) for group in muon.param_groups for weight in group["params"]}
+    hidden = {id(each.weight) for each in model.modules() if isinstance(each, torch.nn.Linear)}
+    assert taken == hidden - {id(model.lm_head.weight)}
+    rest = {id(weight) for group in adamw.param_groups for weight in group["params"]}
+    assert taken.isdisjoint(rest)
+    assert taken | rest == {id(weight) for weight in model.parameters()}

@@ -35,4 +35,5 @@ def have_tensor_memory(x: Tensor) -> bool:
 
 def have_kernels(x: Tensor) -> bool:
     """Whether the kernels run where ``x`` is. They give no gradients, and know nothing of autocast."""
-    return run_on(x.device) and not torch.is_grad_enabled() and not torch.is_autocast_enabled()
+    # In this order: torch.compile, which training uses, cannot look into ``run_on``.
+    return not torch.is_grad_enabled() and not torch.is_autocast_enabled() and run_on(x.device)
