@@ -76,15 +76,18 @@ def make_batch(
     return render_batch(make_clips(seed, step, batch_size, held_out=held_out), seed, step, device)
 
 
-def render_batch(clips: Sequence[SyntheticClip], seed: int, step: int, device: str = "cpu") -> SyntheticBatch:
-    """Renders clips of ``make_clips``; ``seed`` and ``step`` decide the noise."""
+def render_batch(
+    clips: Sequence[SyntheticClip], seed: int, step: int, device: str = "cpu", *, compiled: bool = False
+) -> SyntheticBatch:
+    """Renders clips of ``make_clips``; ``seed`` and ``step`` decide the noise, ``compiled`` as for ``render``."""
     import torch
 
     from framescribe.synthetic.render import render
 
     noise_seed = random.Random(f"grain/{seed}/{step}").getrandbits(63)
     grain = torch.Generator(device).manual_seed(noise_seed)
-    return SyntheticBatch(render(clips, SEEN_TIMES_S, device=device, grain=grain), clips)
+    pixels = render(clips, SEEN_TIMES_S, device=device, grain=grain, compiled=compiled)
+    return SyntheticBatch(pixels, clips)
 
 
 def synthetic_batches(

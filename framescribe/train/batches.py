@@ -212,7 +212,7 @@ class SyntheticBatches:
 
     Args:
         prompts: the model's.
-        settings: prompt, batch size, and the world's seed.
+        settings: prompt, batch size, the world's seed, and whether rendering is compiled.
         device: renders and keeps the frames.
         image_size: side of the model's frames in pixels.
     """
@@ -231,8 +231,9 @@ class SyntheticBatches:
     def batches(self, numbers: Iterable[int]) -> Iterator[TrainBatch]:
         from framescribe.synthetic.batches import render_batch
 
-        for number, (clips, tokens) in zip(numbers, _loader(self, numbers, self._settings), strict=True):
-            frames = render_batch(clips, self._settings.seed, number, str(self._device)).pixels
+        settings, device = self._settings, str(self._device)
+        for number, (clips, tokens) in zip(numbers, _loader(self, numbers, settings), strict=True):
+            frames = render_batch(clips, settings.seed, number, device, compiled=settings.compile).pixels
             yield replace(tokens, pixels_F3SS=transform(frames.flatten(0, 1), self._image_size))
 
     def __getitem__(self, number: int) -> tuple[list[SyntheticClip], TrainBatch]:

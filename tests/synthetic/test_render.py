@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,7 @@ from framescribe.synthetic.batches import (
     make_clips,
     synthetic_batches,
 )
-from framescribe.synthetic.facts import BACKGROUNDS, CAMERAS, MOTIONS, Companion, Facts
+from framescribe.synthetic.facts import BACKGROUNDS, CAMERAS, MOTIONS, WEATHERS, Companion, Facts
 from framescribe.synthetic.render import render
 from framescribe.synthetic.sprites import CELL_PX, sprites
 from framescribe.synthetic.staging import stage
@@ -191,6 +192,27 @@ def test_a_clip_looks_the_same_alone_and_in_any_batch() -> None:
     for index, clip in enumerate(clips):
         alone = render([clip], [0.0, 3.5, 7.0])[0]
         assert (alone.int() - together[index].int()).abs().max() <= 1
+
+
+@pytest.mark.slow
+def test_compiled_once_for_all_batches_of_a_size() -> None:
+    both = (Companion("owl", "left"), Companion("key", "above"))
+
+    def apart(seed: int, weathers: Iterable[str]) -> torch.Tensor:
+        """How far compiled frames are from others: of clips with no, one and two companions."""
+        clips = []
+        for count, weather in enumerate(weathers):
+            clip = clip_of(seed, "circles", "spins", camera="zooms in", companions=both[:count])
+            clips.append(replace(clip, facts=replace(clip.facts, weather=weather)))
+        drawn, compiled = (
+            render(clips, SEEN_TIMES_S, grain=torch.Generator().manual_seed(seed), compiled=compiled).int()
+            for compiled in (False, True)
+        )
+        return (drawn - compiled).abs()
+
+    assert (apart(0, WEATHERS[:3]) > 1).float().mean() < 1e-4
+    with torch.compiler.set_stance("fail_on_recompile"):
+        assert (apart(1, WEATHERS[3:]) > 1).float().mean() < 1e-4
 
 
 def test_batches_follow_from_seed_and_step() -> None:
