@@ -43,7 +43,7 @@ class TrainSettings:
         seed: of the weights and of the data's order.
         bf16: compute in bf16 under autocast; weights stay fp32 (with LoRA, frozen weights are held in bf16).
         gradient_checkpointing: recompute activations in the backward pass: less memory, a third more time.
-        compile: compile vision tower and decoder with torch.compile.
+        compile: compile the layers, and what draws the synthetic world, with torch.compile.
         workers: processes that decode video.
         log_every, validate_every, save_every: in steps. Validation is of ``validation_clips`` clips.
     """
