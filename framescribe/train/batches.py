@@ -104,21 +104,6 @@ def collate(clip_ids: Sequence[str], prompts: Sequence[Prompt], pixels_F3SS: Ten
     )
 
 
-def hide_words(batch: TrainBatch, settings: TrainSettings, number: int, hidden_id: int) -> TrainBatch:
-    """Replaces ``settings.word_dropout`` of the captions' tokens that the model reads; those it is to say stay.
-
-    Args:
-        batch: batch ``number``, which with the settings' seed decides the choice.
-        hidden_id: token id that stands in for a hidden one.
-    """
-    if not settings.word_dropout:
-        return batch
-    chance = torch.Generator().manual_seed(random.Random(f"words/{settings.seed}/{number}").getrandbits(63))
-    is_hidden_BL = torch.rand(batch.labels_BL.shape, generator=chance) < settings.word_dropout
-    is_hidden_BL &= batch.labels_BL != IGNORED_LABEL
-    return replace(batch, input_ids_BL=batch.input_ids_BL.masked_fill(is_hidden_BL, hidden_id))
-
-
 class ClipBatches:
     """Batches of clips from files: every epoch in another order, decoded by worker processes.
 
@@ -180,8 +165,7 @@ class ClipBatches:
             else:
                 return None, problems
         clip_ids, prompts, pixels = zip(*read, strict=True)
-        batch = collate(clip_ids, prompts, torch.cat(pixels))
-        return hide_words(batch, self._settings, number, self._prompts.slot_token_id), problems
+        return collate(clip_ids, prompts, torch.cat(pixels)), problems
 
     def _from(self, place: int) -> Iterator[Example]:
         """As many examples as there are, from a place of the endlessly repeated, reshuffled epochs on."""
@@ -243,8 +227,7 @@ class SyntheticBatches:
         clips = make_clips(self._settings.seed, number, self._settings.batch_size)
         clip_ids = [f"synthetic/{self._settings.seed}/{number}/{row}" for row in range(len(clips))]
         prompts = [self._prompts.with_answer(self._prompt, clip.caption) for clip in clips]
-        tokens = collate(clip_ids, prompts, torch.empty(0))
-        return clips, hide_words(tokens, self._settings, number, self._prompts.slot_token_id)
+        return clips, collate(clip_ids, prompts, torch.empty(0))
 
 
 def _loader(batches: object, numbers: Iterable[int], settings: TrainSettings) -> Iterable[Any]:

@@ -37,8 +37,6 @@ class TrainSettings:
         learning_rate: the peak; warmed up linearly over ``warmup_steps``, then a cosine down to a hundredth.
         optimizer: ``adamw``, or ``muon`` for the matrices between hidden states with AdamW for the rest.
         weight_decay: of matrices; none for norms, biases and embeddings of places.
-        word_dropout: share of a caption's tokens that the model does not get to read while it learns what follows, so
-            that it looks at the frames (arXiv 1511.06349).
         max_grad_norm: gradients are scaled down to it.
         seed: of the weights and of the data's order.
         bf16: compute in bf16 under autocast; weights stay fp32 (with LoRA, frozen weights are held in bf16).
@@ -66,7 +64,6 @@ class TrainSettings:
     warmup_steps: int = 100
     optimizer: OptimizerName = "adamw"
     weight_decay: float = 0.01
-    word_dropout: float = 0.0
     max_grad_norm: float = 1.0
     seed: int = 0
     bf16: bool = True
@@ -93,16 +90,10 @@ class TrainSettings:
             "steps": 1, "batch_size": 1, "accumulation": 1, "frames": 1, "max_caption_tokens": 1, "lora_rank": 0,
             "warmup_steps": 0, "workers": 0, "log_every": 1, "validate_every": 1, "save_every": 1,
             "validation_clips": 0, "learning_rate": 0, "weight_decay": 0, "max_grad_norm": 0, "lora_alpha": 0,
-            "word_dropout": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             if not least <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
-
-        if self.word_dropout >= 1:
-            raise ValueError(
-                f"word_dropout must be below 1, not {self.word_dropout!r}: nothing would be left to read"
-            )
 
     @property
     def sampling(self) -> FrameSampling:

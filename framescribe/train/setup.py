@@ -83,7 +83,6 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
             settings,
             batch_size=1,
             seed=settings.seed + _VALIDATION_SEED_OFFSET,
-            word_dropout=0.0,
             compile=False,
         )
         others = SyntheticBatches(prompts, other_world, device, image_size)
