@@ -57,13 +57,27 @@ def sizes(is_tiny: bool) -> ModelConfig:
     return OFFICIAL_CONFIG
 
 
+def _warm_up(captioner: Captioner, is_tiny: bool) -> None:
+    """One clip, so that no kernel is left to compile: the second run would find the first one's on disk."""
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
+    rows = RowMaker("random", "seed 0", str(captioner.precision))
+    prepared = make_preparer(is_tiny, rows).prepare(Clip("0"), settings)
+    assert isinstance(prepared, Prepared)
+    session = captioner.session(settings)
+    session.add(prepared)
+    while len(session):
+        session.step()
+    session.close()
+
+
 def make_captioner(is_tiny: bool, device: str, batch_size: int, folder: str) -> Captioner:
-    """Random weights on this worker's device; says when it is ready."""
+    """Random weights on this worker's device, with all kernels compiled; says when it is ready."""
     precision = choose_precision(device)
     model = random_model(sizes(is_tiny), precision.device, precision.dtype, seed=0)
     checkpoint = fetch_checkpoint("tiny-random")
     tokenizer = CaptionTokenizer(checkpoint.folder)
     captioner = Captioner(model, tokenizer, checkpoint, precision, frozenset(), batch_size)
+    _warm_up(captioner, is_tiny)
     Path(folder, f"{_READY}{os.getpid()}").write_text(str(time.time()))
     return captioner
 
@@ -177,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clips-per-worker", type=int, default=256)
+    parser.add_argument("--clips-per-worker", type=int, default=512)
     parser.add_argument("--new-tokens", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--decoders", type=int, help="processes; the CPUs that are left if not given")
