@@ -10,10 +10,12 @@ from torch import nn
 from framescribe.model.model import CaptionModel
 from framescribe.train.settings import Part, TrainSettings
 
-_LINEAR_LAYERS: dict[Part, str] = {
-    "vision": r"vision\.layers\.\d+\.(qkv|attention_out|mlp_in|mlp_out)",
-    "adapter": r"vision\.adapter\.(proj|up|gate|down)",
-    "language": r"decoder\.layers\.\d+\.(qkv|attention_out|gate|up|down)",
+# Where each part keeps its layers, and the linear ones of a layer.
+_LAYERS: dict[Part, str] = {"vision": "vision.layers", "language": "decoder.layers"}
+_LINEAR: dict[Part, tuple[str, ...]] = {
+    "vision": ("qkv", "attention_out", "mlp_in", "mlp_out"),
+    "adapter": ("proj", "up", "gate", "down"),
+    "language": ("qkv", "attention_out", "gate", "up", "down"),
 }
 
 
@@ -22,6 +24,15 @@ def part_of(parameter: str) -> Part:
     if parameter.startswith(("vision.adapter.", "vision.boi", "vision.eoi")):
         return "adapter"
     return "vision" if parameter.startswith("vision.") else "language"
+
+
+def _linear_layers(model: CaptionModel, part: Part, last: int | None) -> list[str]:
+    """The names of a part's linear layers: of its ``last`` layers, or of all. The adapter has one, and counts whole."""
+    if part == "adapter":
+        return [f"vision.adapter.{linear}" for linear in _LINEAR[part]]
+    count = len(model.get_submodule(_LAYERS[part]))  # type: ignore[arg-type]  # a ModuleList
+    first = 0 if last is None else max(0, count - last)
+    return [f"{_LAYERS[part]}.{layer}.{linear}" for layer in range(first, count) for linear in _LINEAR[part]]
 
 
 def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[], CaptionModel]:
@@ -42,7 +53,7 @@ def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[],
             f"lora_rank needs the package {error.name}: pip install 'framescribe[train]'"
         ) from error
 
-    targets = "|".join(_LINEAR_LAYERS[part] for part in settings.parts)
+    targets = [name for part in settings.parts for name in _linear_layers(model, part, settings.lora_layers)]
     config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # peft draws from the global generator

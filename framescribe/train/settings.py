@@ -29,6 +29,7 @@ class TrainSettings:
         architecture: a ``config.json``; its vocabulary is a byte-level BPE learnt from the captions.
         parts: which of the model's parts train.
         lora_rank: 0 trains the parts' own weights; above, LoRA (arXiv 2106.09685) of this rank on their linear layers.
+        lora_layers: LoRA on so many of the last layers of each part; all of them if not given.
         lora_alpha: LoRA's scale is ``lora_alpha / lora_rank``.
         prompt, template, strategy, frames: as at inference.
         max_caption_tokens: longer captions are skipped.
@@ -52,6 +53,7 @@ class TrainSettings:
     architecture: str | None = None
     parts: tuple[Part, ...] = PARTS
     lora_rank: int = 0
+    lora_layers: int | None = None
     lora_alpha: int = 16
     prompt: str = DEFAULT_QUESTION
     template: Template = "chat"
@@ -86,6 +88,10 @@ class TrainSettings:
             raise ValueError(f"parts must name some of {', '.join(PARTS)}")
         if self.lora_rank and self.architecture is not None:
             raise ValueError("LoRA adapts a trained model: give `model`, not `architecture`, or lora_rank 0")
+        if self.lora_layers is not None and (not self.lora_rank or self.lora_layers < 1):
+            raise ValueError(
+                f"lora_layers must be at least 1, and goes with lora_rank; it is {self.lora_layers!r}"
+            )
         at_least = {
             "steps": 1, "batch_size": 1, "accumulation": 1, "frames": 1, "max_caption_tokens": 1, "lora_rank": 0,
             "warmup_steps": 0, "workers": 0, "log_every": 1, "validate_every": 1, "save_every": 1,

@@ -29,6 +29,29 @@ def test_only_lora_weights_train_in_fp32(bf16: bool, checkpoint: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("part", "last", "names"),
+    [
+        ("language", 1, "decoder.layers.1."),
+        ("language", 5, "decoder.layers."),
+        ("vision", 1, "vision.layers.0."),
+        ("adapter", 1, "vision.adapter."),
+    ],
+)
+def test_lora_on_the_last_layers_of_a_part(
+    part: str, last: int, names: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    model = load_model(checkpoint, CPU, torch.float32)
+    choose_weights(
+        model,
+        small_settings(tmp_path, model=str(checkpoint), lora_rank=2, lora_layers=last, parts=[part]),
+    )
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert all(name.startswith(names) for name in trained)
+    layers = {"language": min(last, 2) * 5, "vision": 4, "adapter": 4}[part]
+    assert len(trained) == 2 * layers
+
+
+@pytest.mark.parametrize(
     ("part", "changes"),
     [
         ("language", "model.layers."),

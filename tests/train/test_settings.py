@@ -38,6 +38,11 @@ def test_architecture_is_sought_beside_the_file(tmp_path: Path) -> None:
         ({"learning_rate": float("inf")}, "learning_rate must be at least 0, not inf"),
         ({"learning_rate": "1e-4"}, "learning_rate must be a number, not '1e-4'"),
         ({"weight_decay": -1}, "weight_decay must be at least 0, not -1"),
+        (
+            {"lora_layers": 0, "lora_rank": 2},
+            "lora_layers must be at least 1, and goes with lora_rank; it is 0",
+        ),
+        ({"lora_layers": 2}, "lora_layers must be at least 1, and goes with lora_rank; it is 2"),
         ({"optimizer": "sgd"}, "optimizer must be one of adamw, muon, not 'sgd'"),
         ({"bf16": 1}, "bf16 must be true or false, not 1"),
         ({"prompt": 3}, "prompt must be text, not 3"),
