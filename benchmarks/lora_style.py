@@ -37,7 +37,8 @@ from framescribe.types import CaptionSettings, GenerationSettings
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "recipes" / "style.toml"
-TRAIN_SEED, TEST_SEED = 101, 202
+# 202 was looked at while the recipe was chosen.
+TRAIN_SEED, TEST_SEED = 101, 303
 
 
 class _First(random.Random):
@@ -104,7 +105,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="for clips and the run")
     parser.add_argument("--train-clips", type=int, default=200)
-    parser.add_argument("--test-clips", type=int, default=60)
+    parser.add_argument("--test-clips", type=int, default=200)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
