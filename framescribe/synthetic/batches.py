@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from framescribe.synthetic.captions import describe
 from framescribe.synthetic.facts import Facts
 from framescribe.synthetic.sampling import sample_facts
-from framescribe.synthetic.staging import Staging, stage
+from framescribe.synthetic.staging import Staging, stage, tilted
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,13 @@ def make_clip(seed: str, *, held_out: bool = False) -> SyntheticClip:
 
 
 def make_clips(seed: int, step: int, batch_size: int, *, held_out: bool = False) -> list[SyntheticClip]:
-    """Draws the clips of one batch; no torch, so that worker processes can do it ahead."""
-    return [make_clip(f"{seed}/{step}/{row}", held_out=held_out) for row in range(batch_size)]
+    """Draws the clips of one batch, some subjects askew; no torch, so that worker processes can do it ahead."""
+    names = [f"{seed}/{step}/{row}" for row in range(batch_size)]
+    clips = {name: make_clip(name, held_out=held_out) for name in names}
+    return [
+        replace(clip, staging=tilted(clip.staging, random.Random(f"tilt/{name}")))
+        for name, clip in clips.items()
+    ]
 
 
 def make_batch(

@@ -173,7 +173,7 @@ def _scene(clips: Sequence[Renderable], times_s: Sequence[float]) -> _Scene:
     brightness_B = torch.tensor([staging.brightness for staging in stagings])
     phase_B = torch.tensor([staging.weather_phase for staging in stagings])
     most = max(len(staging.actors) for staging in stagings)
-    actors_AB7 = (
+    actors_AB8 = (
         torch.tensor([(*staging.actors, *[_NOBODY] * (most - len(staging.actors))) for staging in stagings])
         .view(len(clips), most, len(_NOBODY))
         .transpose(0, 1)
@@ -183,19 +183,20 @@ def _scene(clips: Sequence[Renderable], times_s: Sequence[float]) -> _Scene:
     zero_BT = torch.zeros_like(camera.scale)
     rest = _Path(zero_BT, zero_BT, zero_BT + 1, zero_BT)
     places = [_place(camera, rest, WORLD_PX)]
-    for index, actor_B7 in enumerate(actors_AB7):
+    for index, actor_B8 in enumerate(actors_AB8):
         path = rest if index else _main_path(stagings, times_T)
-        path = path._replace(x=path.x + actor_B7[:, 1:2], y=path.y + actor_B7[:, 2:3])
-        places.append(_place(camera, path, actor_B7[:, 3:4]))
+        x, y, size_px, *_, tilt_rad = actor_B8[..., None].unbind(1)[1:]
+        path = path._replace(x=path.x + x, y=path.y + y, angle=path.angle + tilt_rad)
+        places.append(_place(camera, path, size_px))
     return _Scene(
         background_B=torch.tensor([BACKGROUNDS.index(clip.facts.background) for clip in clips]),
         variant_B=torch.tensor([staging.background_variant for staging in stagings]),
         weather_B=weather_B,
-        subject_AB=actors_AB7[..., 0].long(),
+        subject_AB=actors_AB8[..., 0].long(),
         place_LBT23=torch.stack(places),
         gain_B3=looks.gain[weather_B] * (brightness_B / 255)[:, None],
         offset_B3=looks.offset[weather_B],
-        tint_AB4=functional.pad(actors_AB7[..., 4:] * looks.actor_gain[weather_B], (0, 1), value=1.0),
+        tint_AB4=functional.pad(actors_AB8[..., 4:7] * looks.actor_gain[weather_B], (0, 1), value=1.0),
         fallen_BT=(phase_B[:, None] * PATTERN_PX + looks.fall_px_s[weather_B][:, None] * times_T).long(),
         particle_colour_B3=looks.particle_colour[weather_B],
         blur_B=torch.tensor([staging.blur for staging in stagings]),

@@ -245,3 +245,27 @@ def test_the_gpu_draws_what_the_cpu_draws() -> None:
     clips = [make_clip(str(index)) for index in range(8)]
     apart = render(clips, SEEN_TIMES_S).int() - render(clips, SEEN_TIMES_S, device="cuda").cpu().int()
     assert apart.abs().float().mean() < 0.1
+
+
+@pytest.mark.parametrize("motion", ["stays still", "moves up"])
+def test_a_tilted_subject_looks_as_one_that_has_turned_so_far(motion: str) -> None:
+    clip = clip_of(3, motion)
+    (actor,), (segment,) = clip.staging.actors, clip.staging.segments
+    tilted_clip = replace(clip, staging=clip.staging._replace(actors=(actor._replace(tilt_rad=2.0),)))
+    turning = clip.staging._replace(segments=(segment._replace(turn_rad=2.0),))
+    at_the_end = [7.0]
+    shown, expected = (render([each], at_the_end) for each in (tilted_clip, replace(clip, staging=turning)))
+    assert torch.equal(shown, expected)
+    assert not torch.equal(shown, render([clip], at_the_end))
+
+
+def test_a_quarter_of_the_subjects_that_training_sees_are_askew() -> None:
+    clips = make_clips(4, 0, 400)
+    tilts = [actor.tilt_rad for clip in clips for actor in clip.staging.actors]
+    askew = [tilt for tilt in tilts if tilt]
+    assert 0.2 < len(askew) / len(tilts) < 0.3
+    assert max(askew) > 6.0
+    # Files show them upright; all else that a clip is drawn with is the same.
+    upright = make_clip("4/0/7")
+    assert not any(actor.tilt_rad for actor in upright.staging.actors)
+    assert (upright.facts, upright.caption) == (clips[7].facts, clips[7].caption)
