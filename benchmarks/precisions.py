@@ -1,5 +1,6 @@
 """What each precision changes on trained weights: logits, tokens and captions of the bundled model.
 
+    python -m benchmarks.precisions --clips 60 --quant 8 4 --json benchmarks/results/precisions_cpu.json
     python -m benchmarks.precisions --device cuda --clips 200 --quant fp8 fp8-kv --json precisions.json
 
 On clips of the synthetic world (half of them with held-out pairs), rendered here and not coded as video, the engine
