@@ -13,7 +13,7 @@ from framescribe.synthetic.captions import parse
 
 EXAMPLES = Path(framescribe.__file__).parent.parent / "examples"
 # A penalty below 1 rewards repetition: the trained model falls into loops on some clips, and not on others.
-LOOPING = GenerationSettings(max_new_tokens=96, repetition_penalty=0.4)
+LOOPING = GenerationSettings(max_new_tokens=96, repetition_penalty=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def tiny() -> Captioner:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Path]:
-    return [EXAMPLES / f"{name}.mp4" for name in ("rose", "shark", "flamingo")]
+    return [EXAMPLES / f"{name}.mp4" for name in ("hamburger", "shark", "flamingo")]
 
 
 def by_name(captioner, clips, settings):
@@ -36,7 +36,7 @@ def test_loops_of_the_bundled_model_are_repaired_and_other_captions_stay(tiny, c
     plain = by_name(tiny, clips, CaptionSettings(generation=LOOPING))
     repaired = by_name(tiny, clips, CaptionSettings(generation=LOOPING, repair=True))
     looping = {name for name, row in plain.items() if "looping" in row.flags}
-    assert "rose" in looping
+    assert "hamburger" in looping
     assert looping < set(plain)
     for name, row in repaired.items():
         first = plain[name]
