@@ -66,12 +66,12 @@ def make_clip(seed: str, *, held_out: bool = False) -> SyntheticClip:
 
 def make_clips(seed: int, step: int, batch_size: int, *, held_out: bool = False) -> list[SyntheticClip]:
     """Draws the clips of one batch, some subjects askew; no torch, so that worker processes can do it ahead."""
-    names = [f"{seed}/{step}/{row}" for row in range(batch_size)]
-    clips = {name: make_clip(name, held_out=held_out) for name in names}
-    return [
-        replace(clip, staging=tilted(clip.staging, random.Random(f"tilt/{name}")))
-        for name, clip in clips.items()
-    ]
+    clips = []
+    for row in range(batch_size):
+        name = f"{seed}/{step}/{row}"
+        clip = make_clip(name, held_out=held_out)
+        clips.append(replace(clip, staging=tilted(clip.staging, random.Random(f"tilt/{name}"))))
+    return clips
 
 
 def make_batch(
