@@ -1,6 +1,6 @@
 """A new caption style by LoRA on the bundled model: is it followed, and do the facts survive?
 
-    python benchmarks/lora_style.py WORK_FOLDER --json benchmarks/results/lora_style.json
+    python -m benchmarks.lora_style WORK_FOLDER --json benchmarks/results/lora_style.json
 
 The style is a house's plain one: of the world's many wordings always the same for the same fact, always in three
 sentences: "A cat first spins around, then moves upward, with an owl above it. The scene is set in a green meadow. The
@@ -14,16 +14,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import platform
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from subprocess import check_output
 from typing import Any
 
 import torch
 
+from benchmarks.provenance import provenance, publish
 from framescribe.captioner import Captioner
 from framescribe.eval.attributes import ATTRIBUTES, judge
 from framescribe.synthetic.batches import SyntheticClip
@@ -110,6 +109,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
+    made_by = provenance()  # now: the tree may move on while this runs
     folder: Path = arguments.folder
     train_clips = file_clips(arguments.train_clips, TRAIN_SEED)
     test_clips = file_clips(arguments.test_clips, TEST_SEED)
@@ -139,13 +139,9 @@ def main() -> None:
         "right_before": shares(before, test_clips),
         "right_after": shares(after, test_clips),
         "examples": after[:3],
-        "device": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "commit": check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip(),
+        **made_by,
     }
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(result, ensure_ascii=False))
+    publish(result, arguments.json)
 
 
 if __name__ == "__main__":

@@ -79,12 +79,8 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
     if examples is None:
         source = SyntheticBatches(prompts, settings, device, image_size)
         # Not compiled: a few batches of another size are not worth a program of their own.
-        other_world = replace(
-            settings,
-            batch_size=1,
-            seed=settings.seed + _VALIDATION_SEED_OFFSET,
-            compile=False,
-        )
+        seed = settings.seed + _VALIDATION_SEED_OFFSET
+        other_world = replace(settings, batch_size=1, seed=seed, compile=False)
         others = SyntheticBatches(prompts, other_world, device, image_size)
         validation = list(others.batches(range(settings.validation_clips)))
     else:
