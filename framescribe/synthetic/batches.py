@@ -64,13 +64,15 @@ def make_clip(seed: str, *, held_out: bool = False) -> SyntheticClip:
     return SyntheticClip(facts, stage(facts, rng), describe(facts, rng))
 
 
-def make_clips(seed: int, step: int, batch_size: int, *, held_out: bool = False) -> list[SyntheticClip]:
-    """Draws the clips of one batch, some subjects askew; no torch, so that worker processes can do it ahead."""
+def make_clips(
+    seed: int, step: int, batch_size: int, *, held_out: bool = False, askew: float = 0.0
+) -> list[SyntheticClip]:
+    """Draws the clips of one batch, a share of their subjects askew; no torch: worker processes do it ahead."""
     clips = []
     for row in range(batch_size):
         name = f"{seed}/{step}/{row}"
         clip = make_clip(name, held_out=held_out)
-        clips.append(replace(clip, staging=tilted(clip.staging, random.Random(f"tilt/{name}"))))
+        clips.append(replace(clip, staging=tilted(clip.staging, askew, random.Random(f"tilt/{name}"))))
     return clips
 
 

@@ -30,7 +30,6 @@ _SPUN_SIZE = 1.15  # a sprite's corners stick out when it turns
 _SIZES_PX = ((60.0, 82.0), (50.0, 64.0), (47.0, 57.0))
 _TRAVEL_PX = (60.0, 72.0)
 _ZOOM_RATIO = (1.55, 1.75)
-_TILTED_SHARE = 0.25
 
 
 class Segment(NamedTuple):
@@ -136,14 +135,14 @@ def stage(facts: Facts, rng: random.Random) -> Staging:
     )
 
 
-def tilted(staging: Staging, rng: random.Random) -> Staging:
-    """The same clip with some of its subjects askew: for training, so that none is known upright only.
+def tilted(staging: Staging, share: float, rng: random.Random) -> Staging:
+    """The same clip with a share of its subjects askew: for training, so that none is known upright only.
 
     A subject whose spinning is held out would else be known upright only, and taken for another when it spins; and with
     one that is never shown at rest, an unusual angle must not pass for turning.
     """
     actors = (
-        actor._replace(tilt_rad=rng.uniform(0, 2 * math.pi)) if rng.random() < _TILTED_SHARE else actor
+        actor._replace(tilt_rad=rng.uniform(0, 2 * math.pi)) if rng.random() < share else actor
         for actor in staging.actors
     )
     return staging._replace(actors=tuple(actors))

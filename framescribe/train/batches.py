@@ -196,7 +196,7 @@ class SyntheticBatches:
 
     Args:
         prompts: the model's.
-        settings: prompt, batch size, the world's seed, and whether rendering is compiled.
+        settings: prompt, batch size, the world's seed, the share askew, and whether rendering is compiled.
         device: renders and keeps the frames.
         image_size: side of the model's frames in pixels.
     """
@@ -224,8 +224,9 @@ class SyntheticBatches:
         """The clips of batch ``number`` and their tokens, without frames."""
         from framescribe.synthetic.batches import make_clips
 
-        clips = make_clips(self._settings.seed, number, self._settings.batch_size)
-        clip_ids = [f"synthetic/{self._settings.seed}/{number}/{row}" for row in range(len(clips))]
+        settings = self._settings
+        clips = make_clips(settings.seed, number, settings.batch_size, askew=settings.askew)
+        clip_ids = [f"synthetic/{settings.seed}/{number}/{row}" for row in range(len(clips))]
         prompts = [self._prompts.with_answer(self._prompt, clip.caption) for clip in clips]
         return clips, collate(clip_ids, prompts, torch.empty(0))
 

@@ -40,6 +40,7 @@ class TrainSettings:
         weight_decay: of matrices; none for norms, biases and embeddings of places.
         max_grad_norm: gradients are scaled down to it.
         seed: of the weights and of the data's order.
+        askew: the share of the synthetic world's subjects that are shown at any angle, not upright.
         bf16: compute in bf16 under autocast; weights stay fp32 (with LoRA, frozen weights are held in bf16).
         gradient_checkpointing: recompute activations in the backward pass: less memory, a third more time.
         compile: compile the layers, and what draws the synthetic world, with torch.compile.
@@ -68,6 +69,7 @@ class TrainSettings:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     seed: int = 0
+    askew: float = 0.0
     bf16: bool = True
     gradient_checkpointing: bool = False
     compile: bool = False
@@ -92,10 +94,15 @@ class TrainSettings:
             raise ValueError(
                 f"lora_layers must be at least 1, and goes with lora_rank; it is {self.lora_layers!r}"
             )
+        if self.askew and (self.data != SYNTHETIC or self.askew > 1):
+            raise ValueError(
+                f"askew is a share of the synthetic world's subjects, not {self.askew!r} of {self.data!r}"
+            )
         at_least = {
             "steps": 1, "batch_size": 1, "accumulation": 1, "frames": 1, "max_caption_tokens": 1, "lora_rank": 0,
             "warmup_steps": 0, "workers": 0, "log_every": 1, "validate_every": 1, "save_every": 1,
             "validation_clips": 0, "learning_rate": 0, "weight_decay": 0, "max_grad_norm": 0, "lora_alpha": 0,
+            "askew": 0,
         }  # fmt: skip
         for name, least in at_least.items():
             if not least <= getattr(self, name) < math.inf:

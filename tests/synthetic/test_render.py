@@ -259,8 +259,8 @@ def test_a_tilted_subject_looks_as_one_that_has_turned_so_far(motion: str) -> No
     assert not torch.equal(shown, render([clip], at_the_end))
 
 
-def test_a_quarter_of_the_subjects_that_training_sees_are_askew() -> None:
-    clips = make_clips(4, 0, 400)
+def test_the_share_of_subjects_that_training_asks_for_is_askew() -> None:
+    clips = make_clips(4, 0, 400, askew=0.25)
     tilts = [actor.tilt_rad for clip in clips for actor in clip.staging.actors]
     askew = [tilt for tilt in tilts if tilt]
     assert 0.2 < len(askew) / len(tilts) < 0.3

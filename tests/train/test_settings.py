@@ -43,6 +43,12 @@ def test_architecture_is_sought_beside_the_file(tmp_path: Path) -> None:
             "lora_layers must be at least 1, and goes with lora_rank; it is 0",
         ),
         ({"lora_layers": 2}, "lora_layers must be at least 1, and goes with lora_rank; it is 2"),
+        (
+            {"data": "clips", "askew": 0.25},
+            "askew is a share of the synthetic world's subjects, not 0.25 of 'clips'",
+        ),
+        ({"data": "synthetic", "askew": 1.5}, "not 1.5 of 'synthetic'"),
+        ({"data": "synthetic", "askew": -1}, "askew must be at least 0, not -1"),
         ({"optimizer": "sgd"}, "optimizer must be one of adamw, muon, not 'sgd'"),
         ({"bf16": 1}, "bf16 must be true or false, not 1"),
         ({"prompt": 3}, "prompt must be text, not 3"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,11 @@ from tests.reference import CPU
 from tests.train.small import losses, run_training, small_settings
 
 
-def batches(checkpoint: Path, folder: Path) -> SyntheticBatches:
+def batches(checkpoint: Path, folder: Path, **changes: Any) -> SyntheticBatches:
     prompts = PromptBuilder(
         CaptionTokenizer(checkpoint), bos_token_id=0, eos_token_id=1, slot_token_id=2, tokens_per_frame=6
     )
-    settings = small_settings(folder, model=str(checkpoint), batch_size=40)
+    settings = small_settings(folder, model=str(checkpoint), **{"batch_size": 40, **changes})
     return SyntheticBatches(prompts, settings, CPU, image_size=28)
 
 
@@ -37,6 +38,16 @@ def test_a_batch_follows_from_its_number(checkpoint: Path, tmp_path: Path) -> No
     assert torch.equal(source[3][1].input_ids_BL, again.input_ids_BL)
     captions = {clip.caption for clip in source[3][0]}
     assert captions.isdisjoint(clip.caption for clip in source[4][0])
+
+
+def test_subjects_askew_change_the_frames_and_no_word(checkpoint: Path, tmp_path: Path) -> None:
+    (upright,), (askew,) = (
+        batches(checkpoint, tmp_path, batch_size=4, workers=0, askew=share).batches([3])
+        for share in (0.0, 1.0)
+    )
+    assert torch.equal(upright.input_ids_BL, askew.input_ids_BL)
+    apart = (upright.pixels_F3SS != askew.pixels_F3SS).flatten(1).any(1)
+    assert apart.view(4, 8).any(1).all()
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
