@@ -13,6 +13,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Generic, TypeVar
 
+# Phases after which larger ones are tried again, about a minute's on a GPU; twice as many each time that they fail, so
+# that a lasting shortage is met ever more seldom.
+_RECOVERY_PHASES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -33,6 +37,15 @@ class Limits:
     def halved(self) -> Limits:
         """With smaller vision chunks and prefills."""
         return replace(self, frames=max(1, self.frames // 2), tokens=max(1, self.tokens // 2))
+
+    def doubled(self, most: Limits) -> Limits:
+        """With larger phases, up to those of ``most``."""
+        return replace(
+            self,
+            frames=min(most.frames, 2 * self.frames),
+            tokens=min(most.tokens, 2 * self.tokens),
+            batch=min(most.batch, 2 * self.batch),
+        )
 
 
 class BlockPool:
@@ -138,6 +151,10 @@ class Scheduler(Generic[J]):
         # In order of admission.
         self.running: list[J] = []
         self._waited = 0
+        self._most = limits
+        self._recovery_phases = _RECOVERY_PHASES
+        self._phases = 0
+        self._has_grown = False
 
     def __len__(self) -> int:
         """Sequences that are not done."""
@@ -163,6 +180,7 @@ class Scheduler(Generic[J]):
 
         Filling comes first, in chunks worth the computation: every clip that decodes makes a step cheaper for all.
         """
+        self._recover()
         chunk, is_full = self._next_chunk()
         pack, pack_is_full = self._next_pack()
         if pack_is_full or (pack and not (chunk and is_full)):
@@ -211,17 +229,34 @@ class Scheduler(Generic[J]):
         self.running = [job for job in self.running if id(job) not in leaving]
 
     def shrink(self) -> None:
-        """Halves what a vision chunk and a prefill take, for good."""
-        self.limits = self.limits.halved()
+        """Halves what a vision chunk and a prefill take, until phases have gone well for long."""
+        self._shrink_to(self.limits.halved())
 
     def shrink_batch(self, batch: int) -> None:
-        """Lets no more than so many sequences run, but one, for good."""
-        self.limits = replace(self.limits, batch=max(1, batch))
+        """Lets no more than so many sequences run, but one, until phases have gone well for long."""
+        self._shrink_to(replace(self.limits, batch=max(1, batch)))
 
     def put_back(self, jobs: Sequence[J]) -> None:
         """Undoes the start of a phase that could not be run: its sequences wait again, in their order."""
         self.retire(jobs)
         self.waiting.extendleft(reversed(jobs))
+
+    def _shrink_to(self, limits: Limits) -> None:
+        self.limits = limits
+        self._phases = 0
+        if self._has_grown:
+            self._recovery_phases *= 2
+        self._has_grown = False
+
+    def _recover(self) -> None:
+        """A shortage may have been another program's: after a long run, a single one must not have slowed the rest."""
+        if self.limits == self._most:
+            return
+        self._phases += 1
+        if self._phases == self._recovery_phases:
+            self.limits = self.limits.doubled(self._most)
+            self._phases = 0
+            self._has_grown = True
 
     def _needs_block(self, job: J) -> bool:
         # The cache holds all but the newest token, whose keys the next step writes.

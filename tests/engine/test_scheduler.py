@@ -137,3 +137,36 @@ def test_what_could_not_be_run_is_tried_again_in_its_order():
     smaller = scheduler.next()
     assert isinstance(smaller, Encode)
     assert list(map(id, smaller.jobs)) == list(map(id, jobs[:2]))
+
+
+def fails_above(scheduler: Scheduler[Job], most: int, phases: int) -> int:
+    """Runs so many phases, of clips that come without end; more than ``most`` frames at once run out of memory."""
+    failures = 0
+    for _ in range(phases):
+        while len(scheduler.waiting) < 20:
+            scheduler.add(Job(1, 5, 9))
+        phase = scheduler.next()
+        if isinstance(phase, Encode) and sum(job.frames for job in phase.jobs) > most:
+            failures += 1
+            scheduler.put_back(phase.jobs)
+            scheduler.shrink()
+        elif isinstance(phase, Prefill | Decode):
+            scheduler.retire(list(scheduler.running))
+    return failures
+
+
+def test_phases_are_as_large_as_before_when_a_shortage_is_over():
+    scheduler: Scheduler[Job] = Scheduler(Limits(8, 100, 8), BlockPool(50, BLOCK))
+    assert fails_above(scheduler, 2, 10) == 2
+    scheduler.shrink_batch(2)
+    assert fails_above(scheduler, 8, 10) == 0
+    assert scheduler.limits == Limits(2, 25, 2)
+    assert fails_above(scheduler, 8, 2000) == 0
+    assert scheduler.limits == Limits(8, 100, 8)
+
+
+def test_a_lasting_shortage_is_met_ever_more_seldom():
+    scheduler: Scheduler[Job] = Scheduler(Limits(8, 100, 8), BlockPool(50, BLOCK))
+    at_first, later = fails_above(scheduler, 4, 10_000), fails_above(scheduler, 4, 30_000)
+    assert 2 <= at_first <= 4
+    assert 1 <= later <= 2
