@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from framescribe.model.config import ModelConfig
+from framescribe.model.device_errors import is_device_failure
 from framescribe.model.precision import DtypeName, Precision
 from framescribe.prompt import History, PromptBuilder
 from framescribe.rows import RowMaker
@@ -124,10 +125,10 @@ class Preparer:
                 return self.ready(clip, frames, settings, question)
         except ClipError as error:
             return self._rows.failed(clip, settings, error.stage, str(error))
-        except torch.AcceleratorError as error:
-            # No clip's fault: with rows that say so, a run would go through all the others in vain.
-            raise DeviceError(f"{self._device} failed: {error}") from error
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
+            if is_device_failure(error):
+                # No clip's fault: with rows that say so, a run would go through all the others in vain.
+                raise DeviceError(f"{self._device} failed: {error}") from error
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
             return self._rows.failed(clip, settings, "decode", message)

@@ -1,6 +1,7 @@
 """A prepared clip crosses processes as bytes and is the same clip again."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -32,10 +33,20 @@ def test_packed_and_unpacked(buffer, dtype):
             assert getattr(again.frames, field.name) == getattr(frames, field.name)
 
 
-def test_a_device_that_fails_is_no_clips_fault(captioner, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"),
+    ],
+    ids=["torch", "cublas", "cudnn", "triton"],
+)
+def test_a_device_that_fails_is_no_clips_fault(error, captioner, monkeypatch):
     def fail(*_):
-        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        raise error
 
     monkeypatch.setattr(prepare, "transform", fail)
-    with pytest.raises(DeviceError, match="illegal memory access"):
+    with pytest.raises(DeviceError, match=re.escape(str(error))):
         captioner._preparer.prepare(Clip(str(CLIPS / "short-half-second.mp4")), CaptionSettings())

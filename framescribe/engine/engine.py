@@ -27,6 +27,7 @@ from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
 from framescribe.engine.sequence import Sequence
 from framescribe.model import kernels
+from framescribe.model.device_errors import is_device_failure
 from framescribe.model.model import CaptionModel
 from framescribe.types import DeviceError
 
@@ -140,7 +141,9 @@ class Engine:
         with self._lock, torch.inference_mode(), on_device(self.model.device):
             try:
                 self._run(self._scheduler.next())
-            except torch.AcceleratorError as error:
+            except RuntimeError as error:
+                if not is_device_failure(error):
+                    raise
                 self._has_failed = True
                 raise DeviceError(f"{self.model.device} failed: {error}") from error
 
@@ -155,11 +158,10 @@ class Engine:
                     self._decode()
         except torch.OutOfMemoryError as error:
             self._make_smaller(phase, error)
-        except torch.AcceleratorError:
-            raise
-        except BaseException:
+        except BaseException as error:
             # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
-            self._undo(phase)
+            if not is_device_failure(error):
+                self._undo(phase)
             raise
         self._read(keep=0 if phase is None else self._steps_ahead)
 

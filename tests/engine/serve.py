@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
+from framescribe.types import GenerationSettings
 
 NEVER: frozenset[int] = frozenset()
 
@@ -39,3 +42,11 @@ def serve(engine: Engine, requests: list[Request]) -> dict[str, Completion]:
 def alone(model, request: Request, stop_ids: frozenset[int] = NEVER) -> Completion:
     """What a request gives when the engine has no other."""
     return serve(Engine(model, stop_ids, max_batch=1), [request])[request.id]
+
+
+def random_request(prompts, name: str, frames: int, settings: GenerationSettings) -> Request:
+    """A request with so many frames of noise."""
+    generator = torch.Generator().manual_seed(len(name) + frames)
+    pixels = torch.randn(frames, 3, 224, 224, generator=generator) if frames else None
+    prompt = prompts.build(f"What is {name}?", "chat", range(frames))
+    return Request(name, prompt, pixels, settings)

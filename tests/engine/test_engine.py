@@ -1,20 +1,16 @@
 """Each clip gives the tokens that it gives alone, whatever is in the batch with it."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from framescribe.engine import memory, sampling
 from framescribe.engine.engine import Engine
-from framescribe.engine.memory import phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
 from framescribe.model import kernels
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
 from framescribe.types import GenerationSettings
 from tests.engine.serve import NEVER, Served, alone, serve
-from tests.reference import CASES, CPU, TINY, case_request, recorded
+from tests.reference import CASES, TINY, case_request, recorded
 
 
 def random_request(prompts, name: str, frames: int, settings: GenerationSettings) -> Request:
@@ -226,163 +222,3 @@ def test_a_batch_gives_the_recorded_tokens_on_the_gpu(cuda, prompts):
     assert {name: list(done.token_ids) for name, done in finished.items()} == {
         request.id: recorded(request.id)["greedy_ids"].tolist() for request in requests
     }
-
-
-@pytest.mark.parametrize("kv_tokens", [700, 1100, 4096])
-def test_little_memory_gives_the_same_tokens(kv_tokens, model, prompts):
-    """From room for one sequence, where the others wait or give their blocks back and start again, to plenty."""
-    requests = [
-        random_request(
-            prompts, f"clip {number}", number % 3, GenerationSettings(max_new_tokens=70 + 30 * (number % 4))
-        )
-        for number in range(6)
-    ]
-    expected = {request.id: alone(model, request) for request in requests}
-    engine = Engine(model, NEVER, max_batch=6, kv_tokens=kv_tokens)
-    assert serve(engine, requests) == expected
-    assert engine._scheduler.pool.num_free == engine._scheduler.pool.num_blocks
-
-
-def test_preempted_draws_and_penalties_go_on_where_they_were(model, prompts):
-    settings = GenerationSettings(
-        max_new_tokens=150, temperature=1.1, top_p=0.9, repetition_penalty=1.2, seed=4
-    )
-    requests = [random_request(prompts, f"clip {number}", 1, settings) for number in range(3)]
-    expected = {request.id: alone(model, request) for request in requests}
-    engine = Engine(model, NEVER, max_batch=3, kv_tokens=512)
-    preempted = []
-    preempt = engine._scheduler.preempt
-    engine._scheduler.preempt = lambda: preempted.append(preempt()) or preempted[-1]
-    assert serve(engine, requests) == expected
-    assert preempted
-
-
-def test_a_clip_too_long_for_the_cache_is_refused_with_the_numbers(model, prompts):
-    long = random_request(prompts, "long", 24, GenerationSettings(max_new_tokens=5))
-    short = random_request(prompts, "short", 1, GenerationSettings(max_new_tokens=5))
-    done = serve(Engine(model, NEVER, max_batch=2, kv_tokens=256), [long, short])
-    assert done["short"] == alone(model, short)
-    assert done["long"].finish_reason == "error"
-    assert f"{len(long.prompt)} prompt tokens" in done["long"].error
-    assert "256 tokens" in done["long"].error
-
-
-class OutOfMemory:
-    """Stands for a module on a device that holds only so many rows of its input at once."""
-
-    def __init__(self, module, axis: int, most: int) -> None:
-        self.module, self.axis, self.most, self.failures = module, axis, most, 0
-
-    def __call__(self, x, *rest, **named):
-        if x.shape[self.axis] > self.most:
-            self.failures += 1
-            raise torch.OutOfMemoryError("no room")
-        return self.module(x, *rest, **named)
-
-
-@pytest.mark.parametrize(
-    ("part", "axis", "most", "fails"),
-    [
-        ("vision", 0, 3, ()),  # a clip's frames in parts
-        ("vision", 0, 0, ("a", "b", "c")),
-        ("decoder", 1, 400, ()),  # one prompt after the other
-        ("decoder", 1, 200, ("b", "c")),  # two are too long
-        ("decoder", 0, 1, ()),
-    ],
-)
-def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, prompts, monkeypatch):
-    model = load_model(TINY, CPU, torch.float32)
-    settings = GenerationSettings(max_new_tokens=8)
-    requests = [
-        random_request(prompts, name, frames, settings) for name, frames in (("a", 1), ("b", 5), ("c", 4))
-    ]
-    expected = {request.id: alone(model, request) for request in requests}
-    narrow = OutOfMemory(getattr(model, part), axis, most)
-    del model._modules[part]
-    monkeypatch.setattr(model, part, narrow, raising=False)
-    if (part, axis) == ("decoder", 0):  # decoding runs out, prefill (one packed row) does not
-        narrow.most = 2
-    done = serve(Engine(model, NEVER, max_batch=3), requests)
-    assert narrow.failures
-    for name, completion in done.items():
-        if name in fails:
-            assert completion.finish_reason == "error"
-            assert "out of memory" in completion.error
-        else:
-            assert completion == expected[name]
-
-
-def test_decoding_that_runs_out_of_memory_goes_on_with_fewer_clips(prompts, monkeypatch):
-    """And does not run out again at every step."""
-    model = load_model(TINY, CPU, torch.float32)
-    settings = GenerationSettings(max_new_tokens=20)
-    requests = [random_request(prompts, f"clip {number}", 1, settings) for number in range(8)]
-    narrow = OutOfMemory(model.decoder, 0, 4)
-    del model._modules["decoder"]
-    monkeypatch.setattr(model, "decoder", narrow, raising=False)
-    assert len(serve(Engine(model, NEVER, max_batch=8), requests)) == 8
-    assert narrow.failures == 1
-
-
-def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monkeypatch):
-    """The device's rows are one further by then, and the dice are thrown."""
-    settings = GenerationSettings(max_new_tokens=8, temperature=1.0, seed=3)
-    requests = [random_request(prompts, name, 1, settings) for name in "abc"]
-    expected = {request.id: alone(model, request) for request in requests}
-    draw, calls = sampling.draw, []
-
-    def failing(*tensors):
-        calls.append(1)
-        if len(calls) == 4:
-            raise torch.OutOfMemoryError("no room")
-        return draw(*tensors)
-
-    monkeypatch.setattr(sampling, "draw", failing)
-    assert serve(Engine(model, NEVER, max_batch=3), requests) == expected
-
-
-@pytest.mark.parametrize(("part", "call"), [("vision", 1), ("decoder", 1), ("decoder", 3)])
-def test_ctrl_c_in_one_call_leaves_the_requests_of_others(part, call, prompts, monkeypatch):
-    model = load_model(TINY, CPU, torch.float32)
-    settings = GenerationSettings(max_new_tokens=8)
-    mine, others = (random_request(prompts, name, 1, settings) for name in ("mine", "others"))
-    expected = alone(model, others)
-    module, calls = getattr(model, part), []
-
-    def interrupted(*inputs, **named):
-        calls.append(1)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return module(*inputs, **named)
-
-    del model._modules[part]
-    monkeypatch.setattr(model, part, interrupted, raising=False)
-    served = Served(Engine(model, NEVER, max_batch=2))
-    (sequence,) = served.add(mine)
-    served.add(others)
-    with pytest.raises(KeyboardInterrupt):
-        served.finish()
-    served.engine.cancel([sequence])
-    assert served.finish() == {"others": expected}
-
-
-def test_phases_that_a_small_gpu_cannot_hold_are_planned_smaller(model, monkeypatch):
-    """A probe takes 1 GB for 10 frames, and runs out of memory above 8 GB; 5 GB are free, less 0.8 to spare."""
-    tried = []
-
-    def probe(_, limits):
-        tried.append(limits.frames)
-        if limits.frames > 80:
-            raise torch.OutOfMemoryError("no room")
-        return limits.frames * 10**8
-
-    monkeypatch.setattr(memory, "probe_phases", probe)
-    monkeypatch.setattr(memory, "available_bytes", lambda _: 5 * 10**9)
-    properties = SimpleNamespace(total_memory=10**10)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    cuda = torch.device("cuda")
-    blocks, limits = plan_cache(
-        SimpleNamespace(device=cuda, config=model.config), phase_limits(cuda, 1), torch.float16
-    )
-    assert blocks * memory.BLOCK_SIZE >= memory.CLIP_TOKENS
-    assert (tried, limits.frames) == ([120, 60, 30], 30)
