@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import on_ray, options
-from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION
+from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
     from framescribe.pipeline.sitting import Sitting
-    from framescribe.types import CaptionRow, CaptionSettings, Clip
+    from framescribe.pipeline.store import Redo
+    from framescribe.types import CaptionRow, CaptionSettings
 
 _RUNS = "Runs into a folder"
 
@@ -53,7 +54,9 @@ def caption(
     quant: options.Quant = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(help="Clips that decode together; what fits if not given.", rich_help_panel="Model"),
+        typer.Option(
+            min=1, help="Clips that decode together; what fits if not given.", rich_help_panel="Model"
+        ),
     ] = None,
     strategy: options.Strategy = "chat",
     frames: options.NumFrames = 24,
@@ -137,12 +140,16 @@ def caption(
     from framescribe.cli.preflight import print_preflight
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
+    from framescribe.pipeline.sitting import parse_redo
     from framescribe.pipeline.sources import expand_sources
     from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.video.segment import SegmentRule, segment
 
     with usage_errors(), ExitStack() as stack:
+        # All that can be wrong with the options is found before a folder is made or a model loaded.
         into_folder = output is not None and not is_row_file(output)
+        chosen = parse_redo(redo)
+        Clip(sources[0], start, end)  # raises for a span that cannot be
         settings = options.caption_settings(
             prompt=_prompt(prompt, prompt_file),
             strategy=strategy,
@@ -209,7 +216,7 @@ def caption(
                 )  # fmt: skip
             else:
                 made_by = _look_here(model, revision, device, dtype, quant, dry_run)
-            sitting = _sit_down(output, settings, model, made_by, new_run, redo, dry_run, stack)
+            sitting = _sit_down(output, settings, model, made_by, new_run, chosen, dry_run, stack)
         is_todo = sitting.is_todo if sitting else lambda clip: True
         if sitting or dry_run:
             report = look_at(clips(), is_todo, settings.sampling, timeout_s=decode_timeout)
@@ -300,7 +307,7 @@ def _sit_down(
     model: str,
     made_by: _MadeBy,
     new_run: bool,
-    redo: str | None,
+    redo: Redo | None,
     dry_run: bool,
     stack: ExitStack,
 ) -> Sitting:

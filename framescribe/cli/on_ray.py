@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from framescribe.cli.options import above_zero
+
 if TYPE_CHECKING:
     from framescribe.pipeline.ray.cluster import ModelFacts
     from framescribe.pipeline.ray.job import Job, Spread
@@ -59,7 +61,13 @@ TaskClips = Annotated[
     ),
 ]
 DecoderCpus = Annotated[
-    float, typer.Option("--ray-decoder-cpus", help="CPUs that each decoder takes.", rich_help_panel=_PANEL)
+    float,
+    typer.Option(
+        "--ray-decoder-cpus",
+        callback=above_zero,
+        help="CPUs that each decoder takes.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,14 @@ import typer
 from framescribe.types import DEFAULT_QUESTION, CaptionSettings, FrameSampling, GenerationSettings
 
 _MODEL, _FRAMES, _DECODING, _READING = "Model", "Frames", "Decoding", "Reading videos"
+
+
+def above_zero(number: float) -> float:
+    """The number, of an option that is refused before any work if it is not above 0 and finite."""
+    if not (math.isfinite(number) and number > 0):
+        raise typer.BadParameter(f"{number:g} is not a number above 0.")
+    return number
+
 
 Model = Annotated[
     str,
@@ -90,6 +99,7 @@ MaxLength = Annotated[
 DecodeWorkers = Annotated[
     int | None,
     typer.Option(
+        min=0,
         help="Processes that decode; one per core, up to 32, if not given. 0: none, and no time-out.",
         rich_help_panel=_READING,
     ),
@@ -97,6 +107,7 @@ DecodeWorkers = Annotated[
 DecodeTimeout = Annotated[
     float,
     typer.Option(
+        callback=above_zero,
         help="Seconds for fetching and decoding one clip; what takes longer is an `error` row.",
         rich_help_panel=_READING,
     ),

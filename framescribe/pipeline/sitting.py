@@ -12,6 +12,17 @@ from framescribe.pipeline.writer import RowWriter
 from framescribe.types import CaptionRow, Clip
 
 
+def parse_redo(text: str | None) -> Redo | None:
+    """What ``--redo`` spells.
+
+    Raises:
+        ValueError: an unknown word.
+    """
+    if text is not None and text not in get_args(Redo):
+        raise ValueError(f"--redo takes {', '.join(get_args(Redo))}, not {text!r}")
+    return text  # type: ignore[return-value]  # checked
+
+
 class Sitting:
     """What is done and what is not, as of its start.
 
@@ -24,20 +35,18 @@ class Sitting:
             that the run has no row for.
 
     Raises:
-        ValueError: an unknown ``redo``, a damaged folder.
+        ValueError: a damaged folder.
     """
 
     def __init__(
-        self, folder: RowFolder, log: RunLog, identity: Identity, hardware: str, redo: str | None
+        self, folder: RowFolder, log: RunLog, identity: Identity, hardware: str, redo: Redo | None
     ) -> None:
-        if redo is not None and redo not in get_args(Redo):
-            raise ValueError(f"--redo takes {', '.join(get_args(Redo))}, not {redo!r}")
         self.folder = folder
         self._log = log
         self._run = log.find(identity)
         self._hardware = hardware
         self._done = folder.done(self._run.fingerprint) if self._run else {}
-        self._chosen = None if redo is None else folder.chosen(redo)  # type: ignore[arg-type]  # checked
+        self._chosen = None if redo is None else folder.chosen(redo)
         self._hashes: SourceHashes | None = None
 
     @property

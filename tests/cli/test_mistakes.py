@@ -25,6 +25,28 @@ def test_a_folder_of_rows_is_not_overwritten(tmp_path):
     assert not (tmp_path / "rows").exists()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--redo", "foo"), ("--start", "nan"), ("--start", "3", "--end", "2"), ("--batch-size", "0"),
+        ("--decode-workers", "-1"), ("--decode-timeout", "nan"),
+    ],
+)  # fmt: skip
+def test_wrong_options_leave_no_folder_behind(wrong, tmp_path):
+    result = invoke("caption", SHORT, "-o", tmp_path / "rows", *wrong, *QUICK)
+    assert result.exit_code == 2
+    assert wrong[0].strip("-").split("-")[0] in result.stderr
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("wrong", [("--decode-workers", "-1"), ("--decode-timeout", "0")])
+def test_wrong_numbers_are_refused_before_a_model_loads(wrong):
+    result = invoke("caption", SHORT, "--model", "no-such-model", *wrong)
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
+    assert "no-such-model" not in result.stderr
+
+
 def test_rows_are_not_left_out_because_of_text_files(tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(SHORT.read_bytes())
