@@ -31,7 +31,7 @@ from framescribe.session import CaptionSession
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
 from framescribe.video.decode import decode_frames
-from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker
+from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker, usable_cpus
 
 Source = str | Path | bytes | IO[bytes] | Clip
 
@@ -152,7 +152,7 @@ class Captioner:
             raise ValueError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
         clips = _distinct(map(as_clip, sources))
         session = self.session(settings)
-        decoders = decode_workers or min(_MAX_DECODERS, os.cpu_count() or 1)
+        decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
         workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
             decoding: dict[Future[Prepared | CaptionRow], None] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ import numpy as np
 
 from framescribe.types import Clip, ClipError, FrameSampling, VideoFacts
 from framescribe.video.sample import select_frames
-from framescribe.video.workers import DecodeWorkers
+from framescribe.video.workers import DecodeWorkers, usable_cpus
 
 LOCAL_PROBES = 1000
 REMOTE_PROBES = 50
@@ -97,7 +96,7 @@ def look_at(
     remote = [clip for clip in sample if "://" in clip.source_video]
     probed = local + chance.sample(remote, min(len(remote), REMOTE_PROBES))
     report.probed = len(probed)
-    num_workers = min(8, os.cpu_count() or 1)
+    num_workers = min(8, usable_cpus())
     with ThreadPoolExecutor(num_workers) as pool, DecodeWorkers([], timeout_s) as workers:
         for found in pool.map(lambda clip: _probe(clip, workers), probed):
             if isinstance(found, str):

@@ -40,6 +40,13 @@ DEFAULT_TIMEOUT_S = 120.0
 _PROGRAM = "from framescribe.video.worker import main; main()"
 
 
+def usable_cpus() -> int:
+    """CPUs that this process may run on: under taskset, Slurm or a container's cpuset fewer than there are."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Worker:
     """One decoding process with the memory that it shares; ended when nothing refers to it, or at exit."""
 

@@ -20,7 +20,7 @@ import pytest
 from framescribe import CaptionSettings, GenerationSettings
 from framescribe.types import Clip, ClipError, FrameSampling
 from framescribe.video.decode import decode_frames
-from framescribe.video.workers import DecodeWorkers, can_cross
+from framescribe.video.workers import DecodeWorkers, can_cross, usable_cpus
 from tests.awkward import AWKWARD, make
 from tests.reference import CLIPS
 
@@ -232,3 +232,14 @@ def test_nothing_is_left_when_the_parent_is_stopped(sent, server, tmp_path):
         assert list((tmp_path / "tmp").iterdir()) == []
     if shared_before:
         assert set(os.listdir("/dev/shm")) <= shared_before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are bound to CPUs on Linux only")
+def test_cpus_that_others_keep_are_not_counted():
+    mine = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(mine)})
+        assert usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, mine)
+    assert usable_cpus() == len(mine)
