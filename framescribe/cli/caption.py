@@ -95,7 +95,9 @@ def caption(
     redo: Annotated[
         str | None,
         typer.Option(
-            help="Caption only clips that `failed`, are `flagged` or `rejected`.", rich_help_panel=_RUNS
+            help="Caption again only clips whose last row `failed`, is `flagged` or `rejected`; clips without a row "
+            "wait for a run without this.",
+            rich_help_panel=_RUNS,
         ),
     ] = None,
     hash_sources: Annotated[
@@ -217,9 +219,10 @@ def caption(
             else:
                 made_by = _look_here(model, revision, device, dtype, quant, dry_run)
             sitting = _sit_down(output, settings, model, made_by, new_run, chosen, dry_run, stack)
-        is_todo = sitting.is_todo if sitting else lambda clip: True
         if sitting or dry_run:
-            report = look_at(clips(), is_todo, settings.sampling, timeout_s=decode_timeout)
+            is_todo = sitting.is_todo if sitting else lambda clip: True
+            is_left_out = sitting.is_left_out if sitting else lambda clip: False
+            report = look_at(clips(), is_todo, is_left_out, settings.sampling, timeout_s=decode_timeout)
             print_preflight(
                 report,
                 strategy,

@@ -40,9 +40,9 @@ def print_preflight(
 def _counted(report: Preflight) -> str:
     again = report.named - report.clips
     repeated = f", {again:,} named again" if again else ""
-    return (
-        f"{report.clips:,} clips{repeated}; {report.clips - report.todo:,} done, {report.todo:,} to caption"
-    )
+    done = report.clips - report.todo - report.left_out
+    left_out = f", {report.left_out:,} without a row, for a run without --redo" if report.left_out else ""
+    return f"{report.clips:,} clips{repeated}; {done:,} done, {report.todo:,} to caption{left_out}"
 
 
 def _found(report: Preflight, strategy: str) -> list[str]:

@@ -27,6 +27,7 @@ class Preflight:
         named: how often a clip was named.
         clips: different ones among them.
         todo: of these, how many are to be captioned.
+        left_out: how many have no row and get none now.
         probed: of these, how many were opened; all of them, or a random sample.
         codecs: by FFmpeg's name, of the readable ones.
         duration_s, covered_s: of the readable ones: all of it, and what their frames stand for.
@@ -37,6 +38,7 @@ class Preflight:
     named: int = 0
     clips: int = 0
     todo: int = 0
+    left_out: int = 0
     probed: int = 0
     codecs: Counter[str] = field(default_factory=Counter)
     duration_s: float = 0.0
@@ -57,6 +59,7 @@ class Preflight:
 def look_at(
     clips: Iterable[Clip],
     is_todo: Callable[[Clip], bool],
+    is_left_out: Callable[[Clip], bool],
     sampling: FrameSampling,
     *,
     timeout_s: float,
@@ -67,6 +70,7 @@ def look_at(
     Args:
         clips: read once and not kept.
         is_todo: whether a clip is to be captioned.
+        is_left_out: of one that is not, whether it has no row either.
         sampling: whose share of the clips is told.
         timeout_s: for opening one clip.
         seed: of the sample.
@@ -85,6 +89,7 @@ def look_at(
         seen.add(key)
         report.clips += 1
         if not is_todo(clip):
+            report.left_out += is_left_out(clip)
             continue
         report.todo += 1
         # Reservoir sampling: every clip ends up in the sample with the same probability.

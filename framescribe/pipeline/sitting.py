@@ -32,7 +32,7 @@ class Sitting:
         identity: of the run, from ``run_identity``.
         hardware: that captions.
         redo: caption only clips that ``failed``, are ``flagged`` or ``rejected``, by their last row; None: those
-            that the run has no row for.
+            that the run has no row for. Clips without any row are nothing to do again, and are left out.
 
     Raises:
         ValueError: a damaged folder.
@@ -47,6 +47,7 @@ class Sitting:
         self._hardware = hardware
         self._done = folder.done(self._run.fingerprint) if self._run else {}
         self._chosen = None if redo is None else folder.chosen(redo)
+        self._with_row = None if redo is None else folder.clip_ids(since=0)
         self._hashes: SourceHashes | None = None
 
     @property
@@ -57,6 +58,10 @@ class Sitting:
     def is_todo(self, clip: Clip) -> bool:
         """Whether a clip is to be captioned, its bytes unseen."""
         return clip.id not in self._done if self._chosen is None else clip.id in self._chosen
+
+    def is_left_out(self, clip: Clip) -> bool:
+        """Whether a clip has no row and, as others are done again, gets none."""
+        return self._with_row is not None and clip.id not in self._with_row
 
     def todo(self, clips: Iterable[Clip], *, hash_sources: bool) -> Iterator[Clip]:
         """The clips to be captioned; with ``hash_sources`` also those whose bytes have changed since."""

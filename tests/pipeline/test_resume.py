@@ -109,6 +109,16 @@ def test_redo_of_what_failed(videos, out):
     assert "--redo takes failed" in invoke("caption", videos, "-o", out, "--redo", "all", *QUICK).stderr
 
 
+def test_redo_does_not_count_clips_without_a_row_as_done(videos, out):
+    invoke("caption", videos / "a.mp4", videos / "bad.mp4", "-o", out, *QUICK)
+    for dry in ((), ("--dry-run",)):
+        result = invoke("caption", videos, "-o", out, "--redo", "failed", *dry, *QUICK)
+        said = "3 clips; 1 done, 1 to caption, 1 without a row, for a run without --redo"
+        assert said in result.stderr + result.stdout
+    assert "b.mp4" not in by_name(read_rows(out))
+    assert "2 done, 1 to caption\n" in invoke("caption", videos, "-o", out, *QUICK).stderr
+
+
 def test_hashes_tell_what_changed(videos, out):
     command = ("caption", videos, "-o", out, "--hash", *QUICK)
     invoke(*command)
