@@ -42,7 +42,7 @@ _PROGRAM = "from framescribe.video.worker import main; main()"
 
 def usable_cpus() -> int:
     """CPUs that this process may run on: under taskset, Slurm or a container's cpuset fewer than there are."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
