@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from framescribe.eval.parity import ParityReport, measure_parity
 from tests.reference import CASES, CASES_FOLDER, recorded
 
-# From issue 2. Kinds that a video, a continuation or an answer add to those of every case.
+# The bounds that README tells. Kinds that a video, a continuation or an answer add to those of every case.
 BOUNDS = {
     "input_ids": 0, "token_type_ids": 0, "position_ids": 0, "labels": 0, "greedy_tokens": 0, "greedy_text": 0,
     "pixels": 1e-5, "clip_pixels": 0.02, "vision_features": 1e-3, "logits": 1e-3, "loss": 1e-4,
