@@ -88,7 +88,8 @@ def caption(
         bool,
         typer.Option(
             "--new-run",
-            help="Caption with other settings into the same folder; earlier rows are kept.",
+            help="Caption with other settings into the same folder, all clips or those of --redo; earlier rows are "
+            "kept, a clip's last one counts. Going back to earlier settings captions what others have replaced.",
             rich_help_panel=_RUNS,
         ),
     ] = False,
@@ -332,7 +333,7 @@ def _sit_down(
     if not new_run and sys.stdin.isatty() and (differing := log.differences(identity)):
         changes = ", ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
         new_run = typer.confirm(f"{changes}. Caption again, beside what is there?", err=True)
-    log.begin(identity, beside=new_run)
+    log.begin(identity, beside=new_run, redo=redo is not None)
     return Sitting(folder, log, identity, hardware, redo)
 
 

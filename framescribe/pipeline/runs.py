@@ -53,12 +53,14 @@ class Run:
         created: when it was first started, UTC, ISO 8601.
         versions: of the packages that matter, in the last sitting.
         rates: for each kind of hardware, clips captioned and the seconds that took.
+        is_redo: whether it only ever mended captions of other runs.
     """
 
     identity: Identity
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
+    is_redo: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -91,7 +93,13 @@ class RunLog:
         if (content := folder.read(_NAME)) is not None:
             try:
                 self._runs = [
-                    Run(run["identity"], run["created"], run["versions"], run["rates"])
+                    Run(
+                        run["identity"],
+                        run["created"],
+                        run["versions"],
+                        run["rates"],
+                        run.get("is_redo", False),
+                    )
                     for run in json.loads(content)["runs"]
                 ]
             except (ValueError, KeyError, TypeError) as error:
@@ -116,12 +124,17 @@ class RunLog:
                 return run
         return None
 
-    def begin(self, identity: Identity, *, beside: bool) -> Run:
+    def others(self, run: Run) -> set[str]:
+        """Fingerprints of the runs whose rows stand in the place of ``run``'s, where they are later."""
+        return {other.fingerprint for other in self._runs if other is not run and not other.is_redo}
+
+    def begin(self, identity: Identity, *, beside: bool, redo: bool = False) -> Run:
         """Makes the run of this identity the current one, and writes that down.
 
         Args:
             identity: from ``run_identity``.
             beside: whether a run that differs from the current one may go into the same folder.
+            redo: it mends captions of the current run, which stays the current one.
 
         Raises:
             ValueError: it differs and may not; the message names the keys.
@@ -133,9 +146,15 @@ class RunLog:
                 f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
                 "or give --new-run to caption again beside what is there, or another folder"
             )
-        run = self.find(identity) or Run(identity)
+        known = self.find(identity)
+        mends = redo and bool(self._runs)
+        run = known or Run(identity, is_redo=mends)
         run.versions = Run(identity).versions
-        self._runs = [*(other for other in self._runs if other is not run), run]
+        if not mends:
+            run.is_redo = False
+            self._runs = [*(other for other in self._runs if other is not run), run]
+        elif known is None:
+            self._runs.insert(-1, run)
         self.save()
         return run
 
@@ -152,6 +171,7 @@ class RunLog:
                 "created": run.created,
                 "versions": run.versions,
                 "rates": run.rates,
+                "is_redo": run.is_redo,
             }
             for run in self._runs
         ]

@@ -32,7 +32,7 @@ class Sitting:
         identity: of the run, from ``run_identity``.
         hardware: that captions.
         redo: caption only clips that ``failed``, are ``flagged`` or ``rejected``, by their last row; None: those
-            that the run has no row for. Clips without any row are nothing to do again, and are left out.
+            whose caption is not the run's. Clips without any row are nothing to do again, and are left out.
 
     Raises:
         ValueError: a damaged folder.
@@ -45,7 +45,7 @@ class Sitting:
         self._log = log
         self._run = log.find(identity)
         self._hardware = hardware
-        self._done = folder.done(self._run.fingerprint) if self._run else {}
+        self._done = folder.done(self._run.fingerprint, log.others(self._run)) if self._run else {}
         self._chosen = None if redo is None else folder.chosen(redo)
         self._with_row = None if redo is None else folder.clip_ids(since=0)
         self._hashes: SourceHashes | None = None

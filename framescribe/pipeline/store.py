@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -179,7 +179,7 @@ class RowFolder:
         import pyarrow as pa
 
         shards = self.shards()
-        is_last = _latest(self._columns(shards, ["clip_id"]))
+        is_last = _latest(table for _, table in self._columns(shards, ["clip_id"]))
         nothing = dict.fromkeys(columns or row_schema().names)
         start = 0
         for shard in shards:
@@ -190,23 +190,30 @@ class RowFolder:
                     start += len(batch)
                     yield from (nothing | row for row in kept.to_pylist())
 
-    def done(self, run: str) -> dict[str, str | None]:
-        """Clips that ``run`` (a fingerprint) has rows for, and what their sources' bytes were.
+    def done(self, run: str, others: Collection[str] = ()) -> dict[str, str | None]:
+        """Clips that ``run`` has rows for, which no row of ``others`` has replaced, and what their sources' bytes were.
+
+        Args:
+            run, others: fingerprints. A row of a run that is none of them, such as one that mended a caption, leaves a
+                clip as done as it was.
 
         The value is the hash; empty if the clip failed before there was one; None if none was asked for.
         """
         found: dict[str, str | None] = {}
         wanted = ["clip_id", "caption_status", "source_sha256"]
-        for table in self._columns(self.shards(), wanted, run):
+        for made_by, table in self._columns(self.shards(), wanted):
             columns = [table[name].to_pylist() for name in wanted]
             for clip_id, status, sha256 in zip(*columns, strict=True):
-                found[clip_id] = sha256 or ("" if status == "error" else None)
+                if made_by in others:
+                    found.pop(clip_id, None)
+                elif made_by == run or clip_id in found:
+                    found[clip_id] = sha256 or ("" if status == "error" else None)
         return found
 
     def clip_ids(self, since: int) -> set[str]:
         """Ids of all clips in the shards from number ``since`` on."""
         shards = [shard for shard in self.shards() if _number(shard) >= since]
-        return {id for table in self._columns(shards, ["clip_id"]) for id in table["clip_id"].to_pylist()}
+        return {id for _, table in self._columns(shards, ["clip_id"]) for id in table["clip_id"].to_pylist()}
 
     def chosen(self, redo: Redo) -> set[str]:
         """Ids of the clips whose last row failed, has a flag, or was rejected (the flag ``rejected``)."""
@@ -230,14 +237,11 @@ class RowFolder:
                 total += table.metadata.num_rows
         return total
 
-    def _columns(
-        self, shards: Iterable[str], names: list[str], run: str | None = None
-    ) -> Iterator[pyarrow.Table]:
-        """Some columns of each shard; only of those that ``run`` wrote, if it is given."""
+    def _columns(self, shards: Iterable[str], names: list[str]) -> Iterator[tuple[str, pyarrow.Table]]:
+        """The run's fingerprint (empty if it says none) and some columns of each shard."""
         for shard in shards:
             with self._parquet(shard) as table:
-                if run is None or (table.metadata.metadata or {}).get(_RUN_KEY) == run.encode():
-                    yield table.read(names)
+                yield (table.metadata.metadata or {}).get(_RUN_KEY, b"").decode(), table.read(names)
 
     @contextmanager
     def _parquet(self, shard: str) -> Iterator[pyarrow.parquet.ParquetFile]:

@@ -109,6 +109,39 @@ def test_redo_of_what_failed(videos, out):
     assert "--redo takes failed" in invoke("caption", videos, "-o", out, "--redo", "all", *QUICK).stderr
 
 
+def captions(out) -> dict[str, str]:
+    return {name: row["caption"] for name, row in by_name(read_rows(out)).items()}
+
+
+def test_going_back_to_earlier_settings_brings_their_captions_back(videos, out):
+    (videos / "bad.mp4").unlink()
+    earlier = ("caption", videos, "-o", out, *QUICK)
+    invoke(*earlier)
+    first = captions(out)
+    assert invoke("caption", videos / "a.mp4", "-o", out, *QUICK, "--prompt", "?", "--new-run").exit_code == 0
+    assert captions(out)["a.mp4"] != first["a.mp4"]
+    assert "prompt was '?', now" in " ".join(invoke(*earlier).stderr.split())
+    back = invoke(*earlier, "--new-run")
+    assert back.exit_code == 0
+    assert "1 done, 1 to caption" in back.stderr
+    assert captions(out) == first
+    assert "2 done, 0 to caption" in invoke(*earlier).stderr
+
+
+def test_what_was_redone_with_other_settings_stays_and_the_run_goes_on(videos, out):
+    earlier = ("caption", videos, "-o", out, *QUICK)
+    invoke(*earlier)
+    shutil.copy(SHORT, videos / "bad.mp4")
+    redone = invoke(*earlier, "--prompt", "?", "--redo", "failed", "--new-run")
+    assert "1 to caption" in redone.stderr
+    mended = captions(out)
+    shutil.copy(ONE, videos / "new.mp4")
+    later = invoke(*earlier)
+    assert later.exit_code == 0, later.stderr
+    assert "3 done, 1 to caption" in later.stderr
+    assert captions(out) == mended | {"new.mp4": mended["b.mp4"]}
+
+
 def test_redo_does_not_count_clips_without_a_row_as_done(videos, out):
     invoke("caption", videos / "a.mp4", videos / "bad.mp4", "-o", out, *QUICK)
     for dry in ((), ("--dry-run",)):

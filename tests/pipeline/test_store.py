@@ -80,6 +80,33 @@ def test_only_the_runs_own_rows_are_done(target):
         log.begin(IDENTITY, beside=False)
 
 
+def test_what_another_run_has_replaced_is_not_done(target):
+    other = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    write(target, row(0), row(1))
+    write(target, row(1), row(2), identity=other)
+    folder = write(target, row(3))
+    log = RunLog(folder)
+    ours, theirs = log.find(IDENTITY), log.find(other)
+    assert [name[-1] for name in folder.done(ours.fingerprint, log.others(ours))] == ["0", "3"]
+    assert [name[-1] for name in folder.done(theirs.fingerprint, log.others(theirs))] == ["1", "2"]
+
+
+def test_what_another_run_has_mended_is_done(target):
+    mending = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    folder = write(target, row(0), row(1))
+    log = RunLog(folder)
+    run = log.begin(mending, beside=True, redo=True)
+    folder.append([row(1, source_sha256="ab").to_dict()], run.fingerprint, folder.next_number())
+    log = RunLog(folder)
+    assert log.differences(IDENTITY) == {}
+    ours = log.find(IDENTITY)
+    assert folder.done(ours.fingerprint, log.others(ours)) == {f"{0:016x}": None, f"{1:016x}": "ab"}
+    # Once it captions in its own right, what it mended is its own.
+    log.begin(mending, beside=True)
+    assert list(folder.done(ours.fingerprint, log.others(ours))) == [f"{0:016x}"]
+    assert log.differences(IDENTITY)
+
+
 def test_what_is_to_be_redone(target):
     folder = write(target, row(0), row(1, **ERROR), row(2, flags=("looping",)), row(3, flags=("rejected",)))
     write(target, row(2))
