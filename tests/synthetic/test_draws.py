@@ -1,8 +1,7 @@
 """The recipe of the bundled model draws the clips that it was trained on, before ``askew`` was a setting.
 
-The digests are this file's ``digest`` of ``make_clips`` in the checkouts of commits bfd0a5f (all upright) and fddd7af (a
-quarter askew): ``PYTHONPATH=. python -c "from tests.synthetic.test_draws import *; print(digest(make_clips(1, 7, 128)))"``
-with this file put there.
+The digests are this file's ``digest`` in the checkouts of commits bfd0a5f (all upright) and fddd7af (a quarter askew),
+with this file put there: ``print(digest(make_clips(1, 7, 128)), digest(make_clips(2, 7, 128)))``.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ RECIPES = Path(__file__).parents[2] / "recipes" / "bundled"
 def numbers(values: Sequence[object]) -> Iterator[str]:
     for value in values:
         if isinstance(value, Actor) and not any(value[7:]):
-            value = tuple(value[:7])  # upright ones had no angle at first
-        if isinstance(value, tuple):
+            yield from numbers(value[:7])  # upright ones had no angle at first
+        elif isinstance(value, tuple):
             yield from numbers(value)
         else:
             yield f"{value:.6f}" if isinstance(value, float) else str(value)
