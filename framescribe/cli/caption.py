@@ -82,7 +82,11 @@ def caption(
     decode_timeout: options.DecodeTimeout = 120.0,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Look at the videos, tell, and stop.", rich_help_panel=_RUNS),
+        typer.Option(
+            "--dry-run",
+            help="Look at the videos, tell, and stop; exit code 2 if the folder was made with other settings.",
+            rich_help_panel=_RUNS,
+        ),
     ] = False,
     new_run: Annotated[
         bool,
@@ -235,6 +239,8 @@ def caption(
         else:
             total = sum(1 for _ in clips())
         if dry_run:
+            if sitting and not new_run:
+                sitting.check()
             return
 
         counts: Counter[str] = Counter()

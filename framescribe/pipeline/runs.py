@@ -106,10 +106,14 @@ class RunLog:
                 raise ValueError(f"{folder.name}/{_NAME} is damaged: {error!r}; move it away") from error
 
     def differences(self, identity: Identity) -> dict[str, tuple[Any, Any]]:
-        """By key: the current run's value and ``identity``'s, where they differ; none if there was no run."""
+        """By key: the current run's value and ``identity``'s, where they differ; none if there was no run.
+
+        A revision of None stands for any.
+        """
         if not self._runs:
             return {}
         current = self._runs[-1].identity
+        identity = identity | {"model_revision": identity["model_revision"] or current["model_revision"]}
         return {
             key: (current.get(key), identity.get(key))
             for key in sorted(current.keys() | identity.keys())
@@ -123,6 +127,15 @@ class RunLog:
             if run.identity == identity | {"model_revision": revision}:
                 return run
         return None
+
+    def check(self, identity: Identity) -> None:
+        """Raises ValueError if an identity differs from the current run's; the message names the keys."""
+        if differing := self.differences(identity):
+            changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
+            raise ValueError(
+                f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
+                "or give --new-run to caption again beside what is there, or another folder"
+            )
 
     def others(self, run: Run) -> set[str]:
         """Fingerprints of the runs whose rows stand in the place of ``run``'s, where they are later."""
@@ -140,12 +153,8 @@ class RunLog:
             ValueError: it differs and may not; the message names the keys.
             OSError: ``run.json`` cannot be written.
         """
-        if not beside and (differing := self.differences(identity)):
-            changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
-            raise ValueError(
-                f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
-                "or give --new-run to caption again beside what is there, or another folder"
-            )
+        if not beside:
+            self.check(identity)
         known = self.find(identity)
         mends = redo and bool(self._runs)
         run = known or Run(identity, is_redo=mends)

@@ -43,12 +43,17 @@ class Sitting:
     ) -> None:
         self.folder = folder
         self._log = log
+        self._identity = identity
         self._run = log.find(identity)
         self._hardware = hardware
         self._done = folder.done(self._run.fingerprint, log.others(self._run)) if self._run else {}
         self._chosen = None if redo is None else folder.chosen(redo)
         self._with_row = None if redo is None else folder.clip_ids(since=0)
         self._hashes: SourceHashes | None = None
+
+    def check(self) -> None:
+        """Raises ValueError if the run cannot begin as the folder was made with other settings; it names them."""
+        self._log.check(self._identity)
 
     @property
     def clips_per_s(self) -> float | None:

@@ -179,9 +179,16 @@ def test_a_dry_run_tells_and_writes_nothing(videos, out):
     later = invoke("caption", videos, "-o", out, "--dry-run", *QUICK).stdout
     assert "1 done, 2 to caption" in later
     assert "clips/s measured here earlier" in later
-    other = invoke("caption", videos, "-o", out, "--dry-run", *QUICK, "--seed", "1").stdout
-    assert "0 done, 3 to caption" in other
-    assert "time: unknown" in other
+    other = ("caption", videos, "-o", out, "--dry-run", *QUICK, "--seed", "1")
+    refused = invoke(*other)
+    assert refused.exit_code == 2
+    assert "seed was 0, now 1" in " ".join(refused.stderr.split())
+    assert "model_revision" not in refused.stderr
+    told = invoke(*other, "--new-run")
+    assert told.exit_code == 0
+    assert refused.stdout == told.stdout
+    assert "0 done, 3 to caption" in told.stdout
+    assert "time: unknown" in told.stdout
 
 
 def test_what_a_strategy_will_not_see_is_told(out):
