@@ -129,7 +129,7 @@ def _workload(settings: BenchSettings, subject: Subject, videos: list[Path]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """All runs from frames, one clip alone (medians), and the seconds until the engine was ready and its first token there."""
+    """All runs from frames, one clip alone, and the seconds until the engine was ready and its first token there."""
 
     runs: list[Run]
     latency: Latency
