@@ -23,11 +23,12 @@ _SYNTHETIC = "Synthetic clips"
 
 def evaluate(
     rows: Annotated[
-        Path | None, typer.Argument(help="Caption rows, .jsonl or .parquet.", show_default=False)
+        str | None,
+        typer.Argument(help="Caption rows: a folder, .jsonl or .parquet file.", show_default=False),
     ] = None,
     references: Annotated[
-        Path | None,
-        typer.Argument(help="What is known of the same clips, .jsonl or .parquet.", show_default=False),
+        str | None,
+        typer.Argument(help="What is known of the same clips, likewise.", show_default=False),
     ] = None,
     synthetic: Annotated[
         int | None,
@@ -54,7 +55,7 @@ def evaluate(
     frames: options.NumFrames = 24,
     max_new_tokens: options.MaxNewTokens = 256,
 ) -> None:
-    """Measure captions: those of a file against references, or the model's own on synthetic clips.
+    """Measure captions: those of rows against references, or the model's own on synthetic clips.
 
     ROWS and REFERENCES are rows of `framescribe caption`, or captions.jsonl of `framescribe synthesize`;
     clips are matched by clip id, else by file name. Facts in the references give the shares of right
@@ -83,9 +84,6 @@ def evaluate(
                 loading = (model, revision, device, dtype, quant)
                 pairs = _caption_synthetic(synthetic, seed, folder, loading, settings)
         elif rows is not None and references is not None:
-            for path in (rows, references):
-                if not path.is_file():
-                    raise ValueError(f"there is no file {path}")
             pairs = match(list(read_rows(rows)), list(read_rows(references)))
         else:
             raise ValueError("give ROWS and REFERENCES, or --synthetic N")

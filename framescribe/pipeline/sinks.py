@@ -120,25 +120,45 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
     Of a folder's rows for one clip the last one counts.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or cannot be read; the message says where.
     """
     name = str(path)
-    if name.endswith(".jsonl"):
-        with open(name, encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
-    elif name.endswith(".parquet"):
-        import pyarrow.parquet as pq
+    try:
+        if name.endswith(".jsonl"):
+            yield from _json_lines(name)
+        elif name.endswith(".parquet"):
+            yield from _parquet_rows(name)
+        else:
+            folder = RowFolder(name)
+            if not folder.exists():
+                raise ValueError(
+                    f"{name}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
+                )
+            yield from folder.rows()
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror or error}") from error
 
-        with pq.ParquetFile(name) as table:
-            for batch in table.iter_batches(BATCH_ROWS):
-                yield from batch.to_pylist()
-    else:
-        folder = RowFolder(name)
-        if not folder.exists():
-            raise ValueError(
-                f"{name}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
-            )
-        yield from folder.rows()
+
+def _json_lines(name: str) -> Iterator[dict[str, Any]]:
+    with open(name, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{name}, line {number}: is not JSON: {error}") from error
+
+
+def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open(name, "rb") as file:
+        try:
+            with pq.ParquetFile(file) as table:
+                for batch in table.iter_batches(BATCH_ROWS):
+                    yield from batch.to_pylist()
+        except pa.ArrowInvalid as error:
+            raise ValueError(f"{name} is damaged: {error}") from error
 
 
 def _write_parquet(json_lines: Path, target: Path) -> None:

@@ -155,7 +155,7 @@ class RowFolder:
         self._files.invalidate_cache()
         try:
             names = self._files.ls(self.path("rows"), detail=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(
             name for name in names if Path(name).name.startswith("part-") and name.endswith(".parquet")

@@ -14,6 +14,8 @@ from framescribe.cli.evaluate import evaluate
 from framescribe.eval.attributes import ATTRIBUTES
 from framescribe.eval.matching import match
 from framescribe.synthetic.batches import make_clips
+from tests.pipeline.test_sinks import row
+from tests.pipeline.test_store import write as write_folder
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -79,6 +81,19 @@ class TestCommand:
         assert report["captions"]["captions"] == 7
         assert 0 < report["captions"]["rouge_l"] <= 7 / 8
 
+    def test_a_folder_of_rows(self, files: tuple[Path, Path], tmp_path: Path) -> None:
+        known = files[1]
+        rows = [
+            row(index, source_video=f"/v/{index}.mp4", caption=json.loads(line)["caption"])
+            for index, line in enumerate(known.read_text().splitlines())
+        ]
+        write_folder(str(tmp_path / "rows"), *rows)
+        result = run(tmp_path / "rows", known, "--json")
+        assert result.exit_code == 0, result.output
+        report = json.loads(result.stdout)
+        assert report["seen"]["camera"] == report["captions"]["rouge_l"] == 1
+        assert report["captions"]["captions"] == 8
+
     def test_table(self, files: tuple[Path, Path]) -> None:
         result = run(*files)
         assert result.exit_code == 0, result.output
@@ -90,7 +105,7 @@ class TestCommand:
         [
             ((), "give ROWS and REFERENCES"),
             (("rows.jsonl",), "give ROWS and REFERENCES"),
-            (("rows.jsonl", "known.jsonl"), "there is no file rows.jsonl"),
+            (("rows.jsonl", "known.jsonl"), "rows.jsonl cannot be read: No such file or directory"),
             (("rows.jsonl", "known.jsonl", "--synthetic", "4"), "not both"),
         ],
     )

@@ -65,6 +65,23 @@ def test_rows_come_back_whole(path):
     assert left(path) == [path.name]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("gone.jsonl", None, "gone.jsonl cannot be read: No such file"),
+        ("gone.parquet", None, "gone.parquet cannot be read: No such file"),
+        ("half.jsonl", '{"a": 1}\n{', "half.jsonl, line 2: is not JSON"),
+        ("half.parquet", "PAR1", "half.parquet is damaged"),
+        ("file", "", "rows are read from"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name, content, said, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=said):
+        list(read_rows(tmp_path / name))
+
+
 def test_parquet_columns_keep_their_types_when_all_rows_failed(tmp_path):
     with RowFile(tmp_path / "ok.parquet") as file:
         file.write(row())
