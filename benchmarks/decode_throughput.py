@@ -1,6 +1,6 @@
 """Decoding: a bare PyAV loop, framescribe in one process, and framescribe's workers over the same clips.
 
-    python benchmarks/decode_throughput.py examples ../shared/clips --json benchmarks/results/decode_throughput.json
+    python -m benchmarks.decode_throughput examples tests/data/clips --json benchmarks/results/decode_throughput.json
 
 Frames asked for: 24 under ``uniform``, which reads a clip to its end, so that all of them decode the same frames. Every
 way runs over all clips in every round, in turn, and its best round counts. Frames per second of CPU time (this process
@@ -20,10 +20,7 @@ and its workers together, over many clips, after each tenth of them.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +32,7 @@ import numpy as np
 import psutil
 import torch
 
+from benchmarks.provenance import provenance, publish
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames, probe
 from framescribe.video.transform import MEAN, STD, transform
@@ -114,6 +112,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=1000, help="clips over which memory is watched")
     parser.add_argument("--json", type=Path)
     settings = parser.parse_args()
+    made_by = provenance()
     found = sorted({path for folder in settings.folders for path in folder.rglob("*.mp4")})
     clips = [clip for clip in (Clip(str(path)) for path in found) if probe(clip).facts.num_frames >= 24]
     cores = os.cpu_count() or 1
@@ -149,28 +148,17 @@ def main() -> None:
         "queue_loss": round(1 - best_cpu_s["in_process"] / best_cpu_s["worker"], 3),
         "largest_rounding_error_at_model_size": max(map(rounding_error, clips)),
         "memory_mb_over_many": {"clips": settings.many, "after_each_tenth": memory_mb},
-        "commit": _commit(),
-        "hardware": f"{cores} cores, {platform.processor() or platform.machine()}",
-        "versions": {"python": platform.python_version(), "av": av.__version__, "numpy": np.__version__},
+        **made_by,
     }
-    line = json.dumps(result)
-    if settings.json:
-        settings.json.write_text(line + "\n")
     for one in idle:
         one.close()
-    print(line)
+    publish(result, settings.json)
 
 
 def _watch(pool: ThreadPoolExecutor, way: Callable[[Clip], int], clips: list[Clip], count: int) -> int:
     list(pool.map(way, (clips * count)[:count]))
     this = psutil.Process()
     return round(sum(process.memory_info().rss for process in (this, *this.children())) / 1e6)
-
-
-def _commit() -> str:
-    return subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 if __name__ == "__main__":

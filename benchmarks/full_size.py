@@ -1,6 +1,6 @@
 """The full-size model with random weights on one GPU: does it run, what does it weigh, what does quantising change?
 
-    python benchmarks/full_size.py --json benchmarks/results/full_size.json
+    python -m benchmarks.full_size --json benchmarks/results/full_size_h100.json
 
 Builds CogVLM2-Llama3-Caption (12.5 B parameters, the official config) in fp32, bf16, int8 and nf4 from one seed,
 captions a clip with each but fp32, and compares their logits with bf16's on the same prompt. The RoPE table is checked
@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import platform
 import time
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.provenance import provenance, publish
 from framescribe.captioner import Captioner
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import random_model
@@ -185,6 +185,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, required=True, help="where the results go")
     arguments = parser.parse_args()
+    made_by = provenance()
     official = json.loads((REFERENCE / "official_checkpoint.json").read_text(encoding="utf-8"))
     config = ModelConfig.from_dict(official["config"])
     cuda = torch.device("cuda")
@@ -196,15 +197,7 @@ def main() -> None:
     ):  # fmt: skip
         results.append(measure(precision, config, reference))
         print(json.dumps(results[-1]))
-    report = {
-        "device": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "results": results,
-        "lora": lora_step(config),
-    }
-    arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(report))
+    publish({**made_by, "results": results, "lora": lora_step(config)}, arguments.json)
 
 
 if __name__ == "__main__":

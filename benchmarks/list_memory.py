@@ -10,7 +10,6 @@ preflight's end, at the first row, the highest from then on.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.pipeline.store import RowFolder
 
 SAMPLE_EVERY = 1000
@@ -29,11 +28,10 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    made_by = provenance()
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), options.entries) | provenance()
-    if options.json:
-        options.json.write_text(json.dumps(result) + "\n")
-    print(json.dumps(result))
+        result = measure(Path(folder), options.entries) | made_by
+    publish(result, options.json)
 
 
 def measure(work: Path, entries: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """From a full-size checkpoint in the page cache to the first caption, in a fresh process: how long, and doing what?
 
-    python benchmarks/load_checkpoint.py --folder /dev/shm/full --json benchmarks/results/load_checkpoint.json
+    python -m benchmarks.load_checkpoint --folder /dev/shm/full --json benchmarks/results/load_checkpoint_h200.json
 
 Saves a random model of the official size (25 GB) to the folder, then starts a new process twice: with an empty cache of
 compiled kernels, and with the one that the first left. Each loads the model, and captions one clip of 24 random frames

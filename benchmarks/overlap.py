@@ -1,6 +1,6 @@
 """Would encoding the next clips while others decode pay? Both on one GPU, on two streams, against one after the other.
 
-    python benchmarks/overlap.py --json benchmarks/results/overlap.json
+    python -m benchmarks.overlap --json benchmarks/results/overlap_h100.json
 
 Fills a decode batch of 128 long clips with the official sizes and random weights, then times a vision chunk, a prefill,
 and as many decode steps as take about as long, alone and together. Last line: JSON.

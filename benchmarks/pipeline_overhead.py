@@ -10,7 +10,6 @@ real ones, each caption checked for what may be wrong with it, and written into 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import resource
 import sys
@@ -20,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, publish
 from framescribe.pipeline.lock import locked
 from framescribe.pipeline.runs import RunLog, run_identity
 from framescribe.pipeline.sitting import Sitting
@@ -49,10 +48,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        # Measured first: importing torch would raise the peak.
         result = measure(Path(folder), options.clips) | provenance()
-    if options.json:
-        options.json.write_text(json.dumps(result) + "\n")
-    print(json.dumps(result))
+    publish(result, options.json)
 
 
 def measure(work: Path, clips: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Why int8 on random full-size weights is far from bf16: depth makes them chaotic, for bf16 itself too.
 
-    python benchmarks/quantise_depth.py
+    python -m benchmarks.quantise_depth --json benchmarks/results/quantise_depth_cpu.json
 
 A narrow model of the official depth (63 vision, 32 decoder layers) whose random matrices have the gain of the official
 widths at initialiser 0.02, or a part of it. For each gain: how far bf16 is from fp32, and int8 from bf16, relative, at
@@ -9,11 +9,13 @@ the end of the tower and in the logits. CPU, a minute. Last line: JSON.
 
 from __future__ import annotations
 
-import json
+import argparse
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from benchmarks.provenance import provenance, publish
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import Quantize, random_model
 from framescribe.model.config import ModelConfig, VisionConfig
@@ -67,6 +69,12 @@ def outputs(model: CaptionModel) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="where the results go")
+    arguments = parser.parse_args()
+    made_by = provenance()
     results = []
     for norm_gain, matrix_gain in SETTINGS:
         fp32, bf16, int8 = (
@@ -81,7 +89,7 @@ def main() -> None:
                 result[f"{name}, {place}"] = round(((a - b).norm() / b.norm()).item(), 4)
         results.append(result)
         print(result)
-    print(json.dumps({"torch": torch.__version__, "results": results}))
+    publish({**made_by, "results": results}, arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train 300 steps, kill -9 on the way, resume: does the loss curve equal an uninterrupted run's within 1e-3?
 
-    python benchmarks/resume_curve.py WORK_FOLDER --json benchmarks/results/resume_curve.json
+    python -m benchmarks.resume_curve WORK_FOLDER --json benchmarks/results/resume_curve.json
 
 Both runs are `framescribe train` of a 0.4 M model, from scratch, on 24 clips of the synthetic world; the second run is
 killed twice. Last line: JSON.
@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from benchmarks.provenance import provenance, publish
 from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
 ROOT = Path(__file__).parent.parent
@@ -83,6 +80,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    made_by = provenance()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     prepare_folder(folder / "clips", overwrite=True)
@@ -107,16 +105,9 @@ def main() -> None:
         "first_loss": whole[1],
         "last_loss": whole[arguments.steps],
         "device": "CPU",
-        "cpu": f"{platform.machine()}, {os.cpu_count()} cores",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "commit": subprocess.check_output(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True
-        ).strip(),
+        **made_by,
     }
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result))
+    publish(result, arguments.json)
 
 
 if __name__ == "__main__":
