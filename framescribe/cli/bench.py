@@ -66,6 +66,8 @@ def bench(
     with usage_errors():
         if json_file is not None and not json_file.absolute().parent.is_dir():
             raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
+        if json_file is not None and json_file.is_dir():
+            raise ValueError(f"--json {json_file} is a folder; name a file")
         width, height = _frame_size(frame_size)
         settings = BenchSettings(
             precision=choose_precision(device, dtype, quant),

@@ -138,6 +138,7 @@ def caption(
         err,
         load_captioner,
         out,
+        path_errors,
         print_caption,
         print_problem,
         print_summary,
@@ -200,7 +201,10 @@ def caption(
             raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
         if ray and (dry_run or txt or not into_folder):
             raise ValueError("--ray writes to a folder: give -o FOLDER, without --txt and --dry-run")
-        row_file = RowFile(Path(output), overwrite) if output and not into_folder and not dry_run else None
+        row_file = None
+        if output and not into_folder and not dry_run:
+            with path_errors():
+                row_file = RowFile(Path(output), overwrite)
         sitting = None
         if output and into_folder:
             if ray:
@@ -254,9 +258,9 @@ def caption(
             finally:
                 print_summary(counts, time.monotonic() - started, note)
         elif total:
-            captioner = load_captioner(model, revision, device, dtype, quant, batch_size)
-            if row_file:
+            if row_file:  # before the model loads, which may take minutes
                 writers.append(stack.enter_context(row_file).write)
+            captioner = load_captioner(model, revision, device, dtype, quant, batch_size)
             if sitting:
                 writers.append(stack.enter_context(sitting.writer(shard_rows or ROWS_PER_SHARD)).write)
             started = time.monotonic()
@@ -288,7 +292,9 @@ def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
         return DEFAULT_QUESTION if prompt is None else prompt
     try:
         return prompt_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
 
 

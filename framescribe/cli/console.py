@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections import Counter
@@ -29,6 +30,9 @@ out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _PLAIN_PROGRESS_S = 30.0
+_REFUSALS = {
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
 
 
 def set_up_logging(verbose: bool) -> None:
@@ -184,3 +188,21 @@ def usage_errors() -> Iterator[None]:
     except DeviceError as error:
         err.print(Text.assemble(("framescribe: ", "red"), f"{error}. What was done is kept; run it again."))
         raise typer.Exit(3) from error
+
+
+def os_message(error: OSError) -> str:
+    """What the system refused, as people read it: the path, and why."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{' -> '.join(str(name) for name in (error.filename, error.filename2) if name)}: {error.strerror}"
+
+
+@contextmanager
+def path_errors() -> Iterator[None]:
+    """Turns what the system refuses of a path that the user named into ValueError; a full disk stays an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise ValueError(os_message(error)) from error

@@ -105,7 +105,8 @@ def _caption_synthetic(
     from framescribe.pipeline.sinks import RowFile, read_rows
     from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
 
-    prepare_folder(folder, overwrite=False)
+    with console.path_errors():
+        prepare_folder(folder, overwrite=False)
     captioner = console.load_captioner(*loading)
     clips = file_clips(count - count // 2, seed) + file_clips(count // 2, seed, held_out=True)
     quiet = not console.err.is_terminal

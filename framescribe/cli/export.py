@@ -54,7 +54,7 @@ def export(
     over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
     in export_report.json.
     """
-    from framescribe.cli.console import err, out, usage_errors
+    from framescribe.cli.console import err, out, path_errors, usage_errors
     from framescribe.export.formats import FORMATS
     from framescribe.export.pair import LINKS
     from framescribe.export.run import LONG_CAPTION_WORDS, REPORT
@@ -64,7 +64,7 @@ def export(
     from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules
 
-    with usage_errors():
+    with usage_errors(), path_errors():
         if to not in FORMATS:
             raise ValueError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
         if link not in LINKS:

@@ -67,5 +67,7 @@ def main() -> None:
         sys.exit(130)
     except OSError as error:
         # A full disk, a vanished folder: what was written so far has been kept.
-        print(f"framescribe: {error}", file=sys.stderr)
+        from framescribe.cli.console import os_message
+
+        print(f"framescribe: {os_message(error)}", file=sys.stderr)
         sys.exit(1)

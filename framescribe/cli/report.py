@@ -25,14 +25,16 @@ def report(
     """
     from rich.progress import Progress
 
-    from framescribe.cli.console import err, out, usage_errors
+    from framescribe.cli.console import err, out, path_errors, usage_errors
     from framescribe.pipeline.sinks import read_rows
     from framescribe.report.overview import Row, look_over
     from framescribe.report.page import page
     from framescribe.report.thumbnails import thumbnail
 
     path = output or options.beside_rows(rows, "-report.html")
-    with usage_errors():
+    with usage_errors(), path_errors():
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name a file with -o")
         if path.exists() and not overwrite:
             raise ValueError(f"{path} exists; choose another with -o, or replace it with --overwrite")
         if not path.parent.is_dir():
@@ -48,8 +50,8 @@ def report(
                 return thumbnail(row)
 
             text = page(PurePath(rows).name or rows, overview, picture)
-    partial = path.with_name(f"{path.name}.partial")
-    # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-    partial.replace(path)
+        partial = path.with_name(f"{path.name}.partial")
+        # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        partial.replace(path)
     out.print(str(path), markup=False)

@@ -27,14 +27,14 @@ def split(
     Prints each span's video, start and end in seconds. Cutting at any frame means encoding anew; to caption spans
     without writing files, give the same --segment to `caption`.
     """
-    from framescribe.cli.console import err, usage_errors
+    from framescribe.cli.console import err, path_errors, usage_errors
     from framescribe.pipeline.sources import expand_sources
     from framescribe.types import ClipError
     from framescribe.video.encode import cut_path, write_clips
     from framescribe.video.segment import SegmentRule, spans
 
     failed = False
-    with usage_errors():
+    with usage_errors(), path_errors():
         rule = SegmentRule.parse(segments, min_length, max_length)
         if write is not None:
             write.mkdir(parents=True, exist_ok=True)

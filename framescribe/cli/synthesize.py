@@ -26,10 +26,10 @@ def synthesize(
     """
     from rich.progress import track
 
-    from framescribe.cli.console import err, usage_errors
+    from framescribe.cli.console import err, path_errors, usage_errors
     from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
-    with usage_errors():
+    with usage_errors(), path_errors():
         prepare_folder(folder, overwrite=overwrite)
     clips = file_clips(count, seed, held_out=held_out)
     written = write_clips(clips, folder)

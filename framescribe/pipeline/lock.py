@@ -22,7 +22,7 @@ def locked(folder: RowFolder) -> Iterator[None]:
     name lies in a file, and is taken over when that process is dead and was of this host.
 
     Raises:
-        ValueError: another process has it; the message names process and host.
+        ValueError: another process has it; the message names process and host. Or it cannot be written.
     """
     holder = {"pid": os.getpid(), "host": socket.gethostname()}
     if folder.is_local:
@@ -41,7 +41,11 @@ def locked(folder: RowFolder) -> Iterator[None]:
 @contextmanager
 def _local_lock(folder: RowFolder, holder: str) -> Iterator[None]:
     # Never closed elsewhere in this process: closing any handle of the file would drop the lock.
-    with open(folder.path(_NAME), "a+", encoding="utf-8") as file:
+    try:
+        lock = open(folder.path(_NAME), "a+", encoding="utf-8")  # noqa: SIM115 - closed by the with statement below
+    except OSError as error:
+        raise ValueError(f"{folder.name} cannot be written: {_NAME}: {error.strerror}") from error
+    with lock as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

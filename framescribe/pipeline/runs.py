@@ -84,13 +84,17 @@ class RunLog:
     """The runs of a folder, the current one last.
 
     Raises:
-        ValueError: ``run.json`` is damaged.
+        ValueError: ``run.json`` cannot be read, or is damaged.
     """
 
     def __init__(self, folder: RowFolder) -> None:
         self._folder = folder
         self._runs: list[Run] = []
-        if (content := folder.read(_NAME)) is not None:
+        try:
+            content = folder.read(_NAME)
+        except OSError as error:
+            raise ValueError(f"{folder.name}/{_NAME} cannot be read: {error.strerror or error}") from error
+        if content is not None:
             try:
                 self._runs = [
                     Run(

@@ -1,9 +1,14 @@
 """Mistakes that would quietly give something else than was meant: each is refused, or shown."""
 
+import os
+
 import pytest
 
 from framescribe import CaptionSettings, GenerationSettings
+from framescribe.cli.console import path_errors
+from framescribe.pipeline.sinks import RowFile
 from tests.cli.run import invoke
+from tests.pipeline.test_sinks import row
 from tests.reference import CLIPS
 
 SHORT = CLIPS / "short-half-second.mp4"
@@ -59,6 +64,64 @@ def test_rows_are_not_left_out_because_of_text_files(tmp_path):
 def test_printed_captions_say_which_span(tmp_path):
     result = invoke("caption", SHORT, "--start", "0.1", "--end", "0.3", *QUICK)
     assert result.stdout.startswith(f"{SHORT}#t=0.1,0.3\t")
+
+
+LONG = "x" * 246  # with .partial behind it, too long a name
+
+
+@pytest.fixture
+def rows(tmp_path):
+    with RowFile(tmp_path / "rows.jsonl") as file:
+        file.write(row(0, source_video=str(SHORT)))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("caption CLIP --prompt-file FOLDER", "FOLDER cannot be read: Is a directory"),
+        ("caption CLIP -o FILE/rows.jsonl", "there is no folder FILE"),
+        ("caption CLIP -o FILE/rows/", "FILE/rows cannot be written: Not a directory"),
+        (f"caption CLIP -o {LONG}.jsonl", f"{LONG}.jsonl.partial: File name too long"),
+        ("caption CLIP -o dangling.jsonl --model no-such-model", "dangling.jsonl.partial cannot be written"),
+        ("caption CLIP -o ODD", "ODD cannot be written: lock: Is a directory"),
+        ("caption CLIP -o ODD --dry-run", "ODD/run.json cannot be read: Is a directory"),
+        ("train FOLDER -o FOLDER/run", "Is a directory"),
+        ("report ROWS -o FOLDER", "FOLDER is a folder; name a file"),
+        ("report ROWS -o FOLDER --overwrite", "FOLDER is a folder; name a file"),
+        ("report ROWS -o FILE/page.html", "there is no folder FILE"),
+        (f"report ROWS -o {LONG}.html", f"{LONG}.html.partial: File name too long"),
+        ("report MISSING.jsonl", "MISSING.jsonl cannot be read: No such file"),
+        ("export ROWS --to diffsynth -t FILE/target", "FILE/target.partial: Not a directory"),
+        ("rows FOLDER.jsonl", "FOLDER.jsonl cannot be read: Is a directory"),
+        ("rows FILE", "FILE: rows are read from"),
+        ("split CLIP --write FILE", "FILE: File exists"),
+        ("split CLIP --write FILE/clips", "FILE/clips: Not a directory"),
+        ("synthesize 1 FILE", "FILE: File exists"),
+        ("evaluate --synthetic 2 --keep FILE", "FILE: File exists"),
+        ("bench --json FOLDER", "--json FOLDER is a folder"),
+    ],
+)
+def test_what_the_system_refuses_is_named_before_any_work(command, said, rows, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("FOLDER", "FOLDER.jsonl", "ODD/lock", "ODD/run.json"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "FILE").touch()
+    (tmp_path / "dangling.jsonl.partial").symlink_to("nowhere/rows")
+    names = {"CLIP": str(SHORT), "ROWS": "rows.jsonl"}
+    before = sorted(os.listdir())
+    result = invoke(*(names.get(word, word) for word in command.split()))
+    assert result.exit_code == 2, result
+    assert said in " ".join(result.stderr.split())
+    assert "Errno" not in result.stderr or command.startswith("train")
+    assert sorted(os.listdir()) == before
+
+
+def test_a_full_disk_is_no_wrong_usage(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with pytest.raises(OSError, match="No space left"), path_errors(), open("/dev/full", "wb", 0) as full:
+        full.write(b"x")
 
 
 def test_one_path_is_no_list_of_clips(captioner):
