@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from framescribe.types import CaptionSettings
 
 _SYNTHETIC = "Synthetic clips"
+# Of a row: what its caption followed from.
+_MADE_BY = ("model", "model_revision", "precision", "strategy", "template", "num_frames", "engine_version")
 
 
 def evaluate(
@@ -66,6 +68,7 @@ def evaluate(
     from framescribe.pipeline.sinks import read_rows
 
     with usage_errors():
+        made_by: dict[str, Any] = {}
         if synthetic is not None:
             if rows is not None:
                 raise ValueError("give ROWS and REFERENCES, or --synthetic N, not both")
@@ -82,12 +85,12 @@ def evaluate(
             with tempfile.TemporaryDirectory() as temporary:
                 folder = keep or Path(temporary)
                 loading = (model, revision, device, dtype, quant)
-                pairs = _caption_synthetic(synthetic, seed, folder, loading, settings)
+                pairs, made_by = _caption_synthetic(synthetic, seed, folder, loading, settings)
         elif rows is not None and references is not None:
             pairs = match(list(read_rows(rows)), list(read_rows(references)))
         else:
             raise ValueError("give ROWS and REFERENCES, or --synthetic N")
-        _print_figures(pairs, as_json, overlap=synthetic is None)
+        _print_figures(pairs, made_by, as_json)
 
 
 def _caption_synthetic(
@@ -96,10 +99,15 @@ def _caption_synthetic(
     folder: Path,
     loading: tuple[str, str | None, str, str, str | None],
     settings: CaptionSettings,
-) -> list[Pair]:
-    """Draws clips into the folder, the seen pairs first, captions them, and leaves rows.jsonl there too."""
+) -> tuple[list[Pair], dict[str, Any]]:
+    """Draws clips into the folder, the seen pairs first, captions them, and leaves rows.jsonl there too.
+
+    Returns:
+        The pairs, and what made the captions.
+    """
     from rich.progress import track
 
+    from framescribe.bench.provenance import versions
     from framescribe.cli import console
     from framescribe.eval.matching import match
     from framescribe.pipeline.sinks import RowFile, read_rows
@@ -118,10 +126,17 @@ def _caption_synthetic(
         for row in console.track(captioner.caption(paths, settings), count, Counter()):
             file.write(row)
             console.print_problem(row)
-    return match(list(read_rows(folder / "rows.jsonl")), list(read_rows(folder / CAPTIONS_FILE)))
+    rows = list(read_rows(folder / "rows.jsonl"))
+    made_by = {name: rows[0][name] for name in _MADE_BY} | {
+        "clips": count,
+        "clips_seed": seed,
+        "hardware": captioner.precision.hardware,
+        "versions": versions(),
+    }
+    return match(rows, list(read_rows(folder / CAPTIONS_FILE))), made_by
 
 
-def _print_figures(pairs: list[Pair], as_json: bool, *, overlap: bool) -> None:
+def _print_figures(pairs: list[Pair], made_by: dict[str, Any], as_json: bool) -> None:
     from framescribe.cli.console import err
     from framescribe.eval.attributes import score_attributes
     from framescribe.eval.metrics import overlap_figures, text_figures
@@ -132,12 +147,13 @@ def _print_figures(pairs: list[Pair], as_json: bool, *, overlap: bool) -> None:
     with_facts = [(pair.caption, pair.facts) for pair in pairs if pair.facts]
     report = score_attributes(with_facts) if with_facts else None
     figures: dict[str, Any] = {"clips": len(pairs), **text_figures(list(captions.values()))}
-    if overlap:
+    if not made_by:
         # Without a caption counts as an empty one. Not for synthetic clips, whose wording varies freely.
         expected = {pair.clip: pair.references for pair in pairs if pair.references}
         figures |= overlap_figures({clip: captions.get(clip, "") for clip in expected}, expected)
     if as_json:
-        print(json.dumps({**(report.to_dict() if report else {}), "captions": figures}))
+        told = (report.to_dict() if report else {}) | {"captions": figures}
+        print(json.dumps(told | ({"made_by": made_by} if made_by else {})))
         return
     if missing := len(pairs) - len(captions):
         err.print(f"{missing} of {len(pairs)} clips have no caption and count as wrong")

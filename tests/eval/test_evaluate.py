@@ -78,6 +78,7 @@ class TestCommand:
         assert tuple(report["seen"]) == tuple(report["held_out"]) == ATTRIBUTES
         assert report["seen"]["camera"] == 7 / 8
         assert report["captions"]["clips"] == 8
+        assert "made_by" not in report
         assert report["captions"]["captions"] == 7
         assert 0 < report["captions"]["rouge_l"] <= 7 / 8
 
@@ -124,3 +125,7 @@ class TestCommand:
         assert report["counts"]["seen"]["subject"] == report["counts"]["held_out"]["subject"] == 1
         rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
         assert {len(row["frame_indices"]) for row in rows} == {8}
+        made_by = report["made_by"]
+        assert (made_by["clips"], made_by["clips_seed"]) == (2, 3)
+        assert (made_by["model"], made_by["model_revision"]) == ("tiny", rows[0]["model_revision"])
+        assert made_by["versions"]["torch"]
