@@ -5,25 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import threading
 import time
+import urllib.request
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
 from framescribe.pipeline.lists import read_list
 from framescribe.pipeline.ray import cluster
+from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, check_hosts, connected, is_address, look_at_model
 from framescribe.pipeline.ray.job import Job, Spread, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
+from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
-from framescribe.types import CaptionSettings, GenerationSettings
+from framescribe.types import CaptionSettings, Clip, DeviceError, GenerationSettings
 from tests.cli.run import invoke, start
 from tests.pipeline.kill_resume import make_list, rows_of
 
@@ -85,28 +90,46 @@ def test_stopped_there_and_finished_here_and_the_other_way_round(first, then, tm
     assert timeless(tmp_path / "out") == timeless(tmp_path / "whole")
 
 
-class Deadly:
-    """A captioner whose session kills its process when it meets a clip."""
+def tiny_job(folder: RowFolder, listed: Path, changed, slice_clips: int = 1) -> tuple[Job, ClipList, int]:
+    """As the command with ``QUICK`` would run it, with a changed captioner; its clips, and a frame's bytes."""
+    facts = look_at_model("tiny", None, "cpu", "auto", None, 0)
+    rows = RowMaker("tiny", facts.revision, facts.precision)
+    captioner, preparer = pretrained(
+        "tiny", None, rows, device="cpu", dtype=facts.dtype, quant=None, batch_size=4
+    )
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=6))
+    job = Job(partial(changed, captioner), preparer, rows, settings, folder.root, "test", 0, os.getcwd())
+    clips = [(clip, None) for clip in read_list(str(listed))]
+    return job, ClipList.write(folder, clips, len(clips), slice_clips), facts.frame_bytes
 
-    def __init__(self, captioner, source: str) -> None:
-        self._captioner, self._source = captioner, source
+
+class Changed:
+    """A captioner with something done to its session."""
+
+    def __init__(self, captioner, change) -> None:
+        self._captioner, self._change = captioner, change
         self.checkpoint = captioner.checkpoint
 
     def session(self, settings):
         session = self._captioner.session(settings)
+        self._change(session)
+        return session
+
+
+def deadly(source: str, captioner) -> Changed:
+    """Kills its process when it meets a clip."""
+
+    def change(session) -> None:
         add = session.add
 
         def kill_or_add(prepared) -> None:
-            if prepared.clip.source_video.endswith(self._source):
+            if prepared.clip.source_video == source:
                 os.kill(os.getpid(), signal.SIGKILL)
             add(prepared)
 
         session.add = kill_or_add
-        return session
 
-
-def deadly(captioner, source: str) -> Deadly:
-    return Deadly(captioner(), source)
+    return Changed(captioner(), change)
 
 
 @pytest.mark.ray
@@ -117,7 +140,6 @@ def test_workers_that_die_cost_no_clip_and_a_deadly_clip_is_one_error(tmp_path):
     victim = next(row["source_video"] for row in whole.values() if row["caption_status"] == "truncated")
     folder = RowFolder(tmp_path / "out")
     folder.prepare()
-    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=6))
     spread = Spread(
         workers=2,
         gpus_per_worker=0,
@@ -131,19 +153,8 @@ def test_workers_that_die_cost_no_clip_and_a_deadly_clip_is_one_error(tmp_path):
     killed: list[str] = []
     killer = threading.Thread(target=kill_now_and_then, args=(end, killed))
     with connected("local"):
-        facts = look_at_model("tiny", None, "cpu", "auto", None, 0)
-        rows = RowMaker("tiny", facts.revision, facts.precision)
-        captioner, preparer = pretrained(
-            "tiny", None, rows, device="cpu", dtype=facts.dtype, quant=None, batch_size=4
-        )
-        job = Job(
-            partial(deadly, captioner, os.path.basename(victim)), preparer, rows, settings,
-            folder.root, "test", 0, os.getcwd(),
-        )  # fmt: skip
-        from framescribe.pipeline.ray.clip_list import ClipList
-
-        clips = ClipList.write(folder, ((clip, None) for clip in read_list(str(listed))), 300, 4)
-        running = ClusterRun(job, spread, clips, facts.frame_bytes)
+        job, clips, frame_bytes = tiny_job(folder, listed, partial(deadly, victim), 4)
+        running = ClusterRun(job, spread, clips, frame_bytes)
         killer.start()
         try:
             notes = [problem for progress in running for problem in progress.problems]
@@ -165,19 +176,125 @@ def test_workers_that_die_cost_no_clip_and_a_deadly_clip_is_one_error(tmp_path):
 def kill_now_and_then(end: threading.Event, killed: list[str], period_s: float = 7.0) -> None:
     chance = random.Random(0)
     while not end.wait(period_s):
-        if living := workers_of_ray():
+        if living := processes_of_ray("MapWorker"):
             worker = chance.choice(living)
             with contextlib.suppress(psutil.Error):
                 killed.append("".join(worker.cmdline()))
                 worker.kill()
 
 
-def workers_of_ray() -> list[psutil.Process]:
-    """Processes that run stages, of this process's cluster only."""
+@pytest.mark.ray
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_host_that_leaves_costs_no_clip(is_told, tmp_path, monkeypatch):
+    """Of two hosts with a GPU each one leaves, with clips in its worker; the GPU that is left does them all."""
+    monkeypatch.setattr("framescribe.pipeline.ray.run._STALL_S", 120.0)
+    listed, _ = make_list(tmp_path / "clips", 60, random.Random(3))
+    run(listed, "-o", tmp_path / "whole", *QUICK)
+    folder = RowFolder(tmp_path / "out")
+    folder.prepare()
+    with cluster_of_two() as (there, leaving), connected(there.address) as seen:
+        assert (seen.hosts, seen.gpus) == (3, 2)
+        job, clips, frame_bytes = tiny_job(folder, listed, partial(stuck_on, leaving.node_id))
+        spread = spread_over(seen, "cuda", batch_size=4, shard_rows=8)
+        running = ClusterRun(job, spread, clips, frame_bytes)
+        try:
+            for progress in running:
+                print(progress)
+                has_begun = len(progress.busy) == 2 and progress.statuses.total() > 8
+                if has_begun and leaving in there.worker_nodes:
+                    (conductor,) = processes_of_ray("Conductor")
+                    assert conductor.ppid() == there.head_node.all_processes["raylet"][0].process.pid
+                    there.remove_node(leaving, allow_graceful=is_told)
+        finally:
+            running.stop()
+    assert leaving not in there.worker_nodes
+    assert running.written.total() == 60
+    assert timeless(tmp_path / "out") == timeless(tmp_path / "whole")
+
+
+@pytest.mark.ray
+def test_a_run_whose_conductor_is_gone_ends_and_says_so(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 10, random.Random(4))
+    folder = RowFolder(tmp_path / "out")
+    folder.prepare()
+    with connected("local") as seen:
+        job, clips, frame_bytes = tiny_job(folder, listed, lambda captioner: captioner())
+        running = ClusterRun(job, spread_over(seen, "cpu"), clips, frame_bytes)
+        running.stop()
+        with pytest.raises(DeviceError, match="the cluster lost the run"):
+            list(running)
+
+
+@contextlib.contextmanager
+def cluster_of_two():
+    """A head without CPUs, as in ``examples/ray``, and two hosts with a GPU each (in name); the second may leave."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        hosts = [cluster.add_node(num_cpus=2, num_gpus=1) for _ in range(2)]
+        yield cluster, hosts[-1]
+    finally:
+        cluster.shutdown()
+
+
+def stuck_on(host: str, captioner):
+    """On one host it gives its first rows, and then takes clips only."""
+    import ray
+
+    def change(session) -> None:
+        step, given = session.step, []
+
+        def step_or_hang():
+            if given:
+                threading.Event().wait()
+            given.extend(rows := step())
+            return rows
+
+        session.step = step_or_hang
+
+    return Changed(captioner(), change) if ray.get_runtime_context().get_node_id() == host else captioner()
+
+
+@pytest.mark.ray
+def test_a_worker_whose_device_fails_is_replaced(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 30, random.Random(5))
+    run(listed, "-o", tmp_path / "whole", *QUICK)
+    folder = RowFolder(tmp_path / "out")
+    folder.prepare()
+    with connected("local") as seen:
+        job, clips, frame_bytes = tiny_job(folder, listed, partial(failing, tmp_path / "failed"))
+        running = ClusterRun(job, spread_over(seen, "cpu", batch_size=4), clips, frame_bytes)
+        for progress in running:
+            print(progress)
+        running.stop()
+    assert (tmp_path / "failed").exists()
+    assert timeless(tmp_path / "out") == timeless(tmp_path / "whole")
+
+
+def failing(marker: Path, captioner) -> Changed:
+    """Its device fails once, with clips in the engine."""
+
+    def change(session) -> None:
+        step = session.step
+
+        def step_or_fail():
+            if not marker.exists() and len(session) > 1:
+                marker.touch()
+                raise DeviceError("the device is gone")
+            return step()
+
+        session.step = step_or_fail
+
+    return Changed(captioner(), change)
+
+
+def processes_of_ray(kind: str) -> list[psutil.Process]:
+    """Processes that run so named actors, of this process's cluster only."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "".join(process.cmdline()).startswith("ray::MapWorker"):
+            if "".join(process.cmdline()).startswith(f"ray::{kind}"):
                 found.append(process)
     return found
 
@@ -226,7 +343,7 @@ def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
         choose_device("cuda:1", Cluster(1, 8, 64, 10**10))
     assert choose_device("auto", small) == "cpu"
     spread = spread_over(Cluster(1, 8, 128, 10**9), "cuda")
-    assert (spread.workers, spread.gpus_per_worker, spread.decoders, spread.queue_clips) == (8, 1, 120, 80)
+    assert (spread.workers, spread.gpus_per_worker, spread.decoders, spread.queue_clips) == (8, 1, 120, 320)
     with pytest.raises(ValueError, match=r"object store has 1\.0 GB .* need .* --object-store-memory"):
         check_store(spread, small, 7_225_344)
 
@@ -257,3 +374,25 @@ def test_hosts_with_another_version_or_without_the_folder_are_named(tmp_path, mo
         monkeypatch.setattr(cluster, "__version__", "99.0")
         with pytest.raises(ValueError, match=r"has framescribe 0\S+, this one 99\.0"):
             check_hosts(here)
+
+
+@pytest.mark.ray
+def test_metrics_have_the_names_that_the_page_gives():
+    pytest.importorskip("opentelemetry.exporter.prometheus", reason="needs ray[default]")
+    import ray
+
+    page = Path(__file__).parents[2] / "docs" / "scale.md"
+    names = set(re.findall(r"ray_framescribe_\w+", page.read_text(encoding="utf-8")))
+    with connected("local"):
+        report = WorkerReport(Mock(), Mock(clips=3, busy_s=0.0))
+        report.add(
+            [RowMaker("m", "r", "fp32").failed(Clip("a.mp4"), CaptionSettings(), "open", "no such file")]
+        )
+        endpoint = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
+
+        def told() -> set[str]:
+            with urllib.request.urlopen(endpoint, timeout=10) as answer:
+                return set(re.findall(r"^ray_framescribe_\w+", answer.read().decode(), re.MULTILINE))
+
+        until(lambda: len(told()) >= len(names))
+        assert told() == names

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _ADDRESS = re.compile(r"(ray://)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s:/]+):(?P<port>\d+)")
+_HEAD = "node:__internal_head__"
+"""A resource that Ray gives to the head alone."""
 _ANSWER_S = 10.0
 _HEALTH_S = 30.0
 _PROBE_S = 120.0
@@ -98,6 +100,15 @@ def connected(address: str) -> Iterator[Cluster]:
         )
     finally:
         ray.shutdown()
+
+
+def on_head() -> Any:
+    """Schedules to the head: the one host without which there is no cluster, so that no other takes it along."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    head = next(node for node in ray.nodes() if _HEAD in node["Resources"])
+    return NodeAffinitySchedulingStrategy(head["NodeID"], soft=False)
 
 
 def _knock(host: str, port: int, address: str) -> None:

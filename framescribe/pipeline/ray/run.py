@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from framescribe.pipeline.ray.clip_list import ClipList
-from framescribe.pipeline.ray.cluster import Cluster
+from framescribe.pipeline.ray.cluster import Cluster, on_head
 from framescribe.pipeline.ray.conductor import Conductor
 from framescribe.pipeline.ray.job import Job, Spread
 from framescribe.pipeline.ray.telemetry import Progress
@@ -17,7 +17,8 @@ from framescribe.types import DeviceError
 _LOOK_S = 1.0
 _STALL_S = 900.0
 """Without a row and without a busy engine for so long, all workers are dead for good; loading a model takes less."""
-_GPU_BATCH, _CPU_BATCH = 64, 8
+_GPU_BATCH, _CPU_BATCH = 256, 8
+"""What ``choose_batch`` lets an engine decode together, at most, if the user does not say."""
 _ROWS_PER_WORKER = 128
 """Of a shard, if the user does not say: about a minute's at a GPU's rate."""
 
@@ -111,7 +112,10 @@ class ClusterRun:
 
         self.written: Counter[str] = Counter()
         # Within the cluster, so that a client (ray://) need not run Ray Data, and blocks need not reach it.
-        self._conductor: Any = ray.remote(Conductor).options(num_cpus=0, max_concurrency=4).remote()
+        conductor = ray.remote(Conductor).options(
+            num_cpus=0, max_concurrency=4, scheduling_strategy=on_head()
+        )
+        self._conductor: Any = conductor.remote()
         self._end = self._conductor.run.remote(job, spread, clips, frame_bytes, self._conductor)
 
     def __iter__(self) -> Iterator[Progress]:
@@ -120,27 +124,34 @@ class ClusterRun:
             DeviceError: the workers die, or none works any more; what was written is kept.
         """
         import ray
-        from ray.exceptions import RayError, RayTaskError
 
         total, alive = 0, time.monotonic()
         ended: list[Any] = []
         while not ended:
             ended, _ = ray.wait([self._end], timeout=_LOOK_S)
-            progress: Progress = ray.get(self._conductor.progress.remote())
+            progress: Progress = _answer(self._conductor.progress.remote())
             if progress.statuses.total() > total or any(progress.busy.values()):
                 total, alive = progress.statuses.total(), time.monotonic()
             if time.monotonic() - alive > _STALL_S:
                 raise DeviceError(f"no worker has done anything for {_STALL_S:g} s; Ray's logs say why")
             yield progress
-        try:
-            self.written = ray.get(self._end)
-        except RayTaskError as error:
-            raise error.cause if isinstance(error.cause, DeviceError) else DeviceError(str(error)) from error
-        except RayError as error:
-            raise DeviceError(f"the cluster lost the run: {error}") from error
+        self.written = _answer(self._end)
 
     def stop(self) -> None:
         """Ends the job and all its processes, if it has not ended."""
         import ray
 
         ray.kill(self._conductor)
+
+
+def _answer(reference: Any) -> Any:
+    """The conductor's; what it raised, or its end, as a DeviceError."""
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        raise error.cause if isinstance(error.cause, DeviceError) else DeviceError(str(error)) from error
+    except RayError as error:
+        raise DeviceError(f"the cluster lost the run: {error}") from error
