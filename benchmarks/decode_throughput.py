@@ -1,6 +1,6 @@
 """Decoding: a bare PyAV loop, framescribe in one process, and framescribe's workers over the same clips.
 
-    python -m benchmarks.decode_throughput examples tests/data/clips --json benchmarks/results/decode_throughput.json
+    python -m benchmarks.decode_throughput examples tests/data/clips --many 200 --json decode_throughput.json
 
 Frames asked for: 24 under ``uniform``, which reads a clip to its end, so that all of them decode the same frames. Every
 way runs over all clips in every round, in turn, and its best round counts. Frames per second of CPU time (this process
