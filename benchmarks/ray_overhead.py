@@ -1,8 +1,9 @@
-"""What does Ray itself cost a clip, and how many clips should a task have? No model, no decoding: empty clips and rows.
+"""What does Ray itself cost a clip, by clips per task, clips per worker, decoders? No model, no decoding: empty rows.
 
     python -m benchmarks.ray_overhead --json benchmarks/results/ray_overhead.json
 
-The stages of a run with their queues, between which 24 bf16 frames a clip (7.2 MB) travel. Last line: JSON.
+The stages of a run with their queues, between which 24 bf16 frames a clip (7.2 MB) travel. Every setting runs once in
+every round, as other work on the machine shows in the rates. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from benchmarks.provenance import provenance, publish
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected
-from framescribe.pipeline.ray.job import Job
+from framescribe.pipeline.ray.job import Job, Spread
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.pipeline.store import RowFolder
 from framescribe.prepare import Prepared
@@ -30,6 +31,10 @@ from framescribe.rows import RowMaker
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
 
 FRAMES, SIDE = 24, 224
+KNOBS: tuple[dict[str, int], ...] = (
+    {}, {"task_clips": 4}, {"task_clips": 16},
+    {"queue_clips": 1}, {"queue_clips": 16}, {"decoders": 2},
+)  # fmt: skip
 
 
 class Nothing:
@@ -65,13 +70,13 @@ def made(rows: RowMaker) -> Any:
     return Nothing(rows)
 
 
-def measure(clips: int, task_clips: int) -> dict[str, float]:
-    """Clips per second of one run, from the first row seen to the last."""
+def measure(clips: int, knobs: dict[str, int]) -> tuple[Spread, float]:
+    """One run, and its clips per second from the first row seen to the last; ``knobs`` are of ``spread_over``."""
     rows = RowMaker("none", "none", "bf16")
     with tempfile.TemporaryDirectory() as name, connected("local") as cluster:
         folder = RowFolder(Path(name) / "out")
         folder.prepare()
-        spread = spread_over(cluster, "cpu", workers=1, decoders=1, batch_size=64, task_clips=task_clips)
+        spread = spread_over(cluster, "cpu", workers=1, batch_size=256, **{"decoders": 1} | knobs)
         job = Job(
             partial(made, rows),
             partial(made, rows),
@@ -83,7 +88,7 @@ def measure(clips: int, task_clips: int) -> dict[str, float]:
             os.getcwd(),
         )
         entries: Iterator[tuple[Clip, None]] = ((Clip(str(number)), None) for number in range(clips))
-        listed = ClipList.write(folder, entries, clips, task_clips)
+        listed = ClipList.write(folder, entries, clips, spread.task_clips)
         run = ClusterRun(job, spread, listed, 3 * SIDE * SIDE * 2)
         seen: list[tuple[float, int]] = []
         for progress in run:
@@ -92,11 +97,7 @@ def measure(clips: int, task_clips: int) -> dict[str, float]:
     first = next(index for index, (_, done) in enumerate(seen) if done)
     last = next(index for index, (_, done) in enumerate(seen) if done == seen[-1][1])
     (start, before), (end, after) = seen[first], seen[last]
-    return {
-        "task_clips": task_clips,
-        "clips": clips,
-        "clips_per_s": round((after - before) / (end - start), 1),
-    }
+    return spread, round((after - before) / (end - start), 1)
 
 
 def main() -> None:
@@ -104,13 +105,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    runs = []
-    for task_clips in (1, 4, 16):
-        runs.append(measure(options.clips, task_clips))
-        print(json.dumps(runs[-1]), flush=True)
-    publish({"runs": runs, **provenance()}, options.json)
+    made_by = provenance()
+    runs: list[dict[str, Any]] = [{} for _ in KNOBS]
+    for _ in range(options.rounds):
+        for run, knobs in zip(runs, KNOBS, strict=True):
+            spread, clips_per_s = measure(options.clips, knobs)
+            run |= {name: getattr(spread, name) for name in ("task_clips", "queue_clips", "decoders")}
+            run.setdefault("clips_per_s", []).append(clips_per_s)
+            print(json.dumps(run), flush=True)
+    publish({"clips": options.clips, "runs": runs, **made_by}, options.json)
 
 
 if __name__ == "__main__":
