@@ -24,7 +24,7 @@ def train(
     """
     import os
 
-    from framescribe.cli.console import err, usage_errors
+    from framescribe.cli.console import err, path_errors, usage_errors
     from framescribe.model.precision import choose_precision
     from framescribe.train.loop import LossNotFinite
     from framescribe.train.loop import train as run_training
@@ -43,7 +43,7 @@ def train(
             f"{news.clips_per_s:.1f} clips/s  {news.seconds:.0f} s done, {left_s:.0f} s left"
         )
 
-    with usage_errors():
+    with usage_errors(), path_errors():
         parsed = TrainSettings.from_file(settings)
         if device == "auto" and "LOCAL_RANK" in os.environ:
             device = f"cuda:{os.environ['LOCAL_RANK']}"

@@ -122,7 +122,9 @@ class TrainSettings:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
             settings = cls.from_dict(values)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         if settings.architecture is not None:
             return cls.from_dict(values | {"architecture": str(path.parent / settings.architecture)})
