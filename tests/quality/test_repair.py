@@ -23,7 +23,7 @@ def tiny() -> Captioner:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Path]:
-    return [EXAMPLES / f"{name}.mp4" for name in ("hamburger", "shark", "flamingo")]
+    return [EXAMPLES / f"{name}.mp4" for name in ("hamburger", "kangaroo", "flamingo")]
 
 
 def by_name(captioner, clips, settings):
