@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--quant", nargs="*", default=["8", "4"], help="as `framescribe caption` takes it")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
+    made_by = provenance()
     device = torch.device(arguments.device)
     folder = fetch_checkpoint("tiny").folder
     config = ModelConfig.from_file(folder / "config.json")
@@ -163,7 +164,7 @@ def main() -> None:
         }
         results[name] = result | {"captioning_s": seconds}
         print(name, json.dumps(results[name]), flush=True)
-    report = provenance() | {"clips": len(clips), "tokens": len(logits["fp32"]), "results": results}
+    report = made_by | {"clips": len(clips), "tokens": len(logits["fp32"]), "results": results}
     publish(report, arguments.json)
 
 

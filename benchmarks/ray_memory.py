@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=300)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    made_by = provenance()
     runs = []
     for clips in (options.clips, 10 * options.clips):
         here, there = multiprocessing.get_context("spawn").Pipe()
@@ -128,7 +129,7 @@ def main() -> None:
         runs.append(here.recv())
         process.join()
         print(json.dumps(runs[-1]), flush=True)
-    publish({"runs": runs, **provenance()}, options.json)
+    publish({"runs": runs, **made_by}, options.json)
 
 
 if __name__ == "__main__":

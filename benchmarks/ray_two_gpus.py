@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    made_by = provenance()
     with connected("local") as cluster:
         device = choose_device("cpu" if options.cpu else "cuda", cluster)
         workers = options.workers or max(2, cluster.gpus)
@@ -212,7 +213,7 @@ def main() -> None:
         "batch_size": options.batch_size,
         "frames": FRAMES,
         "model": "tiny sizes" if options.tiny else "official sizes",
-        **provenance(),
+        **made_by,
     }
     line = json.dumps(result)
     if options.json:

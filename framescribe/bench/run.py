@@ -42,7 +42,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
     Raises:
         ValueError: settings that do not fit together, no such checkpoint, too little memory.
     """
-    load_before = round(os.getloadavg()[0], 2)
+    load_before, at_commit = round(os.getloadavg()[0], 2), commit()
     precision, subject = settings.precision, Subject.named(settings.model_name)
     with tempfile.TemporaryDirectory(prefix="framescribe-bench-") as folder:
         videos = write_videos(Path(folder)) if settings.source == "mp4" else []
@@ -109,7 +109,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
         "peak_memory_bytes": peak,
         "hardware": precision.hardware,
         "versions": versions(),
-        "commit": commit(),
+        "commit": at_commit,
         "cpu_threads": torch.get_num_threads(),
         "load_before": load_before,
     }

@@ -107,7 +107,7 @@ def _caption_synthetic(
     """
     from rich.progress import track
 
-    from framescribe.bench.provenance import versions
+    from framescribe.bench.provenance import commit, versions
     from framescribe.cli import console
     from framescribe.eval.matching import match
     from framescribe.pipeline.sinks import RowFile, read_rows
@@ -116,6 +116,7 @@ def _caption_synthetic(
     with console.path_errors():
         prepare_folder(folder, overwrite=False)
     captioner = console.load_captioner(*loading)
+    tools = {"hardware": captioner.precision.hardware, "versions": versions(), "commit": commit()}
     clips = file_clips(count - count // 2, seed) + file_clips(count // 2, seed, held_out=True)
     quiet = not console.err.is_terminal
     drawn = track(
@@ -127,12 +128,7 @@ def _caption_synthetic(
             file.write(row)
             console.print_problem(row)
     rows = list(read_rows(folder / "rows.jsonl"))
-    made_by = {name: rows[0][name] for name in _MADE_BY} | {
-        "clips": count,
-        "clips_seed": seed,
-        "hardware": captioner.precision.hardware,
-        "versions": versions(),
-    }
+    made_by = {name: rows[0][name] for name in _MADE_BY} | {"clips": count, "clips_seed": seed} | tools
     return match(rows, list(read_rows(folder / CAPTIONS_FILE))), made_by
 
 
