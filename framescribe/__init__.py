@@ -8,6 +8,7 @@ from framescribe.version import __version__
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
+    from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
     from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
 
 __all__ = [
@@ -15,8 +16,12 @@ __all__ = [
     "CaptionSettings",
     "Captioner",
     "Clip",
+    "ClipError",
+    "DeviceError",
     "FrameSampling",
+    "FramescribeError",
     "GenerationSettings",
+    "UsageError",
     "__version__",
 ]
 
@@ -28,7 +33,7 @@ def __getattr__(name: str) -> Any:
 
         return Captioner
     if name in __all__:
-        from framescribe import types
+        from framescribe import errors, types
 
-        return getattr(types, name)
+        return getattr(errors if name.endswith("Error") else types, name)
     raise AttributeError(f"module 'framescribe' has no attribute {name!r}")

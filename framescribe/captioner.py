@@ -18,6 +18,7 @@ from typing import IO
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
+from framescribe.errors import UsageError
 from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import Checkpoint, fetch_checkpoint
@@ -90,16 +91,16 @@ class Captioner:
             progress: called with the parameters loaded so far, and all there are.
 
         Raises:
-            ValueError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
+            UsageError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
         """
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f"the batch size must be at least 1, not {batch_size}")
+            raise UsageError(f"the batch size must be at least 1, not {batch_size}")
         precision = choose_precision(device, dtype, quant)
         checkpoint = fetch_checkpoint(str(model), revision)
         config = ModelConfig.from_file(checkpoint.folder / "config.json")
         tokenizer = CaptionTokenizer(checkpoint.folder)
         if len(tokenizer) > config.vocab_size:
-            raise ValueError(
+            raise UsageError(
                 f"{checkpoint.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
             )
         log.info("%s: %s", checkpoint.name, check_memory(config, precision))
@@ -142,14 +143,14 @@ class Captioner:
             the reason, and the others go on.
 
         Raises:
-            ValueError: a negative number of workers, or a time-out that is not above 0.
+            UsageError: a negative number of workers, or a time-out that is not above 0.
         """
         if isinstance(sources, str | bytes):
-            raise ValueError("give a list of clips: caption([video]), not caption(video)")
+            raise UsageError("give a list of clips: caption([video]), not caption(video)")
         if decode_workers is not None and decode_workers < 0:
-            raise ValueError(f"the number of decoding workers must be 0 or more, not {decode_workers}")
+            raise UsageError(f"the number of decoding workers must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:
-            raise ValueError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
+            raise UsageError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
         clips = _distinct(map(as_clip, sources))
         session = self.session(settings)
         decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
@@ -200,10 +201,10 @@ class Captioner:
 
         Raises:
             ClipError: the clip cannot be read.
-            ValueError: history with the ``base`` template.
+            UsageError: history with the ``base`` template.
         """
         if history and settings.resolved_template == "base":
-            raise ValueError("the base template has no turns; use --template chat for a conversation")
+            raise UsageError("the base template has no turns; use --template chat for a conversation")
         clip = as_clip(source)
         frames = decode_frames(clip, settings.sampling)
         prepared = self._preparer.ready(clip, frames, settings, question, history)
@@ -227,13 +228,13 @@ def as_clip(source: Source) -> Clip:
     if isinstance(source, bytes):
         return Clip(f"bytes:{hashlib.sha256(source).hexdigest()[:16]}", data=source)
     if not hasattr(source, "read"):
-        raise ValueError(f"a clip must be a path, URL, bytes, open binary file or Clip, not {source!r}")
+        raise UsageError(f"a clip must be a path, URL, bytes, open binary file or Clip, not {source!r}")
     if isinstance(name := getattr(source, "name", None), str):
         return Clip(name, data=source)
     if source.seekable():
         source.seek(0)
     if not isinstance(content := source.read(), bytes):
-        raise ValueError(f"{source!r} is open as text; open it in binary mode")
+        raise UsageError(f"{source!r} is open as text; open it in binary mode")
     return as_clip(content)
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from framescribe.errors import ClipError, DeviceError
 from framescribe.model.config import ModelConfig
 from framescribe.model.device_errors import is_device_failure
 from framescribe.model.precision import DtypeName, Precision
 from framescribe.prompt import History, PromptBuilder
 from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import CaptionRow, CaptionSettings, Clip, ClipError, DeviceError, Frames, Prompt
+from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers

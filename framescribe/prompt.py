@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from framescribe.errors import UsageError
 from framescribe.types import IGNORED_LABEL, TEMPLATES, Prompt, Template
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def render(question: str, template: Template, history: History = ()) -> str:
     ``base`` is the bare question and, as published, leaves history out.
 
     Raises:
-        ValueError: no such template.
+        UsageError: no such template.
     """
     if template not in TEMPLATES:
-        raise ValueError(f"unknown template {template!r}; choose one of {', '.join(TEMPLATES)}")
+        raise UsageError(f"unknown template {template!r}; choose one of {', '.join(TEMPLATES)}")
     if template == "base":
         return question
     answer = "Short answer" if template == "vqa" else "Answer"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from framescribe.errors import ErrorStage
 from framescribe.quality.checks import caption_status, check
-from framescribe.types import CaptionRow, CaptionSettings, Clip, ErrorStage, Frames
+from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames
 from framescribe.version import __version__
 
 

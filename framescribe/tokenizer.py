@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from framescribe.errors import UsageError
+
 # What transformers 4.42, which the model was published with, tidies in decoded English text.
 _TIDY_UP = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"),
@@ -22,7 +24,7 @@ class CaptionTokenizer:
         folder: holds ``tokenizer.json`` and, optionally, ``tokenizer_config.json``.
 
     Raises:
-        ValueError: a file is missing or not what it should be.
+        UsageError: a file is missing or not what it should be.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,19 +32,19 @@ class CaptionTokenizer:
 
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise ValueError(
+            raise UsageError(
                 f"{path} is missing; the checkpoint's folder must hold the tokenizer's files too"
             )
         try:
             self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # the library raises bare Exception for malformed files
-            raise ValueError(f"{path} is not a tokenizer file: {error}") from error
+            raise UsageError(f"{path} is not a tokenizer file: {error}") from error
         config_path = folder / "tokenizer_config.json"
         try:
             config = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
             self._tidies_up = bool(config.get("clean_up_tokenization_spaces", True))
         except (ValueError, AttributeError) as error:
-            raise ValueError(f"{config_path} is not a tokenizer config: {error}") from error
+            raise UsageError(f"{config_path} is not a tokenizer config: {error}") from error
 
     def __len__(self) -> int:
         """Size of the vocabulary, added tokens included."""
@@ -92,7 +94,7 @@ def learn_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> N
 
     least = len(_SPECIAL_TOKENS) + 256
     if vocab_size < least:
-        raise ValueError(f"a new tokenizer needs a vocabulary of at least {least}, not {vocab_size}")
+        raise UsageError(f"a new tokenizer needs a vocabulary of at least {least}, not {vocab_size}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

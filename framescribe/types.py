@@ -1,4 +1,4 @@
-"""The values that cross room boundaries: flat, frozen, validated. Imports nothing heavy, and nothing of ours."""
+"""The values that cross room boundaries: flat, frozen, validated. Imports nothing heavy; of ours only the errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
+from framescribe.errors import ErrorStage, UsageError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -14,7 +16,6 @@ Strategy = Literal["chat", "base", "uniform"]
 Template = Literal["chat", "base", "vqa"]
 CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
 CAPTION_STATUSES: tuple[CaptionStatus, ...] = get_args(CaptionStatus)
-ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -22,18 +23,6 @@ SCHEMA_VERSION = 1
 IGNORED_LABEL = -100  # what PyTorch's losses leave out
 DEFAULT_MODEL = "tiny"
 DEFAULT_QUESTION = "Please describe this video in detail."
-
-
-class DeviceError(RuntimeError):
-    """The device that computes has failed for good: this process can do no more with it."""
-
-
-class ClipError(ValueError):
-    """One clip cannot be captioned. ``stage`` says where on its way it failed; the message names the file and why."""
-
-    def __init__(self, stage: ErrorStage, message: str) -> None:
-        super().__init__(message)
-        self.stage: ErrorStage = stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +49,13 @@ class Clip:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
-            raise ValueError(f"start_s must be a number of seconds, 0 or more, not {self.start_s!r}")
+            raise UsageError(f"start_s must be a number of seconds, 0 or more, not {self.start_s!r}")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
-            raise ValueError(f"end_s must be after start_s ({self.start_s} s), not {self.end_s!r}")
+            raise UsageError(f"end_s must be after start_s ({self.start_s} s), not {self.end_s!r}")
         if self.prompt is not None and not self.prompt.strip():
-            raise ValueError("the clip's prompt is empty; leave it out for the settings' one")
+            raise UsageError("the clip's prompt is empty; leave it out for the settings' one")
         if self.given_id is not None and not self.given_id:
-            raise ValueError("the clip's id is empty; leave it out for one made of source and span")
+            raise UsageError("the clip's id is empty; leave it out for one made of source and span")
 
     @property
     def id(self) -> str:
@@ -94,9 +83,9 @@ class FrameSampling:
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
-            raise ValueError(f"unknown strategy {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
+            raise UsageError(f"unknown strategy {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
         if self.num_frames < 1:
-            raise ValueError(f"the number of frames must be at least 1, not {self.num_frames}")
+            raise UsageError(f"the number of frames must be at least 1, not {self.num_frames}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +179,17 @@ class GenerationSettings:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+            raise UsageError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature must be 0 (greedy) or more, not {self.temperature}")
+            raise UsageError(f"temperature must be 0 (greedy) or more, not {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must lie in (0, 1], not {self.top_p}")
+            raise UsageError(f"top_p must lie in (0, 1], not {self.top_p}")
         if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
-            raise ValueError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
+            raise UsageError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
         if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must lie in 0 … 2**63 - 1, not {self.seed}")
+            raise UsageError(f"seed must lie in 0 … 2**63 - 1, not {self.seed}")
         if self.top_p < 1 and self.temperature == 0:
-            raise ValueError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
+            raise UsageError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +212,9 @@ class CaptionSettings:
 
     def __post_init__(self) -> None:
         if self.template is not None and self.template not in TEMPLATES:
-            raise ValueError(f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}")
+            raise UsageError(f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}")
         if not self.prompt.strip():
-            raise ValueError("the prompt is empty; leave it out for the published one")
+            raise UsageError("the prompt is empty; leave it out for the published one")
 
     @property
     def resolved_template(self) -> Template:

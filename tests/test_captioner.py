@@ -11,7 +11,7 @@ import pytest
 
 from framescribe import Captioner, CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
 from framescribe.engine.request import Completion
-from framescribe.types import ClipError
+from framescribe.errors import ClipError
 from tests.awkward import AWKWARD, make
 from tests.reference import CASES, CLIPS, recorded
 

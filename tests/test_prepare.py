@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from framescribe import prepare
+from framescribe.errors import DeviceError
 from framescribe.prepare import Prepared
-from framescribe.types import CaptionSettings, Clip, DeviceError, Frames, Prompt, VideoFacts
+from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from tests.reference import CLIPS
 
 

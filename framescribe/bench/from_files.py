@@ -11,6 +11,7 @@ from framescribe.bench.from_frames import FromFrames
 from framescribe.bench.gpu_busy import gpu_busy
 from framescribe.bench.workload import Workload
 from framescribe.captioner import Captioner
+from framescribe.errors import UsageError
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from framescribe.video.encode import write_mp4
 
@@ -58,6 +59,6 @@ def run_files(
         began = time.perf_counter()
         for row in captioner.caption(sources, settings):
             if row.error_message:
-                raise ValueError(f"a clip could not be captioned: {row.error_message}")
+                raise UsageError(f"a clip could not be captioned: {row.error_message}")
         seconds = time.perf_counter() - began
     return seconds, busy.share

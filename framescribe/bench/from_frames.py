@@ -14,6 +14,7 @@ from framescribe.bench.timed_engine import PhaseTimes, TimedEngine
 from framescribe.bench.workload import Workload
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
+from framescribe.errors import UsageError
 from framescribe.prepare import Preparer
 from framescribe.types import GenerationSettings
 
@@ -109,7 +110,7 @@ class FromFrames:
                 engine.step()
         seconds = time.perf_counter() - began
         if failed := next((completion for completion in done if completion.error), None):
-            raise ValueError(f"a clip could not be captioned: {failed.error}")
+            raise UsageError(f"a clip could not be captioned: {failed.error}")
         return seconds
 
     def _request(self, number: int, new_tokens: int) -> Request:

@@ -40,7 +40,7 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
         JSON values; all seconds but those of start-up and latency are a clip's.
 
     Raises:
-        ValueError: settings that do not fit together, no such checkpoint, too little memory.
+        UsageError: settings that do not fit together, no such checkpoint, too little memory.
     """
     load_before, at_commit = round(os.getloadavg()[0], 2), commit()
     precision, subject = settings.precision, Subject.named(settings.model_name)

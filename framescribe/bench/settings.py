@@ -7,6 +7,7 @@ from typing import Literal
 
 from framescribe.bench.official import RANDOM_MODEL
 from framescribe.bench.workload import LONG, SHORT, SMALL, Preset
+from framescribe.errors import UsageError
 from framescribe.model.precision import Precision
 
 Source = Literal["frames", "mp4"]
@@ -43,17 +44,17 @@ class BenchSettings:
 
     def __post_init__(self) -> None:
         if self.precision.device.type not in ("cpu", "cuda"):
-            raise ValueError(f"bench measures cpu and cuda, not {self.precision.device.type}")
+            raise UsageError(f"bench measures cpu and cuda, not {self.precision.device.type}")
         if self.source not in ("frames", "mp4"):
-            raise ValueError(f"--from takes frames or mp4, not {self.source!r}")
+            raise UsageError(f"--from takes frames or mp4, not {self.source!r}")
         if self.source == "mp4" and (self.frames or self.prompt_tokens):
-            raise ValueError(
+            raise UsageError(
                 "--from mp4: the files decide frames and prompt; leave out --frames and --prompt-tokens"
             )
         if self.repeat < 1:
-            raise ValueError(f"--repeat must be at least 1, not {self.repeat}")
+            raise UsageError(f"--repeat must be at least 1, not {self.repeat}")
         if self.baseline_tokens == 1 or self.baseline_tokens < 0:
-            raise ValueError(f"--baseline-tokens must be at least 2, not {self.baseline_tokens}")
+            raise UsageError(f"--baseline-tokens must be at least 2, not {self.baseline_tokens}")
 
     @property
     def model_name(self) -> str:

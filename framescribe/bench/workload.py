@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from framescribe.errors import UsageError
 from framescribe.prompt import position_ids
 from framescribe.types import Prompt
 
@@ -45,7 +46,7 @@ class Workload:
             # Prefill makes the first token; with one more there is a decode step to measure.
             least = 2 if name == "new_tokens" else 1
             if (value := getattr(self, name)) < least:
-                raise ValueError(f"{name.replace('_', ' ')} must be at least {least}, not {value}")
+                raise UsageError(f"{name.replace('_', ' ')} must be at least {least}, not {value}")
 
     @property
     def decoding(self) -> int:
@@ -56,11 +57,11 @@ class Workload:
         """BOS, the frames' slots at their published positions, then random text.
 
         Raises:
-            ValueError: the frames need more tokens than the prompt has.
+            UsageError: the frames need more tokens than the prompt has.
         """
         slots = self.frames * config.vision_config.tokens_per_frame
         if self.prompt_tokens < 1 + slots:
-            raise ValueError(
+            raise UsageError(
                 f"{self.frames} frames of {config.vision_config.tokens_per_frame} tokens and BOS need a prompt of at "
                 f"least {1 + slots} tokens, not {self.prompt_tokens}; use fewer --frames or more --prompt-tokens"
             )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from framescribe.cli import options
+from framescribe.errors import UsageError
 from framescribe.types import DEFAULT_MODEL
 
 
@@ -53,7 +54,7 @@ def ask(
             seed=seed,
         )
         if settings.resolved_template == "base" and len(questions or ()) != 1:
-            raise ValueError("the base template has no turns; ask one question, or use --template chat")
+            raise UsageError("the base template has no turns; ask one question, or use --template chat")
         clip = Clip(video, start, end)
         with open_source(clip):
             pass  # what cannot be opened is told before a model is loaded

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from framescribe.cli import options
+from framescribe.errors import UsageError
 
 _CLIPS = "Clips (a preset's values where not given)"
 
@@ -65,9 +66,9 @@ def bench(
 
     with usage_errors():
         if json_file is not None and not json_file.absolute().parent.is_dir():
-            raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
+            raise UsageError(f"--json {json_file}: there is no folder {json_file.parent}")
         if json_file is not None and json_file.is_dir():
-            raise ValueError(f"--json {json_file} is a folder; name a file")
+            raise UsageError(f"--json {json_file} is a folder; name a file")
         width, height = _frame_size(frame_size)
         settings = BenchSettings(
             precision=choose_precision(device, dtype, quant),
@@ -96,7 +97,7 @@ def _frame_size(text: str | None) -> tuple[int | None, int | None]:
         return None, None
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise ValueError(f"--frame-size takes WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
+        raise UsageError(f"--frame-size takes WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
     return int(width), int(height)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import on_ray, options
+from framescribe.errors import UsageError
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def caption(
 
         rule = SegmentRule.parse(segments, min_length, max_length)
         if txt and not rule.changes_nothing:
-            raise ValueError("--txt writes one file for each video; with segments use -o")
+            raise UsageError("--txt writes one file for each video; with segments use -o")
         # Kept, as clips are found more than once, and finding scenes reads all of a video.
         parts = cache(lambda clip: tuple(segment(clip, rule)))
 
@@ -189,18 +190,18 @@ def caption(
             and not overwrite
             and not all(map(_lacks_sidecar, expand_sources(sources, start, end)))
         ):
-            raise ValueError(
+            raise UsageError(
                 "some clips have a .txt already and would be missing from the output too; add --overwrite or drop --txt"
             )
         if into_folder and overwrite:
-            raise ValueError(
+            raise UsageError(
                 "a folder is never overwritten: --redo captions some clips again, --new-run all of them"
             )
         note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
         if not into_folder and (new_run or redo or hash_sources):
-            raise ValueError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
+            raise UsageError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
         if ray and (dry_run or txt or not into_folder):
-            raise ValueError("--ray writes to a folder: give -o FOLDER, without --txt and --dry-run")
+            raise UsageError("--ray writes to a folder: give -o FOLDER, without --txt and --dry-run")
         row_file = None
         if output and not into_folder and not dry_run:
             with path_errors():
@@ -287,15 +288,15 @@ def caption(
 
 def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
     if prompt is not None and prompt_file is not None:
-        raise ValueError("--prompt and --prompt-file exclude each other")
+        raise UsageError("--prompt and --prompt-file exclude each other")
     if prompt_file is None:
         return DEFAULT_QUESTION if prompt is None else prompt
     try:
         return prompt_file.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"--prompt-file {prompt_file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
+        raise UsageError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
 
 
 _MadeBy = tuple[str, str, Callable[[], str | None]]
@@ -356,7 +357,7 @@ def _lacks_sidecar(clip: Clip) -> bool:
 
 
 def _skipped_note(clips: Iterator[Clip], overwrite: bool) -> str:
-    """How many clips have a .txt already. Two clips that would share one raise ValueError."""
+    """How many clips have a .txt already. Two clips that would share one raise UsageError."""
     from framescribe.pipeline.sinks import sidecar_path
 
     owners: dict[Path, str] = {}
@@ -366,7 +367,7 @@ def _skipped_note(clips: Iterator[Clip], overwrite: bool) -> str:
             continue
         path = sidecar_path(clip.source_video)
         if owners.setdefault(path, clip.source_video) != clip.source_video:
-            raise ValueError(f"{owners[path]} and {clip.source_video} would both write {path}; use -o")
+            raise UsageError(f"{owners[path]} and {clip.source_video} would both write {path}; use -o")
         if not overwrite and path.exists():
             skipped.add(clip.id)
     return f", {len(skipped)} skipped (.txt exists; --overwrite captions them again)" if skipped else ""

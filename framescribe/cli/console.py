@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from framescribe.errors import UsageError
+
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.types import CaptionRow
@@ -178,16 +180,16 @@ def usage_errors() -> Iterator[None]:
     """Turns errors into a message and an exit code: 1 for a clip's, 2 for wrong usage, 3 for a device that failed."""
     import typer
 
-    from framescribe.types import ClipError, DeviceError
+    from framescribe.errors import ClipError, DeviceError, FramescribeError
 
     try:
         yield
-    except ValueError as error:
-        err.print(Text.assemble(("framescribe: ", "red"), str(error)))
-        raise typer.Exit(1 if isinstance(error, ClipError) else 2) from error
-    except DeviceError as error:
-        err.print(Text.assemble(("framescribe: ", "red"), f"{error}. What was done is kept; run it again."))
-        raise typer.Exit(3) from error
+    except FramescribeError as error:
+        advice = ". What was done is kept; run it again." if isinstance(error, DeviceError) else ""
+        err.print(Text.assemble(("framescribe: ", "red"), f"{error}{advice}"))
+        raise typer.Exit(
+            3 if isinstance(error, DeviceError) else 1 if isinstance(error, ClipError) else 2
+        ) from error
 
 
 def os_message(error: OSError) -> str:
@@ -205,4 +207,4 @@ def path_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        raise ValueError(os_message(error)) from error
+        raise UsageError(os_message(error)) from error

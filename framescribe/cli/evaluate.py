@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framescribe.cli import options
+from framescribe.errors import UsageError
 from framescribe.types import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def evaluate(
         made_by: dict[str, Any] = {}
         if synthetic is not None:
             if rows is not None:
-                raise ValueError("give ROWS and REFERENCES, or --synthetic N, not both")
+                raise UsageError("give ROWS and REFERENCES, or --synthetic N, not both")
             settings = options.caption_settings(
                 strategy=strategy,
                 frames=frames,
@@ -89,7 +90,7 @@ def evaluate(
         elif rows is not None and references is not None:
             pairs = match(list(read_rows(rows)), list(read_rows(references)))
         else:
-            raise ValueError("give ROWS and REFERENCES, or --synthetic N")
+            raise UsageError("give ROWS and REFERENCES, or --synthetic N")
         _print_figures(pairs, made_by, as_json)
 
 
@@ -139,7 +140,7 @@ def _print_figures(pairs: list[Pair], made_by: dict[str, Any], as_json: bool) ->
 
     captions = {pair.clip: pair.caption for pair in pairs if pair.caption}
     if not captions:
-        raise ValueError("none of the clips that have references has a caption")
+        raise UsageError("none of the clips that have references has a caption")
     with_facts = [(pair.caption, pair.facts) for pair in pairs if pair.facts]
     report = score_attributes(with_facts) if with_facts else None
     figures: dict[str, Any] = {"clips": len(pairs), **text_figures(list(captions.values()))}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import options
+from framescribe.errors import UsageError
 
 if TYPE_CHECKING:
     from framescribe.quality.cleanup import Replacement
@@ -66,11 +67,11 @@ def export(
 
     with usage_errors(), path_errors():
         if to not in FORMATS:
-            raise ValueError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
+            raise UsageError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
         if link not in LINKS:
-            raise ValueError(f"unknown --link {link!r}; choose one of {', '.join(LINKS)}")
+            raise UsageError(f"unknown --link {link!r}; choose one of {', '.join(LINKS)}")
         if unknown := [flag for flag in accept or () if flag not in FLAGS]:
-            raise ValueError(f"unknown --accept {unknown[0]!r}; choose from {', '.join(FLAGS)}")
+            raise UsageError(f"unknown --accept {unknown[0]!r}; choose from {', '.join(FLAGS)}")
         rules = CleanupRules(
             strip_openers=strip_openers,
             replacements=tuple(map(_replacement, replace or ())),
@@ -111,5 +112,5 @@ def _replacement(option: str) -> Replacement:
 
     find, equals, replace = option.partition("=")
     if not equals:
-        raise ValueError(f"--replace {option!r}: write it as A=B")
+        raise UsageError(f"--replace {option!r}: write it as A=B")
     return Replacement(find, replace)

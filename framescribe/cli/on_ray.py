@@ -134,7 +134,7 @@ class OnRay:
             written: rows in shards by status, counted up at the end.
 
         Raises:
-            ValueError: a host lacks something.
+            UsageError: a host lacks something.
             DeviceError: the workers die, whatever the clip.
         """
         from framescribe.cli.console import Tracker, err
@@ -204,7 +204,7 @@ def connect(
         knobs: of ``spread_over``.
 
     Raises:
-        ValueError: it does not answer, or lacks something; the message says what.
+        UsageError: it does not answer, or lacks something; the message says what.
     """
     from framescribe.pipeline.ray.cluster import connected, look_at_model
     from framescribe.pipeline.ray.run import check_store, choose_device, spread_over

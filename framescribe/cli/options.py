@@ -137,7 +137,7 @@ def caption_settings(
     seed: int,
     repair: bool = False,
 ) -> CaptionSettings:
-    """The settings that the options spell; unknown names raise ValueError."""
+    """The settings that the options spell; unknown names raise UsageError."""
     return CaptionSettings(
         prompt=prompt,
         template=template,  # type: ignore[arg-type]  # checked there

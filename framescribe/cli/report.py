@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from framescribe.cli import options
+from framescribe.errors import UsageError
 
 
 def report(
@@ -34,14 +35,14 @@ def report(
     path = output or options.beside_rows(rows, "-report.html")
     with usage_errors(), path_errors():
         if path.is_dir():
-            raise ValueError(f"{path} is a folder; name a file with -o")
+            raise UsageError(f"{path} is a folder; name a file with -o")
         if path.exists() and not overwrite:
-            raise ValueError(f"{path} exists; choose another with -o, or replace it with --overwrite")
+            raise UsageError(f"{path} exists; choose another with -o, or replace it with --overwrite")
         if not path.parent.is_dir():
-            raise ValueError(f"{path}: there is no folder {path.parent}")
+            raise UsageError(f"{path}: there is no folder {path.parent}")
         overview = look_over(read_rows(rows), clips)
         if not overview.rows:
-            raise ValueError(f"{rows} holds no rows")
+            raise UsageError(f"{rows} holds no rows")
         with Progress(console=err, disable=not err.is_terminal, transient=True) as bar:
             task = bar.add_task("Pictures", total=len(overview.clips))
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from framescribe.errors import UsageError
+
 Row = Mapping[str, Any]
 
 
@@ -36,9 +38,9 @@ def rows(
 
     with usage_errors():
         if status is not None and status not in CAPTION_STATUSES:
-            raise ValueError(f"unknown --status {status!r}; choose one of {', '.join(CAPTION_STATUSES)}")
+            raise UsageError(f"unknown --status {status!r}; choose one of {', '.join(CAPTION_STATUSES)}")
         if flag is not None and flag not in FLAGS:
-            raise ValueError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
+            raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
         tests = [_parse(condition) for condition in where or ()]
         if status is not None:
             tests.append(lambda row: row["caption_status"] == status)
@@ -60,12 +62,12 @@ def _parse(condition: str) -> Callable[[Row], bool]:
     """``column~text`` or ``column=text``, whichever mark comes first."""
     marks = [at for mark in "~=" if (at := condition.find(mark)) > 0]
     if not marks:
-        raise ValueError(f"--where takes COLUMN~TEXT or COLUMN=TEXT, not {condition!r}")
+        raise UsageError(f"--where takes COLUMN~TEXT or COLUMN=TEXT, not {condition!r}")
     column, mark, wanted = condition[: min(marks)], condition[min(marks)], condition[min(marks) + 1 :]
 
     def test(row: Row) -> bool:
         if column not in row:
-            raise ValueError(f"--where {condition}: there is no column {column}; there are {', '.join(row)}")
+            raise UsageError(f"--where {condition}: there is no column {column}; there are {', '.join(row)}")
         value = "" if row[column] is None else str(row[column])
         return wanted in value if mark == "~" else wanted == value
 

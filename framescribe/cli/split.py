@@ -28,8 +28,8 @@ def split(
     without writing files, give the same --segment to `caption`.
     """
     from framescribe.cli.console import err, path_errors, usage_errors
+    from framescribe.errors import ClipError
     from framescribe.pipeline.sources import expand_sources
-    from framescribe.types import ClipError
     from framescribe.video.encode import cut_path, write_clips
     from framescribe.video.segment import SegmentRule, spans
 

@@ -26,10 +26,10 @@ from framescribe.engine.memory import on_device, phase_limits, plan_cache
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
 from framescribe.engine.sequence import Sequence
+from framescribe.errors import DeviceError, UsageError
 from framescribe.model import kernels
 from framescribe.model.device_errors import is_device_failure
 from framescribe.model.model import CaptionModel
-from framescribe.types import DeviceError
 
 log = logging.getLogger("framescribe")
 
@@ -57,7 +57,7 @@ class Engine:
         is_captured: whether decode steps run as CUDA graphs, where there is CUDA.
 
     Raises:
-        ValueError: ``max_batch`` is below 1, or the memory left holds no cache worth having.
+        UsageError: ``max_batch`` is below 1, or the memory left holds no cache worth having.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Engine:
         is_captured: bool = True,
     ) -> None:
         if max_batch < 1:
-            raise ValueError(f"the batch size must be at least 1, not {max_batch}")
+            raise UsageError(f"the batch size must be at least 1, not {max_batch}")
         self.model = model
         self._stop_ids = stop_ids
         dtype, device = kv_dtype or model.dtype, model.device
@@ -179,7 +179,7 @@ class Engine:
                 sent += len(new_ids)
                 yield from new_ids
             if done[0].finish_reason == "error":
-                raise ValueError(done[0].error)
+                raise UsageError(done[0].error)
         finally:
             # A reader that stops early leaves nothing behind.
             self.cancel([sequence])

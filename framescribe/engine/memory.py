@@ -9,6 +9,7 @@ import torch
 
 from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.scheduler import Limits
+from framescribe.errors import UsageError
 from framescribe.model.attention import causal_attention
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import CLIP_TOKENS, available_bytes, kv_bytes_per_token
@@ -49,7 +50,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
     one clip, smaller ones are tried.
 
     Raises:
-        ValueError: not even one block fits.
+        UsageError: not even one block fits.
     """
     block_bytes = BLOCK_SIZE * kv_bytes_per_token(model.config, kv_dtype)
     wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
@@ -58,7 +59,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
         limits = limits.halved()
         fitting = _free_bytes(model, limits) // block_bytes
     if fitting < 1:
-        raise ValueError(
+        raise UsageError(
             f"{model.device} has no memory left for a KV cache once the model and its work are there; "
             "use --quant, or a device with more memory"
         )

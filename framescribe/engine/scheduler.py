@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Generic, TypeVar
 
+from framescribe.errors import UsageError
+
 # Phases after which larger ones are tried again, about a minute's on a GPU; twice as many each time that they fail, so
 # that a lasting shortage is met ever more seldom.
 _RECOVERY_PHASES = 1000
@@ -164,11 +166,11 @@ class Scheduler(Generic[J]):
         """Queues a sequence.
 
         Raises:
-            ValueError: alone, with all its new tokens, it would not fit.
+            UsageError: alone, with all its new tokens, it would not fit.
         """
         most = job.prompt_tokens + job.max_new_tokens
         if self.pool.blocks_for(most) > self.pool.num_blocks:
-            raise ValueError(
+            raise UsageError(
                 f"{job.prompt_tokens} prompt tokens and up to {job.max_new_tokens} new ones need more than the "
                 f"{self.pool.num_blocks * self.pool.block_size} tokens that the KV cache holds; "
                 "use fewer frames or a lower limit of new tokens"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from framescribe.errors import UsageError
 from framescribe.synthetic.facts import Facts
 
 Row = Mapping[str, Any]
@@ -30,7 +31,7 @@ def match(rows: Sequence[Row], references: Sequence[Row]) -> list[Pair]:
         references: likewise, perhaps with ``facts``; several rows of a clip are several references of it.
 
     Raises:
-        ValueError: a row says no clip, or two different files have the same name.
+        UsageError: a row says no clip, or two different files have the same name.
     """
     by_id = all(row.get("clip_id") for row in (*rows, *references))
     written = {clip: same[-1].get("caption") for clip, same in _by_clip(rows, by_id).items()}
@@ -48,9 +49,9 @@ def _by_clip(rows: Sequence[Row], by_id: bool) -> dict[str, list[Row]]:
     for number, row in enumerate(rows, 1):
         name = row.get("clip_id") if by_id else row.get("source_video") or row.get("file")
         if not name:
-            raise ValueError(f"row {number} says no clip: it needs source_video, file or clip_id")
+            raise UsageError(f"row {number} says no clip: it needs source_video, file or clip_id")
         clip = name if by_id else PurePath(name).stem
         if owner.setdefault(clip, name) != name:
-            raise ValueError(f"{owner[clip]} and {name} have the same name; clip ids would tell them apart")
+            raise UsageError(f"{owner[clip]} and {name} have the same name; clip ids would tell them apart")
         groups.setdefault(clip, []).append(row)
     return groups

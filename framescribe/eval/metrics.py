@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from framescribe.errors import UsageError
+
 _WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
 
 
@@ -27,10 +29,10 @@ def text_figures(captions: Sequence[str]) -> dict[str, Any]:
         number of different words; ``repeated``, the share of captions that some other caption equals, word for word.
 
     Raises:
-        ValueError: there are none.
+        UsageError: there are none.
     """
     if not captions:
-        raise ValueError("there are no captions to measure")
+        raise UsageError("there are no captions to measure")
     tokenized = [tuple(words(caption)) for caption in captions]
     lengths = [len(tokens) for tokens in tokenized]
     repeats = sum(times for times in Counter(tokenized).values() if times > 1)
@@ -55,18 +57,18 @@ def overlap_figures(captions: Mapping[str, str], references: Mapping[str, Sequen
         ``cider`` (0..10; word rarity counted over these references), ``bleu_4`` and ``rouge_l`` (0..1).
 
     Raises:
-        ValueError: pycocoevalcap is not installed, or the clips differ.
+        UsageError: pycocoevalcap is not installed, or the clips differ.
     """
     try:
         from pycocoevalcap.bleu.bleu import Bleu
         from pycocoevalcap.cider.cider import Cider
         from pycocoevalcap.rouge.rouge import Rouge
     except ImportError as error:
-        raise ValueError(
+        raise UsageError(
             "CIDEr, BLEU and ROUGE need the eval extra: pip install 'framescribe[eval]'"
         ) from error
     if not captions or captions.keys() != references.keys():
-        raise ValueError("captions and references must be of the same clips, and at least one")
+        raise UsageError("captions and references must be of the same clips, and at least one")
     said = {clip: [" ".join(words(caption))] for clip, caption in captions.items()}
     expected = {clip: [" ".join(words(text)) for text in texts] for clip, texts in references.items()}
     bleu, _ = Bleu(4).compute_score(expected, said, verbose=0)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
+from framescribe.errors import UsageError
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.hub import fetch_checkpoint
@@ -76,13 +77,13 @@ def measure_parity(checkpoint: str, cases_folder: Path, device: str = "cpu") -> 
     """Runs every case of ``cases_folder`` through the model of ``checkpoint``.
 
     Raises:
-        ValueError: the checkpoint cannot be loaded, or the folder holds no cases.
+        UsageError: the checkpoint cannot be loaded, or the folder holds no cases.
     """
     from safetensors.torch import load_file
 
     path = cases_folder / "cases.json"
     if not path.is_file():
-        raise ValueError(f"{path} is missing: not a folder of recorded cases")
+        raise UsageError(f"{path} is missing: not a folder of recorded cases")
     cases = json.loads(path.read_text(encoding="utf-8"))
     runner = _Runner(checkpoint, choose_precision(device, "fp32").device, cases_folder)
     report = {}

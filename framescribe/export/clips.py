@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from framescribe.errors import ClipError, UsageError
 from framescribe.export.pair import Format, Link, Pair, Unusable
-from framescribe.types import Clip, ClipError
+from framescribe.types import Clip
 from framescribe.video.archive import MARK
 from framescribe.video.source import open_source
 
@@ -27,7 +28,7 @@ def placed(pair: Pair, target: Format, folder: Path, final: Path, link: Link) ->
 
     Raises:
         Unusable: the clip cannot be had, or not in this way.
-        ValueError: hard links do not reach from here to there.
+        UsageError: hard links do not reach from here to there.
     """
     source = pair.source_video
     if link != "copy" and ("://" in source or f".tar{MARK}" in source):
@@ -70,7 +71,7 @@ def _hardlink(source: Path, place: Path) -> None:
     try:
         place.hardlink_to(source)
     except OSError as error:
-        raise ValueError(f"{source} cannot be hard-linked ({error.strerror}); use --link copy") from error
+        raise UsageError(f"{source} cannot be hard-linked ({error.strerror}); use --link copy") from error
 
 
 def _listable(path: Path) -> str:

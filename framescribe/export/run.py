@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from framescribe import __version__
+from framescribe.errors import UsageError
 from framescribe.export.clips import placed
 from framescribe.export.pair import Format, Link, Unusable
 from framescribe.export.select import to_pair
@@ -88,7 +89,7 @@ def export(
         What was exported and what was left out.
 
     Raises:
-        ValueError: the format cannot do that, the target is taken, no row passes, or what was written reads back
+        UsageError: the format cannot do that, the target is taken, no row passes, or what was written reads back
             differently.
         OSError: it cannot be written; nothing is left behind.
     """
@@ -117,24 +118,24 @@ def export(
 
 def _check(to: Format, final: Path, link: Link) -> None:
     if link == "reference" and not to.may_reference:
-        raise ValueError(
+        raise UsageError(
             f"{to.name} needs the clips under names of its own: use --link copy, symlink or hardlink"
         )
     if link != "copy" and to.clips is None:
-        raise ValueError(f"{to.name} packs the clips into tar files: --link {link} means nothing there")
+        raise UsageError(f"{to.name} packs the clips into tar files: --link {link} means nothing there")
     for word in to.forbidden_in_target:
         if word in str(final):
-            raise ValueError(
+            raise UsageError(
                 f"{final}: {to.trainer} replaces {word!r} wherever it stands in a path; choose another target"
             )
 
 
 def _check_free(final: Path, partial: Path, overwrite: bool) -> None:
     if final.exists() and not (final / REPORT).is_file():
-        raise ValueError(f"{final} exists and is no export; choose another target with -t")
+        raise UsageError(f"{final} exists and is no export; choose another target with -t")
     for existing in (final, partial):
         if existing.exists() and not overwrite:
-            raise ValueError(
+            raise UsageError(
                 f"{existing} exists; choose another target with -t, or replace it with --overwrite"
             )
 
@@ -169,7 +170,7 @@ def _write(
     to.layout.write(pairs(), folder, final)
     if not report.exported:
         reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
-        raise ValueError(
+        raise UsageError(
             f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
         )
     _check_written(to, folder, final, written)
@@ -179,11 +180,11 @@ def _check_written(to: Format, folder: Path, final: Path, written: Counter[tuple
     """Reads everything back: the same captions for the same clips, each of which is there.
 
     Raises:
-        ValueError: they differ.
+        UsageError: they differ.
     """
     for path, caption in to.layout.read(folder):
         if not written[path, caption]:
-            raise ValueError(f"{final}: the caption of {path} reads back differently; nothing was exported")
+            raise UsageError(f"{final}: the caption of {path} reads back differently; nothing was exported")
         written[path, caption] -= 1
         if to.clips is None:
             continue
@@ -191,6 +192,6 @@ def _check_written(to: Format, folder: Path, final: Path, written: Counter[tuple
         if clip.is_relative_to(final):
             clip = folder / clip.relative_to(final)
         if not clip.is_file():
-            raise ValueError(f"{final}: the clip {path} is missing after writing; nothing was exported")
+            raise UsageError(f"{final}: the clip {path} is missing after writing; nothing was exported")
     if lost := next(written.elements(), None):
-        raise ValueError(f"{final}: {lost[0]} does not read back; nothing was exported")
+        raise UsageError(f"{final}: {lost[0]} does not read back; nothing was exported")

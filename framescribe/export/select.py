@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from framescribe.errors import UsageError
 from framescribe.export.pair import Format, Pair, Unusable
 from framescribe.pipeline.sources import VIDEO_SUFFIXES
 from framescribe.quality.cleanup import CleanupRules, clean
@@ -29,10 +30,10 @@ def to_pair(
 
     Raises:
         Unusable: the row does not go into the export; why.
-        ValueError: it is no row of ``framescribe caption``.
+        UsageError: it is no row of ``framescribe caption``.
     """
     if missing := [name for name in _COLUMNS if name not in row]:
-        raise ValueError(f"a row has no column {missing[0]!r}: these are not rows of `framescribe caption`")
+        raise UsageError(f"a row has no column {missing[0]!r}: these are not rows of `framescribe caption`")
     if row["caption_status"] != "success":
         raise Unusable(f"status {row['caption_status']}", row.get("error_message") or "")
     if flags := [flag for flag in row.get("flags") or () if flag not in accepted_flags]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from framescribe.errors import UsageError
 from framescribe.model.config import ModelConfig
 from framescribe.model.decoder import rope_dtype, rotary_frequencies
 from framescribe.model.layout import (
@@ -44,7 +45,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """All tensors of the checkpoint in ``folder`` by official name, from the shards' headers alone.
 
     Raises:
-        ValueError: no weights, a shard that the index names is missing or damaged, index and shards disagree.
+        UsageError: no weights, a shard that the index names is missing or damaged, index and shards disagree.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -54,14 +55,14 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         weight_map = _read_weight_map(index_path)
         shards = [folder / name for name in sorted(set(weight_map.values()))]
         if missing := [shard.name for shard in shards if not shard.is_file()]:
-            raise ValueError(
+            raise UsageError(
                 f"{folder}: {INDEX_FILE} names shards that are not there: {', '.join(missing)}; "
                 "download the checkpoint again"
             )
     elif single_path.is_file():
         shards = [single_path]
     else:
-        raise ValueError(f"{folder} holds neither {INDEX_FILE} nor {SINGLE_FILE}: no weights to load")
+        raise UsageError(f"{folder} holds neither {INDEX_FILE} nor {SINGLE_FILE}: no weights to load")
     stored: dict[str, StoredTensor] = {}
     for shard in shards:
         try:
@@ -70,7 +71,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
                     part = file.get_slice(name)
                     stored[name] = StoredTensor(shard, tuple(part.get_shape()), part.get_dtype())
         except (SafetensorError, OSError) as error:
-            raise ValueError(
+            raise UsageError(
                 f"{shard} is not a readable safetensors file ({error}); download it again"
             ) from error
     if weight_map is not None:
@@ -80,7 +81,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
             if name not in stored or stored[name].shard.name != shard
         ]
         if wrong:
-            raise ValueError(f"{index_path} names tensors that its shards do not hold: {_listed(wrong)}")
+            raise UsageError(f"{index_path} names tensors that its shards do not hold: {_listed(wrong)}")
     return stored
 
 
@@ -88,16 +89,16 @@ def _read_weight_map(index_path: Path) -> dict[str, str]:
     try:
         weight_map = dict(json.loads(index_path.read_text(encoding="utf-8"))["weight_map"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{index_path} is not a safetensors index: {error!r}") from error
+        raise UsageError(f"{index_path} is not a safetensors index: {error!r}") from error
     for shard in map(str, weight_map.values()):
         # An index comes from elsewhere: it may name files of its own folder only.
         if Path(shard).name != shard or not shard.endswith(".safetensors"):
-            raise ValueError(f"{index_path} names {shard!r}, which is not a .safetensors file of its folder")
+            raise UsageError(f"{index_path} names {shard!r}, which is not a .safetensors file of its folder")
     return weight_map
 
 
 def check_tensors(expected: dict[str, Tensor], stored: dict[str, StoredTensor], folder: Path) -> None:
-    """Raises ValueError that lists every missing, unexpected, misshapen or non-floating tensor."""
+    """Raises UsageError that lists every missing, unexpected, misshapen or non-floating tensor."""
     shared = expected.keys() & stored.keys()
     problems = {
         "missing": [name for name in expected if name not in stored],
@@ -117,7 +118,7 @@ def check_tensors(expected: dict[str, Tensor], stored: dict[str, StoredTensor], 
         found = "; ".join(
             f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems.items() if names
         )
-        raise ValueError(f"{folder} does not hold the model that its {CONFIG_FILE} describes. {found}")
+        raise UsageError(f"{folder} does not hold the model that its {CONFIG_FILE} describes. {found}")
 
 
 def _listed(names: list[str], most: int = 50) -> str:
@@ -142,7 +143,7 @@ def load_model(
         progress: called after each tensor.
 
     Raises:
-        ValueError: what the folder lacks, has too much of, or cannot be read (``stored_tensors``, ``check_tensors``).
+        UsageError: what the folder lacks, has too much of, or cannot be read (``stored_tensors``, ``check_tensors``).
     """
     from safetensors import safe_open
 
@@ -182,7 +183,7 @@ def read_stop_ids(folder: Path, config: ModelConfig) -> frozenset[int]:
         extra = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") or []
         return frozenset({config.eos_token_id, *([extra] if isinstance(extra, int) else map(int, extra))})
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a generation config: {error}") from error
+        raise UsageError(f"{path} is not a generation config: {error}") from error
 
 
 def empty_model(config: ModelConfig) -> CaptionModel:

@@ -7,6 +7,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from framescribe.errors import UsageError
+
 ARCHITECTURE = "CogVLMVideoForCausalLM"
 ROPE_BASE = 500_000.0
 RopeDtype = Literal["weights", "float32", "bfloat16"]
@@ -35,15 +37,15 @@ class VisionConfig:
     def __post_init__(self) -> None:
         _require_positive("vision_config", self)
         if self.hidden_size % self.num_heads:
-            raise ValueError(
+            raise UsageError(
                 f"vision hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
             )
         if self.image_size % self.patch_size or self.grid_size % 2:
-            raise ValueError(
+            raise UsageError(
                 f"image_size {self.image_size} must be an even number of patches of {self.patch_size} pixels"
             )
         if self.num_positions != self.grid_size**2 + 1:
-            raise ValueError(
+            raise UsageError(
                 f"num_positions must be {self.grid_size**2 + 1} (patches and class token), not {self.num_positions}"
             )
 
@@ -83,20 +85,20 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require_positive("config", self)
         if self.hidden_size % self.num_attention_heads or self.head_dim % 2:
-            raise ValueError(
+            raise UsageError(
                 f"hidden_size {self.hidden_size} must divide into {self.num_attention_heads} heads of even size"
             )
         if self.num_attention_heads % self.num_multi_query_heads:
-            raise ValueError(
+            raise UsageError(
                 f"num_attention_heads {self.num_attention_heads} is not a multiple of "
                 f"num_multi_query_heads {self.num_multi_query_heads}"
             )
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             token_id = getattr(self, name)
             if not isinstance(token_id, int) or not 0 <= token_id < self.vocab_size:
-                raise ValueError(f"{name} {token_id!r} lies outside the vocabulary of {self.vocab_size}")
+                raise UsageError(f"{name} {token_id!r} lies outside the vocabulary of {self.vocab_size}")
         if self.rope_dtype not in get_args(RopeDtype):
-            raise ValueError(
+            raise UsageError(
                 f"rope_dtype must be one of {', '.join(get_args(RopeDtype))}, not {self.rope_dtype!r}"
             )
 
@@ -109,23 +111,23 @@ class ModelConfig:
         """From the parsed ``config.json``.
 
         Raises:
-            ValueError: another architecture, a key that is missing, unknown, or that asks for something this model
+            UsageError: another architecture, a key that is missing, unknown, or that asks for something this model
                 does not compute.
         """
         architectures = values.get("architectures")
         if not isinstance(architectures, list) or ARCHITECTURE not in architectures:
-            raise ValueError(f"architectures is {architectures}, not [{ARCHITECTURE!r}]")
+            raise UsageError(f"architectures is {architectures}, not [{ARCHITECTURE!r}]")
         language = {key: value for key, value in values.items() if key not in _DESCRIPTIVE}
         vision = language.pop("vision_config", None)
         if not isinstance(vision, dict):
-            raise ValueError("vision_config is missing")
+            raise UsageError("vision_config is missing")
         vision = {key: value for key, value in vision.items() if key not in _DESCRIPTIVE}
         _require_value(language, "hidden_act", "silu")
         _require_value(vision, "hidden_act", "gelu")
         # Dropout acts in training only, and the published value is 0.
         _require_value(vision, "dropout_prob", 0.0)
         if values.get("tie_word_embeddings"):
-            raise ValueError("tie_word_embeddings is true, but this architecture has its own lm_head")
+            raise UsageError("tie_word_embeddings is true, but this architecture has its own lm_head")
         language["vision_config"] = _build(VisionConfig, "vision_config", vision)
         config: ModelConfig = _build(cls, "config", language)
         return config
@@ -135,15 +137,15 @@ class ModelConfig:
         """From ``config.json``; errors name the file.
 
         Raises:
-            ValueError: not JSON, or not this architecture (see ``from_dict``).
+            UsageError: not JSON, or not this architecture (see ``from_dict``).
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(values, dict):
-                raise ValueError("it holds no JSON object")
+                raise UsageError("it holds no JSON object")
             return cls.from_dict(values)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} does not describe a CogVLM2-Caption model: {error}") from error
+            raise UsageError(f"{path} does not describe a CogVLM2-Caption model: {error}") from error
 
     def official_values(self, torch_dtype: str) -> dict[str, Any]:
         """The official ``config.json``'s keys and values for this model, without its ``auto_map`` to remote code."""
@@ -168,17 +170,17 @@ def _require_positive(where: str, config: VisionConfig | ModelConfig) -> None:
             continue
         kinds = (int, float) if name.endswith("_eps") else (int,)
         if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
-            raise ValueError(f"{where}.{name} must be a number above 0, not {value!r}")
+            raise UsageError(f"{where}.{name} must be a number above 0, not {value!r}")
 
 
 def _require_value(values: dict[str, Any], key: str, expected: Any) -> None:
     if (found := values.pop(key, expected)) != expected:
-        raise ValueError(f"{key} is {found!r}; this architecture has {expected!r}")
+        raise UsageError(f"{key} is {found!r}; this architecture has {expected!r}")
 
 
 def _build(kind: Any, where: str, values: dict[str, Any]) -> Any:
     missing = [field.name for field in fields(kind) if field.name not in values and field.default is MISSING]
     unknown = values.keys() - {field.name for field in fields(kind)}
     if missing or unknown:
-        raise ValueError(f"{where}: missing {missing or 'nothing'}, unknown {sorted(unknown) or 'nothing'}")
+        raise UsageError(f"{where}: missing {missing or 'nothing'}, unknown {sorted(unknown) or 'nothing'}")
     return kind(**values)

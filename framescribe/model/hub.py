@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from framescribe.errors import UsageError
 from framescribe.model.layout import CONFIG_FILE
 
 OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
@@ -43,20 +44,20 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
         revision: branch, tag or commit of the repository; None is its main branch.
 
     Raises:
-        ValueError: no such folder or repository, no network, or a revision of a local folder.
+        UsageError: no such folder or repository, no network, or a revision of a local folder.
     """
     bundled = _BUNDLED_FOLDER / model
     local = bundled if model in bundled_models() else Path(model).expanduser()
     if local.is_dir():
         if revision is not None:
-            raise ValueError(f"{model} is a local folder and has no revisions; leave out --revision")
+            raise UsageError(f"{model} is a local folder and has no revisions; leave out --revision")
         if not (local / CONFIG_FILE).is_file():
-            raise ValueError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
+            raise UsageError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
         return Checkpoint(local, model, _fingerprint(local))
     if model.startswith(MODELSCOPE_PREFIX):
         return _from_modelscope(model, revision)
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
-        raise ValueError(
+        raise UsageError(
             f"no checkpoint folder {model!r}, and it is no repository id (owner/name) either; "
             f"bundled models: {', '.join(bundled_models())}; the official one: {OFFICIAL_MODEL}"
         )
@@ -71,12 +72,12 @@ def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:
     try:
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
     except LocalEntryNotFoundError as error:
-        raise ValueError(
+        raise UsageError(
             f"{model}{at} is not on this machine and the Hugging Face hub cannot be reached; "
             "connect, or give --model a local folder"
         ) from error
     except Exception as error:  # the hub's HTTP client, and so its errors, differ between its versions
-        raise ValueError(f"{model}{at} cannot be downloaded from the Hugging Face hub: {error}") from error
+        raise UsageError(f"{model}{at} cannot be downloaded from the Hugging Face hub: {error}") from error
     # The hub keeps each snapshot in a folder named by its commit.
     return Checkpoint(folder, model, folder.name)
 
@@ -85,13 +86,13 @@ def _from_modelscope(model: str, revision: str | None) -> Checkpoint:
     try:
         from modelscope import snapshot_download
     except ImportError as error:
-        raise ValueError(f"{model} needs an extra: pip install 'framescribe[modelscope]'") from error
+        raise UsageError(f"{model} needs an extra: pip install 'framescribe[modelscope]'") from error
     try:
         folder = snapshot_download(
             model.removeprefix(MODELSCOPE_PREFIX), revision=revision, allow_file_pattern=_FILES
         )
     except Exception as error:  # of any of the library's HTTP clients
-        raise ValueError(f"{model} cannot be downloaded from ModelScope: {error}") from error
+        raise UsageError(f"{model} cannot be downloaded from ModelScope: {error}") from error
     return Checkpoint(Path(folder), model, revision or _fingerprint(Path(folder)))
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import psutil
 import torch
 
+from framescribe.errors import UsageError
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant
@@ -72,7 +73,7 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
         quant: 8, 4, fp8 or fp8-kv to quantise the linear layers (see ``quantizer``).
 
     Raises:
-        ValueError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed.
+        UsageError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed.
     """
     chosen = _device(device)
     if dtype == "auto":
@@ -81,7 +82,7 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
         else:
             dtype = "fp16" if chosen.type == "mps" else "fp32"
     if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
+        raise UsageError(f"unknown dtype {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
     precision = Precision(chosen, dtype, parse_quant(quant))
     if precision.is_fp8:
         _check_fp8(precision)
@@ -91,17 +92,17 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
 def _check_fp8(precision: Precision) -> None:
     advice = "use --quant 8, or leave --quant out"
     if precision.device.type != "cuda":
-        raise ValueError(
+        raise UsageError(
             f"--quant {precision.quant} needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
         )
     capability = torch.cuda.get_device_capability(precision.device)
     if capability < _FP8_CAPABILITY:
-        raise ValueError(
+        raise UsageError(
             f"--quant {precision.quant} needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
             f"{capability[0]}.{capability[1]}; {advice}"
         )
     if precision.dtype_name != "bf16":
-        raise ValueError(
+        raise UsageError(
             f"--quant {precision.quant} is computed with --dtype bf16, not {precision.dtype_name}"
         )
 
@@ -112,13 +113,13 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from error
+        raise UsageError(f"unknown device {name!r}; use auto, cpu, cuda, cuda:1 or mps") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+        raise UsageError(f"device {name} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device mps is not there: torch sees no Apple GPU")
+        raise UsageError("device mps is not there: torch sees no Apple GPU")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(f"device {name!r} is not supported; use auto, cpu, cuda, cuda:1 or mps")
+        raise UsageError(f"device {name!r} is not supported; use auto, cpu, cuda, cuda:1 or mps")
     return device
 
 
@@ -180,7 +181,7 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
         One line that says both.
 
     Raises:
-        ValueError: too little; names the setting that would fit, if one would.
+        UsageError: too little; names the setting that would fit, if one would.
     """
 
     def needed(option: Precision) -> int:
@@ -206,8 +207,8 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     for option in options:
         if needed(option) <= there:
             flag = flags[option.quant] if option.quant else f"--dtype {option.dtype_name}"
-            raise ValueError(f"not enough memory. {line}. {flag} would fit: it needs {_gb(needed(option))}")
-    raise ValueError(f"not enough memory. {line}. No setting would fit; use a device with more memory")
+            raise UsageError(f"not enough memory. {line}. {flag} would fit: it needs {_gb(needed(option))}")
+    raise UsageError(f"not enough memory. {line}. No setting would fit; use a device with more memory")
 
 
 def _gb(size: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
+from framescribe.errors import UsageError
 from framescribe.model.fp8 import Fp8Linear
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ def parse_quant(flag: int | str | None) -> Quant | None:
     """``8``, ``4``, ``fp8`` or ``fp8-kv``; None stays None.
 
     Raises:
-        ValueError: anything else.
+        UsageError: anything else.
     """
     if flag is None:
         return None
     if str(flag) not in FLAGS:
-        raise ValueError(f"--quant takes 8, 4, fp8 or fp8-kv, not {flag}")
+        raise UsageError(f"--quant takes 8, 4, fp8 or fp8-kv, not {flag}")
     return FLAGS[str(flag)]
 
 
@@ -63,13 +64,13 @@ def quantizer(quant: Quant) -> Quantize:
     torchao's int4 runs on CUDA only. fp8, fp8-kv: weights and activations, one scale per row.
 
     Raises:
-        ValueError: the library is not installed.
+        UsageError: the library is not installed.
     """
     make = {"int8": _torchao_int8, "nf4": _bitsandbytes_nf4, "fp8": _native_fp8, "fp8-kv": _native_fp8}[quant]
     try:
         return make()
     except ImportError as error:
-        raise ValueError(
+        raise UsageError(
             f"--quant for {quant} needs {error.name}: pip install 'framescribe[quant]'"
         ) from error
 

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from framescribe.types import CaptionRow, Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import CaptionRow, Clip
 from framescribe.video.source import open_source
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
+from framescribe.errors import UsageError
 from framescribe.types import Clip
 
 LIST_SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
@@ -52,7 +53,7 @@ def read_list(name: str, start_s: float = 0.0, end_s: float | None = None) -> It
     another clip of the list has.
 
     Raises:
-        ValueError: the list cannot be opened, or has no column of paths.
+        UsageError: the list cannot be opened, or has no column of paths.
     """
     folder = posixpath.dirname(name) if "://" in name else os.path.dirname(name)
     owners: dict[str, int] = {}
@@ -64,7 +65,7 @@ def read_list(name: str, start_s: float = 0.0, end_s: float | None = None) -> It
                 if clip.given_id is not None:
                     key = hash((clip.source_video, clip.start_s, clip.end_s, clip.prompt))
                     if owners.setdefault(clip.given_id, key) != key:
-                        raise ValueError(f"another clip of this list has the id {clip.given_id!r}")
+                        raise UsageError(f"another clip of this list has the id {clip.given_id!r}")
                 yield clip
             except (ValueError, TypeError) as error:
                 problem = str(error)
@@ -75,18 +76,18 @@ def read_list(name: str, start_s: float = 0.0, end_s: float | None = None) -> It
 def _clip(entry: Mapping[str, Any], folder: str, start_s: float, end_s: float | None) -> Clip:
     column = next((column for column in PATH_COLUMNS if column in entry), None)
     if column is None:
-        raise ValueError(f"it has none of {', '.join(PATH_COLUMNS)}")
+        raise UsageError(f"it has none of {', '.join(PATH_COLUMNS)}")
     if "start" in entry or "end" in entry:
-        raise ValueError("name the span start_s and end_s, in seconds, not start and end")
+        raise UsageError("name the span start_s and end_s, in seconds, not start and end")
     source = entry[column]
     if not isinstance(source, str) or not source.strip():
-        raise ValueError(f"{column} is {source!r}; a path or URL is needed")
+        raise UsageError(f"{column} is {source!r}; a path or URL is needed")
     if "://" not in source:
         join = posixpath.join if "://" in folder else os.path.join
         source = join(folder, source)
     given_id = _given(entry, "id")
     if isinstance(given_id, str) and not given_id.isprintable():
-        raise ValueError(f"id is {given_id!r}; printable text is needed")
+        raise UsageError(f"id is {given_id!r}; printable text is needed")
     return Clip(
         source,
         _seconds(entry, "start_s", start_s),
@@ -111,7 +112,7 @@ def _seconds(entry: Mapping[str, Any], column: str, default: Any) -> Any:
     try:
         return float(value)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{column} is {value!r}; a number of seconds is needed") from error
+        raise UsageError(f"{column} is {value!r}; a number of seconds is needed") from error
 
 
 def _entries(name: str) -> Iterator[tuple[int, Entry]]:
@@ -138,7 +139,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         else:
             file = open(name, "rb")  # noqa: SIM115 - closed by the with statement below
     except Exception as error:  # back ends raise types of their own, without a common base
-        raise ValueError(f"the list {name} cannot be opened: {error}") from error
+        raise UsageError(f"the list {name} cannot be opened: {error}") from error
     with file:
         yield file
 
@@ -195,16 +196,16 @@ def _parquet_entries(file: IO[bytes], name: str) -> Iterator[tuple[int, Entry]]:
                 number += 1
                 yield number, entry
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"the list {name} cannot be read: {error}") from error
+        raise UsageError(f"the list {name} cannot be read: {error}") from error
 
 
 def _check_columns(header: list[str], name: str) -> None:
     if not set(header) & set(PATH_COLUMNS):
-        raise ValueError(
+        raise UsageError(
             f"the list {name} has no column of paths ({', '.join(PATH_COLUMNS)}); it has: {', '.join(header)}"
         )
     if unitless := {"start", "end"} & set(header):
         # Reading past them would caption another span than is meant.
-        raise ValueError(
+        raise UsageError(
             f"the list {name} has columns {', '.join(sorted(unitless))}: name them start_s and end_s, in seconds"
         )

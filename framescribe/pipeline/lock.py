@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.store import RowFolder
 
 _NAME = "lock"
@@ -22,7 +23,7 @@ def locked(folder: RowFolder) -> Iterator[None]:
     name lies in a file, and is taken over when that process is dead and was of this host.
 
     Raises:
-        ValueError: another process has it; the message names process and host. Or it cannot be written.
+        UsageError: another process has it; the message names process and host. Or it cannot be written.
     """
     holder = {"pid": os.getpid(), "host": socket.gethostname()}
     if folder.is_local:
@@ -44,13 +45,13 @@ def _local_lock(folder: RowFolder, holder: str) -> Iterator[None]:
     try:
         lock = open(folder.path(_NAME), "a+", encoding="utf-8")  # noqa: SIM115 - closed by the with statement below
     except OSError as error:
-        raise ValueError(f"{folder.name} cannot be written: {_NAME}: {error.strerror}") from error
+        raise UsageError(f"{folder.name} cannot be written: {_NAME}: {error.strerror}") from error
     with lock as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise ValueError(_message(folder, file.read())) from error
+            raise UsageError(_message(folder, file.read())) from error
         file.truncate(0)
         file.write(holder)
         file.flush()
@@ -67,7 +68,7 @@ def _refuse_living(folder: RowFolder, other: bytes, host: object) -> None:
         except PermissionError:
             pass  # it lives, and is another user's
     advice = f"; if that one is dead, delete {folder.name}/{_NAME}"
-    raise ValueError(_message(folder, other.decode()) + advice)
+    raise UsageError(_message(folder, other.decode()) + advice)
 
 
 def _message(folder: RowFolder, holder: str) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from framescribe.types import Clip, ClipError, FrameSampling, VideoFacts
+from framescribe.errors import ClipError
+from framescribe.types import Clip, FrameSampling, VideoFacts
 from framescribe.video.sample import select_frames
 from framescribe.video.workers import DecodeWorkers, usable_cpus
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings
 
@@ -84,7 +85,7 @@ class RunLog:
     """The runs of a folder, the current one last.
 
     Raises:
-        ValueError: ``run.json`` cannot be read, or is damaged.
+        UsageError: ``run.json`` cannot be read, or is damaged.
     """
 
     def __init__(self, folder: RowFolder) -> None:
@@ -93,7 +94,7 @@ class RunLog:
         try:
             content = folder.read(_NAME)
         except OSError as error:
-            raise ValueError(f"{folder.name}/{_NAME} cannot be read: {error.strerror or error}") from error
+            raise UsageError(f"{folder.name}/{_NAME} cannot be read: {error.strerror or error}") from error
         if content is not None:
             try:
                 self._runs = [
@@ -107,7 +108,7 @@ class RunLog:
                     for run in json.loads(content)["runs"]
                 ]
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{folder.name}/{_NAME} is damaged: {error!r}; move it away") from error
+                raise UsageError(f"{folder.name}/{_NAME} is damaged: {error!r}; move it away") from error
 
     def differences(self, identity: Identity) -> dict[str, tuple[Any, Any]]:
         """By key: the current run's value and ``identity``'s, where they differ; none if there was no run.
@@ -133,10 +134,10 @@ class RunLog:
         return None
 
     def check(self, identity: Identity) -> None:
-        """Raises ValueError if an identity differs from the current run's; the message names the keys."""
+        """Raises UsageError if an identity differs from the current run's; the message names the keys."""
         if differing := self.differences(identity):
             changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
-            raise ValueError(
+            raise UsageError(
                 f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
                 "or give --new-run to caption again beside what is there, or another folder"
             )
@@ -154,7 +155,7 @@ class RunLog:
             redo: it mends captions of the current run, which stays the current one.
 
         Raises:
-            ValueError: it differs and may not; the message names the keys.
+            UsageError: it differs and may not; the message names the keys.
             OSError: ``run.json`` cannot be written.
         """
         if not beside:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.store import RowFolder
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 from framescribe.types import CaptionRow
@@ -21,17 +22,17 @@ def is_row_file(output: str) -> bool:
     """Whether an output is one file of rows. A name without an ending, or that ends in a slash, is a folder.
 
     Raises:
-        ValueError: it has another ending, or is a file behind a URL.
+        UsageError: it has another ending, or is a file behind a URL.
     """
     suffix = Path(output).suffix
     if not suffix or output.endswith("/"):
         return False
     if suffix not in ROW_FILE_SUFFIXES:
-        raise ValueError(
+        raise UsageError(
             f"{output}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}, or in / for a folder"
         )
     if "://" in output:
-        raise ValueError(f"{output}: behind a URL rows go into a folder; leave out {suffix}")
+        raise UsageError(f"{output}: behind a URL rows go into a folder; leave out {suffix}")
     return True
 
 
@@ -46,23 +47,23 @@ class RowFile:
         overwrite: replace ``path``, and a ``PATH.partial`` that a killed run left.
 
     Raises:
-        ValueError: another ending, no such folder, the file exists.
+        UsageError: another ending, no such folder, the file exists.
     """
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         if path.suffix not in ROW_FILE_SUFFIXES:
-            raise ValueError(
+            raise UsageError(
                 f"{path}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}; a folder's name has no ending"
             )
         if not path.parent.is_dir():
-            raise ValueError(f"{path}: there is no folder {path.parent}")
+            raise UsageError(f"{path}: there is no folder {path.parent}")
         if path.is_dir():
-            raise ValueError(f"{path} is a folder; name a file")
+            raise UsageError(f"{path} is a folder; name a file")
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
         for existing in (path, self._partial):
             if existing.exists() and not overwrite:
-                raise ValueError(f"{existing} exists; move it away, or replace it with --overwrite")
+                raise UsageError(f"{existing} exists; move it away, or replace it with --overwrite")
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> RowFile:
@@ -70,7 +71,7 @@ class RowFile:
             # Unbuffered: after a failed write no half line is left in memory to be tried again.
             self._file = self._partial.open("wb", buffering=0)
         except OSError as error:
-            raise ValueError(f"{self._partial} cannot be written: {error.strerror}") from error
+            raise UsageError(f"{self._partial} cannot be written: {error.strerror}") from error
         return self
 
     def write(self, row: CaptionRow) -> None:
@@ -120,7 +121,7 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
     Of a folder's rows for one clip the last one counts.
 
     Raises:
-        ValueError: it is none of these, or cannot be read; the message says where.
+        UsageError: it is none of these, or cannot be read; the message says where.
     """
     name = str(path)
     try:
@@ -131,12 +132,12 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
         else:
             folder = RowFolder(name)
             if not folder.exists():
-                raise ValueError(
+                raise UsageError(
                     f"{name}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
                 )
             yield from folder.rows()
     except OSError as error:
-        raise ValueError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
 def _json_lines(name: str) -> Iterator[dict[str, Any]]:
@@ -145,7 +146,7 @@ def _json_lines(name: str) -> Iterator[dict[str, Any]]:
             try:
                 yield json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{name}, line {number}: is not JSON: {error}") from error
+                raise UsageError(f"{name}, line {number}: is not JSON: {error}") from error
 
 
 def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
@@ -158,7 +159,7 @@ def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
                 for batch in table.iter_batches(BATCH_ROWS):
                     yield from batch.to_pylist()
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{name} is damaged: {error}") from error
+            raise UsageError(f"{name} is damaged: {error}") from error
 
 
 def _write_parquet(json_lines: Path, target: Path) -> None:
@@ -173,12 +174,12 @@ def sidecar_path(source_video: str) -> Path:
     """``clip.mp4`` → ``clip.txt`` beside it.
 
     Raises:
-        ValueError: the video is behind a URL or in a tar, so that it has no side.
+        UsageError: the video is behind a URL or in a tar, so that it has no side.
     """
     if f".tar{MARK}" in source_video:
-        raise ValueError(f"{source_video}: --txt writes beside local files; use -o for videos in tars")
+        raise UsageError(f"{source_video}: --txt writes beside local files; use -o for videos in tars")
     if "://" in source_video:
-        raise ValueError(f"{source_video}: --txt writes beside local files; use -o for videos behind URLs")
+        raise UsageError(f"{source_video}: --txt writes beside local files; use -o for videos behind URLs")
     return Path(source_video).with_suffix(".txt")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import get_args
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.hashes import SourceHashes
 from framescribe.pipeline.runs import Identity, Run, RunLog
 from framescribe.pipeline.store import Redo, RowFolder
@@ -16,10 +17,10 @@ def parse_redo(text: str | None) -> Redo | None:
     """What ``--redo`` spells.
 
     Raises:
-        ValueError: an unknown word.
+        UsageError: an unknown word.
     """
     if text is not None and text not in get_args(Redo):
-        raise ValueError(f"--redo takes {', '.join(get_args(Redo))}, not {text!r}")
+        raise UsageError(f"--redo takes {', '.join(get_args(Redo))}, not {text!r}")
     return text  # type: ignore[return-value]  # checked
 
 
@@ -35,7 +36,7 @@ class Sitting:
             whose caption is not the run's. Clips without any row are nothing to do again, and are left out.
 
     Raises:
-        ValueError: a damaged folder.
+        UsageError: a damaged folder.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Sitting:
         self._hashes: SourceHashes | None = None
 
     def check(self) -> None:
-        """Raises ValueError if the run cannot begin as the folder was made with other settings; it names them."""
+        """Raises UsageError if the run cannot begin as the folder was made with other settings; it names them."""
         self._log.check(self._identity)
 
     @property

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.lists import LIST_SUFFIXES, is_list, read_list
 from framescribe.types import Clip
 from framescribe.video.archive import MARK, tar_members
@@ -32,7 +33,7 @@ def expand_sources(names: Iterable[str], start_s: float = 0.0, end_s: float | No
     A name that is nothing of these is a clip as it stands: captioning it says what is wrong with it.
 
     Raises:
-        ValueError: a list that cannot be read as one.
+        UsageError: a list that cannot be read as one.
     """
     for name in names:
         if is_list(name) and not _is_glob(name):
@@ -141,7 +142,7 @@ def _expand_url(url: str) -> Iterator[str]:
             _warn_of_empty(url)
     except Exception as error:  # back ends raise types of their own
         if not nothing:
-            raise ValueError(f"{url}: listing it stopped midway: {error}") from error
+            raise UsageError(f"{url}: listing it stopped midway: {error}") from error
         # Opening the clip meets the same obstacle, and reports it as the clip's row.
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class RowFolder:
         target: path or URL; need not exist yet.
 
     Raises:
-        ValueError: no package is there to open such a URL.
+        UsageError: no package is there to open such a URL.
     """
 
     def __init__(self, target: str | Path) -> None:
@@ -49,7 +50,7 @@ class RowFolder:
         try:
             self._files, self.root = fsspec.core.url_to_fs(self.name)
         except (ImportError, ValueError) as error:
-            raise ValueError(f"{self.name} cannot be opened: {error}") from error
+            raise UsageError(f"{self.name} cannot be opened: {error}") from error
 
     def exists(self) -> bool:
         """Whether there is a run's description or a shard."""
@@ -63,7 +64,7 @@ class RowFolder:
         """Makes the folder.
 
         Raises:
-            ValueError: it cannot be made or written, or holds what no run wrote.
+            UsageError: it cannot be made or written, or holds what no run wrote.
         """
         try:
             if not self.exists() and self._files.isdir(self.root):
@@ -72,12 +73,12 @@ class RowFolder:
                     name for name in others if name not in ("rows", "lock") and not name.endswith(_TMP_SUFFIX)
                 )
                 if others:
-                    raise ValueError(
+                    raise UsageError(
                         f"{self.name} holds {others[0]}, but no rows; name a new or empty folder"
                     )
             self._files.makedirs(self.path("rows"), exist_ok=True)
         except OSError as error:
-            raise ValueError(f"{self.name} cannot be written: {error.strerror or error}") from error
+            raise UsageError(f"{self.name} cannot be written: {error.strerror or error}") from error
         if self.is_local:
             for folder in (self.root, self.path("rows")):
                 for left in Path(folder).glob(f".*{_TMP_SUFFIX}"):  # of a killed run
@@ -253,7 +254,7 @@ class RowFolder:
                 with pq.ParquetFile(file) as table:
                     yield table
             except pa.ArrowInvalid as error:
-                raise ValueError(f"{shard} is damaged: {error}; move it away to go on without it") from error
+                raise UsageError(f"{shard} is damaged: {error}; move it away to go on without it") from error
 
 
 def _number(shard: str) -> int:

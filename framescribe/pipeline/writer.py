@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.runs import Run, RunLog
 from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionRow
@@ -27,7 +28,7 @@ class RowWriter:
         rows_per_shard: at most.
 
     Raises:
-        ValueError: fewer than one row per shard.
+        UsageError: fewer than one row per shard.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class RowWriter:
         rows_per_shard: int = ROWS_PER_SHARD,
     ) -> None:
         if rows_per_shard < 1:
-            raise ValueError(f"a shard needs at least 1 row, not {rows_per_shard}")
+            raise UsageError(f"a shard needs at least 1 row, not {rows_per_shard}")
         self._folder, self._log, self._run, self._hardware = folder, log, run, hardware
         self._rows_per_shard = rows_per_shard
         self._rows: list[dict[str, Any]] = []

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framescribe.errors import UsageError
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -27,7 +29,7 @@ class Budget:
         tokenizer_file: that encoder's ``tokenizer.json``; goes with ``max_tokens``.
 
     Raises:
-        ValueError: a limit below 1, a token limit without a tokenizer or the other way round.
+        UsageError: a limit below 1, a token limit without a tokenizer or the other way round.
     """
 
     max_words: int | None = 100
@@ -37,9 +39,9 @@ class Budget:
     def __post_init__(self) -> None:
         for name, limit in (("words", self.max_words), ("tokens", self.max_tokens)):
             if limit is not None and limit < 1:
-                raise ValueError(f"a caption's budget must be at least 1 of {name}, not {limit}")
+                raise UsageError(f"a caption's budget must be at least 1 of {name}, not {limit}")
         if (self.max_tokens is None) != (self.tokenizer_file is None):
-            raise ValueError(
+            raise UsageError(
                 "a token budget needs both: max_tokens, and the text encoder's tokenizer.json that counts them"
             )
         if self.tokenizer_file is not None:
@@ -66,9 +68,9 @@ def _load_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{path}: the tokenizer cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: the tokenizer cannot be read: {error.strerror}") from error
     except Exception as error:  # the library raises bare Exception for malformed files
-        raise ValueError(f"{path} is not a tokenizer.json: {error}") from error
+        raise UsageError(f"{path} is not a tokenizer.json: {error}") from error
     # Such files often carry the truncation and padding of their training: both would hide a caption's length.
     tokenizer.no_truncation()
     tokenizer.no_padding()

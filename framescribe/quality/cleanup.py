@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from framescribe.errors import UsageError
 from framescribe.quality.budget import Budget
 from framescribe.quality.openers import strip_opener
 from framescribe.quality.sentences import sentence_ends
@@ -27,11 +28,11 @@ class Replacement:
 
     def __post_init__(self) -> None:
         if not self.find:
-            raise ValueError("there is nothing to find: the text to replace is empty")
+            raise UsageError("there is nothing to find: the text to replace is empty")
         try:
             self.apply("")
         except (re.error, IndexError) as error:
-            raise ValueError(f"{self.find!r} → {self.replace!r}: {error}") from error
+            raise UsageError(f"{self.find!r} → {self.replace!r}: {error}") from error
 
     def apply(self, text: str) -> str:
         """``text`` with every occurrence replaced."""
@@ -98,4 +99,4 @@ def _longest_that_fits(text: str, rules: CleanupRules, budget: Budget) -> str:
     for ends in (sentence_ends(text), words):
         if fitting := bisect_right(ends, False, key=is_too_long):
             return text[: ends[fitting - 1]]
-    raise ValueError(f"the budget leaves no room for a word beside prefix, suffix and trigger word: {budget}")
+    raise UsageError(f"the budget leaves no room for a word beside prefix, suffix and trigger word: {budget}")

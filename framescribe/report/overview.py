@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from framescribe.errors import UsageError
 from framescribe.quality.budget import count_words
 
 Row = Mapping[str, Any]
@@ -58,13 +59,13 @@ def look_over(rows: Iterable[Row], max_clips: int) -> Overview:
         max_clips: how many clips to pick at most; the same ones every time.
 
     Raises:
-        ValueError: they are no such rows.
+        UsageError: they are no such rows.
     """
     overview = Overview()
     good, bad = _Sample(max_clips), _Sample(max_clips)
     for row in rows:
         if not {"clip_id", "source_video", "caption_status"} <= row.keys():
-            raise ValueError(
+            raise UsageError(
                 "these are not rows of `framescribe caption`: clip_id or caption_status is missing"
             )
         _count(row, overview)

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from framescribe import __version__
+from framescribe.errors import ClipError
 from framescribe.report.charts import Bar, bars_of, histogram, nice_step, number_ticks
 from framescribe.report.overview import Overview, Row
-from framescribe.types import ClipError
 
 _FOLDER = Path(__file__).parent
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

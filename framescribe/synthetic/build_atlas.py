@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from framescribe.errors import UsageError
 from framescribe.synthetic.sprites import ATLAS_COLUMNS, ATLAS_PATH, CELL_PX
 from framescribe.synthetic.subjects import CHARACTERS
 
@@ -27,7 +28,7 @@ def build_atlas(font_path: Path, atlas_path: Path) -> None:
         ImageDraw.Draw(glyph).text((0, 0), character, font=font, embedded_color=True)
         box = glyph.getbbox()
         if box is None:
-            raise ValueError(f"{font_path} has no glyph {character!r} for {subject!r}")
+            raise UsageError(f"{font_path} has no glyph {character!r} for {subject!r}")
         sprite = glyph.crop(box)
         scale = (CELL_PX - 2) / max(sprite.size)  # a transparent rim, so that edges fade when turned
         size = (max(1, round(sprite.width * scale)), max(1, round(sprite.height * scale)))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from framescribe.errors import UsageError
 from framescribe.synthetic.batches import SyntheticClip, make_clip
 from framescribe.synthetic.facts import has_held_out_pair
 
@@ -25,11 +26,11 @@ def prepare_folder(folder: Path, *, overwrite: bool) -> None:
     """Makes the folder; with ``overwrite``, removes the files that an earlier run listed in captions.jsonl.
 
     Raises:
-        ValueError: it is not empty, and ``overwrite`` is not given.
+        UsageError: it is not empty, and ``overwrite`` is not given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not overwrite and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; choose another folder, or --overwrite")
+        raise UsageError(f"{folder} is not empty; choose another folder, or --overwrite")
     listing = folder / CAPTIONS_FILE
     if listing.exists():
         for line in listing.read_text(encoding="utf-8").splitlines():

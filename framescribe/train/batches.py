@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framescribe.errors import ClipError, UsageError
 from framescribe.prompt import PromptBuilder
 from framescribe.train.examples import Example, Examples
 from framescribe.train.settings import TrainSettings
-from framescribe.types import IGNORED_LABEL, ClipError, Prompt
+from framescribe.types import IGNORED_LABEL, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 
@@ -130,7 +131,7 @@ class ClipBatches:
         for batch, problems in _loader(self, numbers, self._settings):
             self._note(problems)
             if batch is None:
-                raise ValueError("none of the clips can be read: nothing is left to train on")
+                raise UsageError("none of the clips can be read: nothing is left to train on")
             yield batch
 
     def one_by_one(self) -> Iterator[TrainBatch]:

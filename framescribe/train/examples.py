@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.sinks import read_rows, sidecar_path
 from framescribe.pipeline.sources import expand_sources
 from framescribe.tokenizer import CaptionTokenizer
@@ -37,7 +38,7 @@ def read_examples(data: str) -> Examples:
     """Reads a folder of clips with .txt files, or a file of rows (see ``TrainSettings.data``).
 
     Raises:
-        ValueError: neither of these, or nothing usable in it.
+        UsageError: neither of these, or nothing usable in it.
     """
     path = Path(data)
     if path.is_dir():
@@ -45,7 +46,7 @@ def read_examples(data: str) -> Examples:
     elif path.is_file():
         found = _from_rows(path)
     else:
-        raise ValueError(f"data {data!r} is neither `synthetic` nor a folder nor a file of rows")
+        raise UsageError(f"data {data!r} is neither `synthetic` nor a folder nor a file of rows")
     examples = Examples()
     for clip, text, problem in found:
         caption = " ".join((text or "").split())
@@ -87,7 +88,7 @@ def _from_rows(path: Path) -> Iterator[tuple[Clip, str | None, str | None]]:
         if source is None:
             name = row.get("file_name") or row.get("file")
             if name is None:
-                raise ValueError(f"{path}, row {number}: has neither source_video nor file_name nor file")
+                raise UsageError(f"{path}, row {number}: has neither source_video nor file_name nor file")
             source = str(path.parent / name)
         problem = "its row is an error" if row.get("caption_status") == "error" else None
         yield Clip(source, row.get("start_s") or 0.0, row.get("end_s")), row.get("caption"), problem

@@ -62,7 +62,7 @@ def train(
         The checkpoint's folder, or None if ``max_minutes`` ended it before the last step.
 
     Raises:
-        ValueError: data, model or settings that do not fit; resuming with other settings.
+        UsageError: data, model or settings that do not fit; resuming with other settings.
         LossNotFinite: names the step and the clips.
     """
     with processes(device) as group:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from framescribe.errors import UsageError
 from framescribe.model.model import CaptionModel
 from framescribe.train.settings import Part, TrainSettings
 
@@ -49,7 +50,7 @@ def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[],
         from peft import LoraConfig
         from peft.tuners.lora import LoraModel
     except ImportError as error:
-        raise ValueError(
+        raise UsageError(
             f"lora_rank needs the package {error.name}: pip install 'framescribe[train]'"
         ) from error
 

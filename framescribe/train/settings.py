@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from framescribe.errors import UsageError
 from framescribe.types import DEFAULT_QUESTION, FrameSampling, Strategy, Template
 
 Part = Literal["vision", "adapter", "language"]
@@ -83,19 +84,19 @@ class TrainSettings:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name), get_type_hints(TrainSettings)[field.name])
         if (self.model is None) == (self.architecture is None):
-            raise ValueError(
+            raise UsageError(
                 "give either `model` (a checkpoint to start from) or `architecture` (a config.json)"
             )
         if not self.parts:
-            raise ValueError(f"parts must name some of {', '.join(PARTS)}")
+            raise UsageError(f"parts must name some of {', '.join(PARTS)}")
         if self.lora_rank and self.architecture is not None:
-            raise ValueError("LoRA adapts a trained model: give `model`, not `architecture`, or lora_rank 0")
+            raise UsageError("LoRA adapts a trained model: give `model`, not `architecture`, or lora_rank 0")
         if self.lora_layers is not None and (not self.lora_rank or self.lora_layers < 1):
-            raise ValueError(
+            raise UsageError(
                 f"lora_layers must be at least 1, and goes with lora_rank; it is {self.lora_layers!r}"
             )
         if self.askew and (self.data != SYNTHETIC or self.askew > 1):
-            raise ValueError(
+            raise UsageError(
                 f"askew is a share of the synthetic world's subjects, not {self.askew!r} of {self.data!r}"
             )
         at_least = {
@@ -106,7 +107,7 @@ class TrainSettings:
         }  # fmt: skip
         for name, least in at_least.items():
             if not least <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
+                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)!r}")
 
     @property
     def sampling(self) -> FrameSampling:
@@ -117,27 +118,27 @@ class TrainSettings:
         """Reads a TOML file; a relative ``architecture`` is sought beside it.
 
         Raises:
-            ValueError: not TOML, an unknown or missing key, or a value that makes no sense.
+            UsageError: not TOML, an unknown or missing key, or a value that makes no sense.
         """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
             settings = cls.from_dict(values)
         except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}") from error
+            raise UsageError(f"{path}: {error.strerror}") from error
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise UsageError(f"{path}: {error}") from error
         if settings.architecture is not None:
             return cls.from_dict(values | {"architecture": str(path.parent / settings.architecture)})
         return settings
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
-        """From plain values, as ``to_dict`` gives them; raises ValueError as ``from_file`` does."""
+        """From plain values, as ``to_dict`` gives them; raises UsageError as ``from_file`` does."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(values.keys() - known):
-            raise ValueError(f"unknown settings {unknown}; known are {sorted(known)}")
+            raise UsageError(f"unknown settings {unknown}; known are {sorted(known)}")
         if missing := sorted({"data", "steps"} - values.keys()):
-            raise ValueError(f"missing settings {missing}")
+            raise UsageError(f"missing settings {missing}")
         parts = values.get("parts", PARTS)
         return cls(**{**values, "parts": tuple(parts) if isinstance(parts, list) else parts})
 
@@ -150,18 +151,18 @@ _KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def _check_type(name: str, value: object, wanted: Any) -> None:
-    """Raises ValueError for a value that does not have its field's type."""
+    """Raises UsageError for a value that does not have its field's type."""
     if get_origin(wanted) is tuple:
         each, _ = get_args(wanted)
         if not isinstance(value, tuple):
-            raise ValueError(f"{name} must be a list, not {value!r}")
+            raise UsageError(f"{name} must be a list, not {value!r}")
         for member in value:
             _check_type(name, member, each)
     elif get_origin(wanted) is Literal:
         if value not in get_args(wanted):
-            raise ValueError(f"{name} must be one of {', '.join(get_args(wanted))}, not {value!r}")
+            raise UsageError(f"{name} must be one of {', '.join(get_args(wanted))}, not {value!r}")
     else:
         kinds = set(get_args(wanted) or (wanted,))
         if type(value) not in kinds | ({int} if float in kinds else set()):
             (kind,) = kinds - {NoneType}
-            raise ValueError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+            raise UsageError(f"{name} must be {_KINDS[kind]}, not {value!r}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from framescribe.errors import UsageError
 from framescribe.model.checkpoint import load_model, random_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
@@ -60,7 +61,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
     """Loads or makes everything.
 
     Raises:
-        ValueError: data, model or settings that do not fit each other.
+        UsageError: data, model or settings that do not fit each other.
     """
     run.mkdir(parents=True, exist_ok=True)
     examples = None if settings.data == SYNTHETIC else read_examples(settings.data)
@@ -95,7 +96,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
             len(examples.skipped),
         )
         if not examples.usable:
-            raise ValueError(f"{settings.data}: nothing is left to train on; see what was skipped above")
+            raise UsageError(f"{settings.data}: nothing is left to train on; see what was skipped above")
         source = ClipBatches(examples, prompts, settings, image_size)
         validation = list(ClipBatches(held_back, prompts, settings, image_size).one_by_one())
 
@@ -127,7 +128,7 @@ def _model(
             learn_tokenizer(_captions(examples), config.vocab_size, folder)
         special = CaptionTokenizer(folder).special_ids
         if (config.bos_token_id, config.eos_token_id, config.pad_token_id) != special:
-            raise ValueError(
+            raise UsageError(
                 f"{settings.architecture}: a new tokenizer has bos, eos and pad tokens {special}; write these there"
             )
         model = random_model(config, device, dtype, settings.seed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from framescribe.errors import UsageError
 from framescribe.train.settings import TrainSettings
 
 _FOLDER = "state"
@@ -68,7 +69,7 @@ def load_state(
     """Fills weights and moments from ``state_folder``'s answer. Returns the steps done and the seconds they took.
 
     Raises:
-        ValueError: it was saved under other settings, or by another number of processes, so that the run would go on
+        UsageError: it was saved under other settings, or by another number of processes, so that the run would go on
             differently; names them all.
     """
     from safetensors.torch import load_file
@@ -79,7 +80,7 @@ def load_state(
     if differing := [
         f"{key}: {saved.get(key)!r} → {now[key]!r}" for key in now if saved.get(key) != now[key]
     ]:
-        raise ValueError(
+        raise UsageError(
             f"{folder} was trained with other settings ({'; '.join(differing)}); "
             "go on with the same, or train into another folder"
         )

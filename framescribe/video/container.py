@@ -11,7 +11,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import Clip
 
 MAX_PIXELS = 8192 * 8192
 """The largest picture that is decoded: a broken header may claim any size."""

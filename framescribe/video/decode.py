@@ -26,7 +26,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from framescribe.types import Clip, ClipError, Frames, FrameSampling, VideoFacts
+from framescribe.errors import ClipError
+from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
 from framescribe.video.packets import SEEKABLE_FORMATS, index_packets, packets
 from framescribe.video.sample import Selection, select_frames

@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
+from framescribe.errors import UsageError
 from framescribe.types import Clip
 from framescribe.video.decode import probe, read_frames
 
@@ -33,15 +34,15 @@ def write_mp4(
         fps: frames per second.
 
     Raises:
-        ValueError: the frames are not of that form.
+        UsageError: the frames are not of that form.
         OSError: the file cannot be written.
     """
     frames_u8 = np.asarray(frames_u8)
     if frames_u8.dtype != np.uint8 or frames_u8.ndim != 4 or frames_u8.shape[1] != 3 or len(frames_u8) == 0:
-        raise ValueError(f"frames must be uint8 [T, 3, H, W], not {frames_u8.dtype} {list(frames_u8.shape)}")
+        raise UsageError(f"frames must be uint8 [T, 3, H, W], not {frames_u8.dtype} {list(frames_u8.shape)}")
     height, width = frames_u8.shape[2:]
     if height % 2 or width % 2:
-        raise ValueError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
+        raise UsageError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
     rate = Fraction(fps).limit_denominator(65535)
     frames = ((number / rate, frame) for number, frame in enumerate(frames_u8))
     _write_h264(path, frames, rate, time_base=1 / rate, options=_REPEATABLE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from framescribe.errors import UsageError
 from framescribe.types import FrameSampling
 
 BASE_WINDOW_S = 60.0
@@ -37,12 +38,12 @@ def select_frames(
         sampling: strategy and number of frames.
 
     Raises:
-        ValueError: there are no timestamps.
+        UsageError: there are no timestamps.
 
     Source: ``chat`` and ``base`` are those of the published CogVLM2-Caption script; ``uniform`` is ours.
     """
     if len(timestamps_s) == 0:
-        raise ValueError("cannot choose frames from a clip without frames")
+        raise UsageError("cannot choose frames from a clip without frames")
     match sampling.strategy:
         case "chat":
             indices, end_s = _nearest_to_whole_seconds(timestamps_s, sampling.num_frames)

@@ -11,7 +11,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError, UsageError
+from framescribe.types import Clip
 from framescribe.video.decode import probe, read_frames
 
 Cutting = Literal["whole", "window", "scenes"]
@@ -38,24 +39,24 @@ class SegmentRule:
 
     def __post_init__(self) -> None:
         if self.cutting not in get_args(Cutting):
-            raise ValueError(f"unknown segments {self.cutting!r}; choose whole, window:SECONDS or scenes")
+            raise UsageError(f"unknown segments {self.cutting!r}; choose whole, window:SECONDS or scenes")
         if (self.cutting == "window") != (self.window_s is not None):
-            raise ValueError("segments by window need their length, and others have none: window:10")
+            raise UsageError("segments by window need their length, and others have none: window:10")
         for name, seconds in (("the window", self.window_s), ("the maximum length", self.max_length_s)):
             if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-                raise ValueError(f"{name} must be a number of seconds above 0, not {seconds}")
+                raise UsageError(f"{name} must be a number of seconds above 0, not {seconds}")
         if not (math.isfinite(self.min_length_s) and self.min_length_s >= 0):
-            raise ValueError(f"the minimum length must be 0 s or more, not {self.min_length_s}")
+            raise UsageError(f"the minimum length must be 0 s or more, not {self.min_length_s}")
         longest_s = min(self.window_s or math.inf, self.max_length_s or math.inf)
         if self.min_length_s > longest_s:
-            raise ValueError(f"no span can have {self.min_length_s:g} s at least and {longest_s:g} s at most")
+            raise UsageError(f"no span can have {self.min_length_s:g} s at least and {longest_s:g} s at most")
 
     @classmethod
     def parse(cls, text: str, min_length_s: float = 0.0, max_length_s: float | None = None) -> SegmentRule:
         """``whole``, ``window:SECONDS`` or ``scenes``.
 
         Raises:
-            ValueError: it is none of these, or the lengths contradict each other.
+            UsageError: it is none of these, or the lengths contradict each other.
         """
         cutting, mark, length = text.partition(":")
         window_s = None
@@ -63,7 +64,7 @@ class SegmentRule:
             try:
                 window_s = float(length)
             except ValueError:
-                raise ValueError(f"the window's length must be a number of seconds, not {length!r}") from None
+                raise UsageError(f"the window's length must be a number of seconds, not {length!r}") from None
         return cls(cutting, window_s, min_length_s, max_length_s)  # type: ignore[arg-type]  # checked there
 
     @property
@@ -78,7 +79,7 @@ def segment(clip: Clip, rule: SegmentRule) -> Iterator[Clip]:
     long enough, there is none. Ids that the caller gave are numbered: ``k-0``, ``k-1``, ….
 
     Raises:
-        ValueError: scenes are asked for and scenedetect is not installed.
+        UsageError: scenes are asked for and scenedetect is not installed.
     """
     if rule.changes_nothing or clip.problem is not None:
         yield clip
@@ -98,7 +99,7 @@ def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
 
     Raises:
         ClipError: it cannot be read.
-        ValueError: scenes are asked for and scenedetect is not installed.
+        UsageError: scenes are asked for and scenedetect is not installed.
     """
     start_s = clip.start_s
     end_s = start_s + probe(clip).facts.duration_s
@@ -129,7 +130,7 @@ def _scene_starts(clip: Clip) -> list[float]:
         from scenedetect import FrameTimecode
         from scenedetect.detectors import AdaptiveDetector
     except ImportError as error:
-        raise ValueError(
+        raise UsageError(
             f"finding scenes needs scenedetect ({error}); install it with: pip install 'framescribe[scenes]'"
         ) from error
     detector = AdaptiveDetector(min_scene_len=1)  # lengths are the rule's affair

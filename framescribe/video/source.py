@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import Clip
 from framescribe.video.archive import find_member
 
 _EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import Clip
 
 
 @dataclass(frozen=True, slots=True, eq=False)

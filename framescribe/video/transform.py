@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framescribe.errors import UsageError
+
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 # Frames are worked on in chunks of about this many values: in float a frame is four times its size.
@@ -26,13 +28,13 @@ def transform(pixels_u8: Tensor | np.ndarray[Any, np.dtype[np.uint8]], image_siz
         float32 [T, 3, S, S] on the device of ``pixels_u8``.
 
     Raises:
-        ValueError: the frames are not uint8 [T, 3, H, W].
+        UsageError: the frames are not uint8 [T, 3, H, W].
 
     Source: the published CogVLM2-Caption preprocessing (pytorchvideo's short_side_scale and centre crop).
     """
     frames_T3HW = torch.as_tensor(pixels_u8)
     if frames_T3HW.dtype != torch.uint8 or frames_T3HW.ndim != 4 or frames_T3HW.shape[1] != 3:
-        raise ValueError(
+        raise UsageError(
             f"frames must be uint8 [T, 3, H, W], not {frames_T3HW.dtype} {list(frames_T3HW.shape)}"
         )
     mean = torch.tensor(MEAN, device=frames_T3HW.device).view(1, 3, 1, 1)

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from framescribe.types import Clip, ClipError, ErrorStage, Frames, FrameSampling
+from framescribe.errors import ClipError, ErrorStage
+from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.decode import Pixels, decode_frames
 
 Task = tuple[str, Clip, FrameSampling]  # first the folder that relative paths start from

@@ -29,7 +29,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from framescribe.types import Clip, ClipError, Frames, FrameSampling
+from framescribe.errors import ClipError
+from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.archive import TarMember
 from framescribe.video.decode import decode_frames
 from framescribe.video.worker import Decoded, Failure, SharedBlock

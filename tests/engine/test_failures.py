@@ -8,8 +8,9 @@ import torch
 from framescribe.engine import memory, sampling
 from framescribe.engine.engine import Engine
 from framescribe.engine.memory import phase_limits, plan_cache
+from framescribe.errors import DeviceError
 from framescribe.model.checkpoint import load_model
-from framescribe.types import DeviceError, GenerationSettings
+from framescribe.types import GenerationSettings
 from tests.engine.serve import NEVER, Served, alone, random_request, serve
 from tests.reference import CPU, TINY
 

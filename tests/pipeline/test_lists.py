@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.errors import ClipError
 from framescribe.pipeline.sources import expand_sources
-from framescribe.types import Clip, ClipError
+from framescribe.types import Clip
 from framescribe.video.source import open_source
 
 

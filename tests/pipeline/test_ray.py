@@ -18,6 +18,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
+from framescribe.errors import DeviceError
 from framescribe.pipeline.lists import read_list
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected, look_at_model
@@ -26,7 +27,7 @@ from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
-from framescribe.types import CaptionSettings, Clip, DeviceError, GenerationSettings
+from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from tests.cli.run import start
 from tests.pipeline.kill_resume import make_list, rows_of
 

@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import av
 import pytest
 
+from framescribe.errors import ClipError
 from framescribe.report.charts import bars_of, histogram, nice_step, number_ticks
 from framescribe.report.overview import look_over
 from framescribe.report.page import page
-from framescribe.types import ClipError
 from tests.cli.run import invoke
 from tests.reference import CLIPS
 

@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from framescribe.types import STRATEGIES, Clip, ClipError, FrameSampling, Strategy
+from framescribe.errors import ClipError
+from framescribe.types import STRATEGIES, Clip, FrameSampling, Strategy
 from framescribe.video.decode import decode_frames, probe
 from framescribe.video.sample import select_frames
 from tests.awkward import AWKWARD, FPS, NUM_FRAMES, clip, grey, make, video

@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from framescribe.types import Clip, ClipError, FrameSampling
+from framescribe.errors import ClipError
+from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames, read_frames
 from framescribe.video.encode import cut_path, write_clips, write_mp4
 from framescribe.video.segment import SegmentRule, segment, spans

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import fsspec
 import pytest
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import Clip
 from framescribe.video.source import open_source
 
 CONTENT = bytes(range(256)) * 100

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from framescribe.types import Clip, ClipError
+from framescribe.errors import ClipError
+from framescribe.types import Clip
 from framescribe.video.timeline import PacketIndex, cut
 
 TICKS_PER_S = 100

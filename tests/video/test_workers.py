@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from framescribe import CaptionSettings, GenerationSettings
-from framescribe.types import Clip, ClipError, FrameSampling
+from framescribe.errors import ClipError
+from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
 from framescribe.video.workers import DecodeWorkers, can_cross, usable_cpus
 from tests.awkward import AWKWARD, make

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.store import RowFolder
 from framescribe.version import __version__
 
@@ -72,14 +73,14 @@ def connected(address: str) -> Iterator[Cluster]:
     """Connects to a cluster, or starts one on this host for as long as the block lasts.
 
     Raises:
-        ValueError: ray is missing, the address does not answer, or its Ray or Python is another version.
+        UsageError: ray is missing, the address does not answer, or its Ray or Python is another version.
     """
     try:
         import ray
     except ImportError as error:
-        raise ValueError("--ray needs an extra: pip install 'framescribe[ray]'") from error
+        raise UsageError("--ray needs an extra: pip install 'framescribe[ray]'") from error
     if not is_address(address):
-        raise ValueError(f"{address!r} is no address of a cluster: auto, ray://HOST:PORT or HOST:PORT")
+        raise UsageError(f"{address!r} is no address of a cluster: auto, ray://HOST:PORT or HOST:PORT")
     if match := _ADDRESS.fullmatch(address):
         _knock(match["host"].strip("[]"), int(match["port"]), address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -87,7 +88,7 @@ def connected(address: str) -> Iterator[Cluster]:
         ray.init(address, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         # RuntimeError: other versions; its message names both.
-        raise ValueError(f"no cluster can be used at {address!r}: {error}") from error
+        raise UsageError(f"no cluster can be used at {address!r}: {error}") from error
     try:
         nodes = [node for node in ray.nodes() if node["Alive"]]
         resources = [node["Resources"] for node in nodes]
@@ -116,7 +117,7 @@ def _knock(host: str, port: int, address: str) -> None:
     try:
         socket.create_connection((host, port), timeout=_ANSWER_S).close()
     except OSError as error:
-        raise ValueError(f"nothing answers at {address}: {error.strerror or error}") from error
+        raise UsageError(f"nothing answers at {address}: {error.strerror or error}") from error
     if address.startswith("ray://"):
         return  # a client gives up by itself
     command = [
@@ -131,17 +132,17 @@ def _knock(host: str, port: int, address: str) -> None:
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=_HEALTH_S)
     except subprocess.TimeoutExpired as error:
-        raise ValueError(f"what answers at {address} is no Ray cluster") from error
+        raise UsageError(f"what answers at {address} is no Ray cluster") from error
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().rsplit("\n", 1)[-1]
-        raise ValueError(f"the cluster at {address} cannot be used: {reason}") from error
+        raise UsageError(f"the cluster at {address} cannot be used: {reason}") from error
 
 
 def check_hosts(folder: RowFolder) -> None:
     """Asks every host for its Python and framescribe, and whether it sees the folder of rows.
 
     Raises:
-        ValueError: one of them has other versions, or does not see the folder; the message names the host.
+        UsageError: one of them has other versions, or does not see the folder; the message names the host.
     """
     import ray
     from ray.exceptions import GetTimeoutError, RayError
@@ -168,22 +169,22 @@ def check_hosts(folder: RowFolder) -> None:
         try:
             python, found, sees_folder = ray.get(task.remote(marker), timeout=_PROBE_S)
         except GetTimeoutError as error:
-            raise ValueError(f"host {host} runs no task within {_PROBE_S:g} s") from error
+            raise UsageError(f"host {host} runs no task within {_PROBE_S:g} s") from error
         except RayError as error:
-            raise ValueError(f"host {host} cannot run a task: {error}") from error
+            raise UsageError(f"host {host} cannot run a task: {error}") from error
         ours = platform.python_version_tuple()[:2]
         if tuple(python.split(".")[:2]) != ours:
-            raise ValueError(f"host {host} has Python {python}, this one {platform.python_version()}")
+            raise UsageError(f"host {host} has Python {python}, this one {platform.python_version()}")
         if found is None:
-            raise ValueError(
+            raise UsageError(
                 f"host {host} has no framescribe; pip install 'framescribe[ray]=={__version__}' there"
             )
         if found != __version__:
-            raise ValueError(
+            raise UsageError(
                 f"host {host} has framescribe {found}, this one {__version__}; install the same on all"
             )
         if not sees_folder:
-            raise ValueError(
+            raise UsageError(
                 f"host {host} does not see {folder.root}; name a folder that all hosts share, or a URL"
             )
 
@@ -194,7 +195,7 @@ def look_at_model(
     """Lets one worker's host find the checkpoint (and download it), and settle the precision on its GPU.
 
     Raises:
-        ValueError: as ``choose_precision`` and ``fetch_checkpoint`` there, or no GPU becomes free.
+        UsageError: as ``choose_precision`` and ``fetch_checkpoint`` there, or no GPU becomes free.
     """
     return _asked(gpus_per_worker, _look_at_model, model, revision, device, dtype, quant)
 
@@ -229,7 +230,7 @@ def _asked(gpus: float, function: Callable[..., ModelFacts], *arguments: object)
     try:
         answer: ModelFacts = ray.get(task.remote(*arguments))
     except RayTaskError as error:
-        if isinstance(error.cause, ValueError):
-            raise ValueError(str(error.cause)) from error
+        if isinstance(error.cause, UsageError):
+            raise UsageError(str(error.cause)) from error
         raise
     return answer

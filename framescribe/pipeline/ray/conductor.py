@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from framescribe.errors import DeviceError
 from framescribe.pipeline.ray.clip_list import ClipList, Entry
 from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
 from framescribe.pipeline.ray.telemetry import Progress, Report, Tally
-from framescribe.types import DeviceError
 
 if TYPE_CHECKING:
     from framescribe.pipeline.ray.job import Job, Spread

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from framescribe.types import CaptionRow, DeviceError
+from framescribe.errors import DeviceError
+from framescribe.types import CaptionRow
 
 if TYPE_CHECKING:
     from framescribe.prepare import Prepared

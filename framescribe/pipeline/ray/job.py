@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings
@@ -81,9 +82,9 @@ class Spread:
     def __post_init__(self) -> None:
         for name in ("workers", "decoders", "queue_clips", "task_clips", "shard_rows"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+                raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not self.cpus_per_decoder > 0:
-            raise ValueError(f"the CPUs per decoder must be above 0, not {self.cpus_per_decoder}")
+            raise UsageError(f"the CPUs per decoder must be above 0, not {self.cpus_per_decoder}")
 
     @property
     def calls(self) -> int:
@@ -142,4 +143,4 @@ def _preparer(model: str, revision: str | None, rows: RowMaker, dtype: DtypeName
 
 def _check_revision(found: str, rows: RowMaker) -> None:
     if found != rows.model_revision:
-        raise ValueError(f"this host's copy of {rows.model} is {found}, not {rows.model_revision}")
+        raise UsageError(f"this host's copy of {rows.model} is {found}, not {rows.model_revision}")

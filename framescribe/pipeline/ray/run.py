@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from framescribe.errors import DeviceError, UsageError
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, on_head
 from framescribe.pipeline.ray.conductor import Conductor
 from framescribe.pipeline.ray.job import Job, Spread
 from framescribe.pipeline.ray.telemetry import Progress
-from framescribe.types import DeviceError
 
 _LOOK_S = 1.0
 _STALL_S = 900.0
@@ -27,12 +27,12 @@ def choose_device(device: str, cluster: Cluster) -> str:
     """``cuda`` or ``cpu``, for all workers.
 
     Raises:
-        ValueError: a device that the cluster has not, or that is one of many.
+        UsageError: a device that the cluster has not, or that is one of many.
     """
     if device not in ("auto", "cuda", "cpu"):
-        raise ValueError(f"on a cluster --device is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
+        raise UsageError(f"on a cluster --device is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
     if device == "cuda" and not cluster.gpus:
-        raise ValueError(f"--device cuda: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
+        raise UsageError(f"--device cuda: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
     return "cuda" if cluster.gpus and device != "cpu" else "cpu"
 
 
@@ -62,10 +62,10 @@ def spread_over(
         workers_per_gpu, cpus_per_decoder, task_clips: see ``Spread``.
 
     Raises:
-        ValueError: a number below 1.
+        UsageError: a number below 1.
     """
     if workers_per_gpu < 1:
-        raise ValueError(f"the workers per GPU must be at least 1, not {workers_per_gpu}")
+        raise UsageError(f"the workers per GPU must be at least 1, not {workers_per_gpu}")
     on_gpus = device == "cuda"
     workers = (cluster.gpus * workers_per_gpu if on_gpus else 1) if workers is None else workers
     batch = batch_size or (_GPU_BATCH if on_gpus else _CPU_BATCH)
@@ -84,11 +84,11 @@ def check_store(spread: Spread, cluster: Cluster, clip_bytes: int) -> None:
     """Compares the shared memory that the queues take at most with what there is.
 
     Raises:
-        ValueError: too little.
+        UsageError: too little.
     """
     needed = spread.store_bytes(clip_bytes)
     if needed > cluster.store_bytes:
-        raise ValueError(
+        raise UsageError(
             f"Ray's object store has {cluster.store_bytes / 1e9:.1f} GB on all hosts together; {spread.workers} "
             f"workers with {spread.queue_clips} clips each and {spread.decoders} decoders need {needed / 1e9:.1f} GB. "
             "Start Ray with a larger --object-store-memory, or give a smaller --ray-queue or --decode-workers"
