@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from framescribe.errors import UsageError
+from framescribe.files import write_file
 
 # What transformers 4.42, which the model was published with, tidies in decoded English text.
 _TIDY_UP = (
@@ -106,7 +107,7 @@ def learn_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> N
     )
     tokenizer.train_from_iterator(captions, trainer)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
+    write_file(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     config = {
         "bos_token": _SPECIAL_TOKENS[0],
         "eos_token": _SPECIAL_TOKENS[1],
@@ -114,4 +115,4 @@ def learn_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> N
         "clean_up_tokenization_spaces": False,
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_file(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")

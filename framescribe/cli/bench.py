@@ -61,7 +61,8 @@ def bench(
     """
     from framescribe.bench.run import benchmark
     from framescribe.bench.settings import BenchSettings
-    from framescribe.cli.console import usage_errors
+    from framescribe.cli.console import path_errors, usage_errors
+    from framescribe.files import write_file
     from framescribe.model.precision import choose_precision
 
     with usage_errors():
@@ -89,7 +90,8 @@ def bench(
     _print(result)
     print(json.dumps(result), flush=True)
     if json_file is not None:
-        json_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        with path_errors():
+            write_file(json_file, json.dumps(result, indent=2) + "\n")
 
 
 def _frame_size(text: str | None) -> tuple[int | None, int | None]:

@@ -27,6 +27,7 @@ def report(
     from rich.progress import Progress
 
     from framescribe.cli.console import err, out, path_errors, usage_errors
+    from framescribe.files import write_file
     from framescribe.pipeline.sinks import read_rows
     from framescribe.report.overview import Row, look_over
     from framescribe.report.page import page
@@ -51,8 +52,6 @@ def report(
                 return thumbnail(row)
 
             text = page(PurePath(rows).name or rows, overview, picture)
-        partial = path.with_name(f"{path.name}.partial")
         # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        partial.replace(path)
+        write_file(path, text.encode("utf-8", "backslashreplace"))
     out.print(str(path), markup=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from framescribe.errors import UsageError
+from framescribe.files import new_file, write_file
 from framescribe.model.layout import (
     CONFIG_FILE,
     GENERATION_FILE,
@@ -76,10 +76,8 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     shards = plan_shards(tensors, max_shard_bytes)
     for file_name, names in shards.items():
-        partial = folder / f"{file_name}.partial"
-        save_file({name: tensors[name].contiguous() for name in names}, partial, _METADATA)
-        partial.chmod(0o644)  # the library writes for the owner only
-        partial.replace(folder / file_name)
+        with new_file(folder / file_name) as file:
+            save_file({name: tensors[name].contiguous() for name in names}, file.name, _METADATA)
     if SINGLE_FILE not in shards:
         total = sum(tensor.nbytes for tensor in tensors.values())
         weight_map = {name: file_name for file_name, names in shards.items() for name in names}
@@ -92,11 +90,9 @@ def save_checkpoint(
     for file_name in _COPIED_FILES:
         source = tokenizer_folder / file_name
         if source.is_file() and source.resolve() != (folder / file_name).resolve():
-            shutil.copyfile(source, folder / file_name)
+            write_file(folder / file_name, source.read_bytes())
     _write_json(folder / CONFIG_FILE, model.config.official_values(str(model.dtype).removeprefix("torch.")))
 
 
 def _write_json(path: Path, value: object) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_file(path, json.dumps(value, indent=2) + "\n")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from framescribe.errors import UsageError
+from framescribe.files import create_file, new_file, write_file
 from framescribe.pipeline.store import RowFolder
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 from framescribe.types import CaptionRow
@@ -62,14 +64,15 @@ class RowFile:
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
         for existing in (path, self._partial):
-            if existing.exists() and not overwrite:
+            if os.path.lexists(existing) and not overwrite:
                 raise UsageError(f"{existing} exists; move it away, or replace it with --overwrite")
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> RowFile:
         try:
             # Unbuffered: after a failed write no half line is left in memory to be tried again.
-            self._file = self._partial.open("wb", buffering=0)
+            self._partial.unlink(missing_ok=True)
+            self._file = create_file(self._partial, buffering=0)
         except OSError as error:
             raise UsageError(f"{self._partial} cannot be written: {error.strerror}") from error
         return self
@@ -101,17 +104,14 @@ class RowFile:
         if self._path.suffix == ".jsonl":
             self._partial.replace(self._path)
             return
-        table = self._path.with_name(f"{self._path.name}.tmp")
         try:
-            _write_parquet(self._partial, table)
+            _write_parquet(self._partial, self._path)
         except OSError as problem:
-            table.unlink(missing_ok=True)
             raise OSError(
                 problem.errno,
                 f"{problem.strerror}; the rows so far are whole, as JSON lines",
                 str(self._partial),
             ) from problem
-        table.replace(self._path)
         self._partial.unlink()
 
 
@@ -165,7 +165,11 @@ def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
 def _write_parquet(json_lines: Path, target: Path) -> None:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(target, row_schema()) as writer, json_lines.open("rb") as lines:
+    with (
+        json_lines.open("rb") as lines,
+        new_file(target) as file,
+        pq.ParquetWriter(file, row_schema()) as writer,
+    ):
         while batch := list(itertools.islice(lines, BATCH_ROWS)):
             writer.write_table(row_table(map(json.loads, batch)))
 
@@ -188,6 +192,4 @@ def write_sidecar(row: CaptionRow) -> None:
     if not row.caption:
         return
     path = sidecar_path(row.source_video)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(row.caption + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_file(path, row.caption + "\n")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from framescribe.errors import UsageError
+from framescribe.files import write_file
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 
 if TYPE_CHECKING:
@@ -113,15 +114,9 @@ class RowFolder:
             except Exception as error:  # back ends raise types of their own, without a common base
                 raise OSError(f"{self.name}/{name} cannot be written: {error}") from error
             return
-        temporary = str(Path(path).with_name(f".{Path(path).name}{_TMP_SUFFIX}"))
         try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # the name must not reach the disk before the content
-            os.replace(temporary, path)
+            write_file(path, content, sync=True)
         except OSError as error:
-            Path(temporary).unlink(missing_ok=True)
             reason = f"{error.strerror}; what was written before is whole"
             raise OSError(error.errno, reason, f"{self.name}/{name}") from error
 

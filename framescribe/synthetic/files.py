@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from framescribe.errors import UsageError
+from framescribe.files import write_file
 from framescribe.synthetic.batches import SyntheticClip, make_clip
 from framescribe.synthetic.facts import has_held_out_pair
 
@@ -54,7 +55,7 @@ def write_clips(clips: Sequence[SyntheticClip], folder: Path) -> Iterator[Path]:
     for index, clip in enumerate(clips):
         path = folder / f"{index:0{digits}}.mp4"
         write_mp4(path, render([clip], times_s)[0].numpy(), FPS)
-        path.with_suffix(".txt").write_text(clip.caption + "\n", encoding="utf-8")
+        write_file(path.with_suffix(".txt"), clip.caption + "\n")
         line = {
             "file": path.name,
             "caption": clip.caption,
@@ -63,4 +64,4 @@ def write_clips(clips: Sequence[SyntheticClip], folder: Path) -> Iterator[Path]:
         }
         lines.append(json.dumps(line, ensure_ascii=False))
         yield path
-    (folder / CAPTIONS_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_file(folder / CAPTIONS_FILE, "".join(f"{line}\n" for line in lines))

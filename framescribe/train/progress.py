@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framescribe.files import write_file
+
 LOG_FILE = "log.jsonl"
 
 
@@ -61,7 +63,7 @@ class TrainLog:
     def __init__(self, run: Path, step: int) -> None:
         path = run / LOG_FILE
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        path.write_text("".join(f"{line}\n" for line in lines if _step(line) <= step), encoding="utf-8")
+        write_file(path, "".join(f"{line}\n" for line in lines if _step(line) <= step))
         self._file = path.open("a", encoding="utf-8")
         try:
             from torch.utils.tensorboard import SummaryWriter

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from framescribe.errors import UsageError
+from framescribe.files import remove_leftovers, temporary_beside
 from framescribe.train.settings import TrainSettings
 
 _FOLDER = "state"
@@ -28,8 +29,8 @@ def save_state(
     """Replaces the run's state by that after ``step`` optimiser steps; a kill leaves the old state or the new one."""
     from safetensors.torch import save_file
 
-    new = run / f"{_FOLDER}.partial"
-    shutil.rmtree(new, ignore_errors=True)
+    remove_leftovers(run)
+    new = temporary_beside(run / _FOLDER)
     new.mkdir(parents=True)
     trained = _trained(model)
     save_file({name: parameter.detach() for name, parameter in trained.items()}, new / "weights.safetensors")

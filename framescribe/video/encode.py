@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from framescribe.errors import UsageError
+from framescribe.files import new_file
 from framescribe.types import Clip
 from framescribe.video.decode import probe, read_frames
 
@@ -93,26 +94,21 @@ def _write_h264(
     time_base: Fraction,
     options: dict[str, str],
 ) -> None:
-    """Encodes frames (seconds and uint8 [3, H, W]) to a temporary name, then renames; no frames, no file."""
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}.tmp")
+    """Encodes frames (seconds and uint8 [3, H, W]); no frames, no file."""
     frames = iter(frames)
     if (first := next(frames, None)) is None:
         return
-    try:
-        with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=rate, options=options)
-            height, width = (side - side % 2 for side in first[1].shape[1:])
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = time_base
-            for time_s, frame in itertools.chain([first], frames):
-                rgb = np.ascontiguousarray(frame[:, :height, :width].transpose(1, 2, 0))
-                picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
-                picture.pts, picture.time_base = round(time_s / time_base), time_base
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(path) as file, av.open(file.name, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        height, width = (side - side % 2 for side in first[1].shape[1:])
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = time_base
+        for time_s, frame in itertools.chain([first], frames):
+            rgb = np.ascontiguousarray(frame[:, :height, :width].transpose(1, 2, 0))
+            picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
+            picture.pts, picture.time_base = round(time_s / time_base), time_base
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
 
 
 def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int) -> bytes:

@@ -67,6 +67,7 @@ def test_printed_captions_say_which_span(tmp_path):
 
 
 LONG = "x" * 246  # with .partial behind it, too long a name
+LONGER = "x" * 251
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def rows(tmp_path):
         ("caption CLIP --prompt-file FOLDER", "FOLDER cannot be read: Is a directory"),
         ("caption CLIP -o FILE/rows.jsonl", "there is no folder FILE"),
         ("caption CLIP -o FILE/rows/", "FILE/rows cannot be written: Not a directory"),
-        (f"caption CLIP -o {LONG}.jsonl", f"{LONG}.jsonl.partial: File name too long"),
-        ("caption CLIP -o dangling.jsonl --model no-such-model", "dangling.jsonl.partial cannot be written"),
+        (f"caption CLIP -o {LONG}.jsonl", f"{LONG}.jsonl.partial cannot be written: File name too long"),
+        ("caption CLIP -o dangling.jsonl --model no-such-model", "dangling.jsonl.partial exists"),
         ("caption CLIP -o ODD", "ODD cannot be written: lock: Is a directory"),
         ("caption CLIP -o ODD --dry-run", "ODD/run.json cannot be read: Is a directory"),
         ("train FOLDER -o FOLDER/run", "FOLDER: Is a directory"),
@@ -91,7 +92,7 @@ def rows(tmp_path):
         ("report ROWS -o FOLDER", "FOLDER is a folder; name a file"),
         ("report ROWS -o FOLDER --overwrite", "FOLDER is a folder; name a file"),
         ("report ROWS -o FILE/page.html", "there is no folder FILE"),
-        (f"report ROWS -o {LONG}.html", f"{LONG}.html.partial: File name too long"),
+        (f"report ROWS -o {LONGER}.html", f"{LONGER}.html: File name too long"),
         ("report MISSING.jsonl", "MISSING.jsonl cannot be read: No such file"),
         ("export ROWS --to diffsynth -t FILE/target", "FILE/target.partial: Not a directory"),
         ("rows FOLDER.jsonl", "FOLDER.jsonl cannot be read: Is a directory"),
