@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+from framescribe.shown import shorten
+
 ErrorStage = Literal["open", "decode", "sample", "prompt", "generate"]
 
 
 class FramescribeError(Exception):
     """What framescribe raises on purpose: the message says what, which file or value, and what to do."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shorten(str(message)))
 
 
 class UsageError(FramescribeError, ValueError):

@@ -1,0 +1,96 @@
+"""Opening what others wrote: regular files only, text as UTF-8 whatever mark it begins with, within limits."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from typing import IO
+
+from framescribe.errors import UsageError
+from framescribe.shown import shown
+
+MAX_TEXT_BYTES = 64 << 20
+"""Of a file that is read as one text."""
+
+MAX_LINE_BYTES = 16 << 20
+"""Of one line of a file that is read line by line."""
+
+_FOREIGN_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}  # fmt: skip
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Opens a regular file for reading; a pipe, a device or a socket is refused at once, not waited for.
+
+    Raises:
+        OSError: as ``open``; EINVAL where it is no regular file.
+        ValueError: the path holds a null byte.
+    """
+    name = os.fspath(path)
+    # Looked at before it is opened, which some devices take as a command; and after, as it may have been replaced.
+    _check_regular(os.stat(name).st_mode, name)
+    file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_regular(os.fstat(file).st_mode, name)
+    except OSError:
+        os.close(file)
+        raise
+    return os.fdopen(file, "rb")
+
+
+def _check_regular(mode: int, name: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "is not a regular file (a pipe or a device)", name)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""A small text file: UTF-8, with or without a byte order mark; line ends become ``\n``.
+
+    Raises:
+        UsageError: it is not UTF-8, or larger than ``MAX_TEXT_BYTES``; the message names the file.
+        OSError: it cannot be opened.
+    """
+    name = shown(os.fspath(path))
+    with open_regular(path) as file:
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise UsageError(f"{name}: is no text to read at once: it has more than {MAX_TEXT_BYTES >> 20} MiB")
+    check_encoding(content, name)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: is not UTF-8: {error.reason} at byte {error.start}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_encoding(head: bytes, name: str) -> None:
+    """Raises UsageError if a file's first bytes are the mark of UTF-16 or UTF-32."""
+    for mark, encoding in _FOREIGN_MARKS.items():
+        if head.startswith(mark):
+            raise UsageError(f"{name}: is {encoding}; save it as UTF-8")
+
+
+def text_lines(file: IO[bytes], name: str) -> Iterator[bytes | None]:
+    """The lines of a file with their ends, without a byte order mark; None for one longer than ``MAX_LINE_BYTES``.
+
+    Raises:
+        UsageError: it is UTF-16 or UTF-32.
+    """
+    line = file.readline(MAX_LINE_BYTES + 1)
+    check_encoding(line, name)
+    line = line.removeprefix(codecs.BOM_UTF8)
+    while line:
+        if len(line) <= MAX_LINE_BYTES:
+            yield line
+        else:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE_BYTES)
+            yield None
+        line = file.readline(MAX_LINE_BYTES + 1)
