@@ -94,7 +94,7 @@ class Captioner:
             UsageError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
         """
         if batch_size is not None and batch_size < 1:
-            raise UsageError(f"the batch size must be at least 1, not {batch_size}")
+            raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
         precision = choose_precision(device, dtype, quant)
         checkpoint = fetch_checkpoint(str(model), revision)
         config = ModelConfig.from_file(checkpoint.folder / "config.json")
@@ -148,9 +148,9 @@ class Captioner:
         if isinstance(sources, str | bytes):
             raise UsageError("give a list of clips: caption([video]), not caption(video)")
         if decode_workers is not None and decode_workers < 0:
-            raise UsageError(f"the number of decoding workers must be 0 or more, not {decode_workers}")
+            raise UsageError(f"`decode_workers` must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:
-            raise UsageError(f"the time-out of decoding must be above 0 s, not {decode_timeout_s}")
+            raise UsageError(f"`decode_timeout_s` must be above 0, not {decode_timeout_s}")
         clips = _distinct(map(as_clip, sources))
         session = self.session(settings)
         decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
@@ -204,7 +204,7 @@ class Captioner:
             UsageError: history with the ``base`` template.
         """
         if history and settings.resolved_template == "base":
-            raise UsageError("the base template has no turns; use --template chat for a conversation")
+            raise UsageError("the base template has no turns; use `template='chat'` for a conversation")
         clip = as_clip(source)
         frames = decode_frames(clip, settings.sampling)
         prepared = self._preparer.ready(clip, frames, settings, question, history)

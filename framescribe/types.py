@@ -49,9 +49,9 @@ class Clip:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
-            raise UsageError(f"start_s must be a number of seconds, 0 or more, not {self.start_s!r}")
+            raise UsageError(f"`start_s` must be a number of seconds, 0 or more, not {self.start_s!r}")
         if self.end_s is not None and not (math.isfinite(self.end_s) and self.end_s > self.start_s):
-            raise UsageError(f"end_s must be after start_s ({self.start_s} s), not {self.end_s!r}")
+            raise UsageError(f"`end_s` must be after `start_s` ({self.start_s} s), not {self.end_s!r}")
         if self.prompt is not None and not self.prompt.strip():
             raise UsageError("the clip's prompt is empty; leave it out for the settings' one")
         if self.given_id is not None and not self.given_id:
@@ -83,9 +83,9 @@ class FrameSampling:
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
-            raise UsageError(f"unknown strategy {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
+            raise UsageError(f"unknown `strategy` {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
         if self.num_frames < 1:
-            raise UsageError(f"the number of frames must be at least 1, not {self.num_frames}")
+            raise UsageError(f"`num_frames` must be at least 1, not {self.num_frames}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +179,19 @@ class GenerationSettings:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise UsageError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+            raise UsageError(f"`max_new_tokens` must be at least 1, not {self.max_new_tokens}")
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise UsageError(f"temperature must be 0 (greedy) or more, not {self.temperature}")
+            raise UsageError(f"`temperature` must be 0 (greedy) or more, not {self.temperature}")
         if not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must lie in (0, 1], not {self.top_p}")
+            raise UsageError(f"`top_p` must lie in (0, 1], not {self.top_p}")
         if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
-            raise UsageError(f"repetition_penalty must be above 0 (1 is none), not {self.repetition_penalty}")
+            raise UsageError(
+                f"`repetition_penalty` must be above 0 (1 is none), not {self.repetition_penalty}"
+            )
         if not 0 <= self.seed < 2**63:
-            raise UsageError(f"seed must lie in 0 … 2**63 - 1, not {self.seed}")
+            raise UsageError(f"`seed` must lie in 0 … 2**63 - 1, not {self.seed}")
         if self.top_p < 1 and self.temperature == 0:
-            raise UsageError("top_p needs a temperature above 0: at temperature 0 decoding is greedy")
+            raise UsageError("`top_p` needs a `temperature` above 0: at temperature 0 decoding is greedy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class CaptionSettings:
 
     def __post_init__(self) -> None:
         if self.template is not None and self.template not in TEMPLATES:
-            raise UsageError(f"unknown template {self.template!r}; choose one of {', '.join(TEMPLATES)}")
+            raise UsageError(f"unknown `template` {self.template!r}; choose one of {', '.join(TEMPLATES)}")
         if not self.prompt.strip():
             raise UsageError("the prompt is empty; leave it out for the published one")
 

@@ -49,7 +49,7 @@ def _layers_that_need(share: float) -> ModelConfig:
     )
 
 
-FLAGS = {"--dtype bf16": ("bf16", None), "--quant 8": ("fp32", "int8"), "--quant 4": ("fp32", "nf4")}
+FLAGS = {"`dtype=bf16`": ("bf16", None), "`quant=8`": ("fp32", "int8"), "`quant=4`": ("fp32", "nf4")}
 
 
 @pytest.mark.parametrize("share", [1.3, 2.2, 4.0])
@@ -132,7 +132,7 @@ def test_auto_takes_the_gpu(cuda):
     ("dtype", "quant"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16), ("auto", "int8")]
 )
 def test_unknown_precision(dtype, quant):
-    with pytest.raises(ValueError, match=r"unknown dtype|--quant takes 8, 4, fp8 or fp8-kv"):
+    with pytest.raises(ValueError, match=r"unknown dtype|`quant` takes 8, 4, fp8 or fp8-kv"):
         choose_precision("cpu", dtype, quant)
 
 
@@ -142,17 +142,17 @@ def test_quant_is_spelt_as_a_number_or_text(flag, quant):
 
 
 def test_fp8_is_refused_where_it_cannot_be_computed(monkeypatch):
-    with pytest.raises(ValueError, match=r"needs a CUDA GPU .* not cpu; use --quant 8"):
+    with pytest.raises(ValueError, match=r"needs a CUDA GPU .* not cpu; use `quant=8`"):
         choose_precision("cpu", "bf16", "fp8")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
-    with pytest.raises(ValueError, match=r"8\.9 .*; NVIDIA A100 has 8\.0; use --quant 8"):
+    with pytest.raises(ValueError, match=r"8\.9 .*; NVIDIA A100 has 8\.0; use `quant=8`"):
         choose_precision("cuda", "bf16", "fp8")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert str(choose_precision("cuda", "bf16", "fp8")) == "bf16-fp8"
     assert choose_precision("cuda", "bf16", "fp8").kv_dtype == torch.bfloat16
     assert str(choose_precision("cuda", "bf16", "fp8-kv")) == "bf16-fp8-kv"
     assert choose_precision("cuda", "bf16", "fp8-kv").kv_dtype == torch.float8_e4m3fn
-    with pytest.raises(ValueError, match="--dtype bf16, not fp16"):
+    with pytest.raises(ValueError, match="`dtype=bf16`, not fp16"):
         choose_precision("cuda", "fp16", "fp8")

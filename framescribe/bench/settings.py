@@ -46,15 +46,15 @@ class BenchSettings:
         if self.precision.device.type not in ("cpu", "cuda"):
             raise UsageError(f"bench measures cpu and cuda, not {self.precision.device.type}")
         if self.source not in ("frames", "mp4"):
-            raise UsageError(f"--from takes frames or mp4, not {self.source!r}")
+            raise UsageError(f"`source` takes frames or mp4, not {self.source!r}")
         if self.source == "mp4" and (self.frames or self.prompt_tokens):
             raise UsageError(
-                "--from mp4: the files decide frames and prompt; leave out --frames and --prompt-tokens"
+                "`source=mp4`: the files decide frames and prompt; leave out `frames` and `prompt_tokens`"
             )
         if self.repeat < 1:
-            raise UsageError(f"--repeat must be at least 1, not {self.repeat}")
+            raise UsageError(f"`repeat` must be at least 1, not {self.repeat}")
         if self.baseline_tokens == 1 or self.baseline_tokens < 0:
-            raise UsageError(f"--baseline-tokens must be at least 2, not {self.baseline_tokens}")
+            raise UsageError(f"`baseline_tokens` must be at least 2, not {self.baseline_tokens}")
 
     @property
     def model_name(self) -> str:

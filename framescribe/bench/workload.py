@@ -63,7 +63,7 @@ class Workload:
         if self.prompt_tokens < 1 + slots:
             raise UsageError(
                 f"{self.frames} frames of {config.vision_config.tokens_per_frame} tokens and BOS need a prompt of at "
-                f"least {1 + slots} tokens, not {self.prompt_tokens}; use fewer --frames or more --prompt-tokens"
+                f"least {1 + slots} tokens, not {self.prompt_tokens}; use fewer `frames` or more `prompt_tokens`"
             )
         text = random.Random(0).choices(range(config.vocab_size), k=self.prompt_tokens - 1 - slots)
         is_vision = (False, *[True] * slots, *[False] * len(text))

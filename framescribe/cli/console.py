@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -28,8 +28,14 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.types import CaptionRow
 
-out = Console(highlight=False, soft_wrap=True, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # ``Command`` ends every command in one way
+
+
+out = _Console(highlight=False, soft_wrap=True, emoji=False)
+err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _PLAIN_PROGRESS_S = 30.0
 _REFUSALS = {
@@ -175,21 +181,9 @@ def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> Non
     err.print(f"{done} {'clip' if done == 1 else 'clips'} in {elapsed_s:.1f} s{rate}: {by_status}{note}")
 
 
-@contextmanager
-def usage_errors() -> Iterator[None]:
-    """Turns errors into a message and an exit code: 1 for a clip's, 2 for wrong usage, 3 for a device that failed."""
-    import typer
-
-    from framescribe.errors import ClipError, DeviceError, FramescribeError
-
-    try:
-        yield
-    except FramescribeError as error:
-        advice = ". What was done is kept; run it again." if isinstance(error, DeviceError) else ""
-        err.print(Text.assemble(("framescribe: ", "red"), f"{error}{advice}"))
-        raise typer.Exit(
-            3 if isinstance(error, DeviceError) else 1 if isinstance(error, ClipError) else 2
-        ) from error
+def usage_errors() -> nullcontext[None]:
+    """Does nothing: ``Command`` tells every command's errors."""
+    return nullcontext()
 
 
 def os_message(error: OSError) -> str:

@@ -12,6 +12,7 @@ from framescribe import __version__
 from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
+from framescribe.cli.command import Command
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
@@ -35,7 +36,7 @@ app.command(cls=CaptionCommand)(caption)
 for command in (
     rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,7 +58,7 @@ def _framescribe(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a clip or the output failed, 2 wrong usage, 130 Ctrl-C."""
+    """Entry point. ``Command`` says what the exit codes mean."""
     # A file name, or a terminal, may not be UTF-8: show what cannot be shown as escapes.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -65,9 +66,3 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:
-        # A full disk, a vanished folder: what was written so far has been kept.
-        from framescribe.cli.console import os_message
-
-        print(f"framescribe: {os_message(error)}", file=sys.stderr)
-        sys.exit(1)

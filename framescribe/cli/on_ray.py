@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from framescribe.cli.command import Command
 from framescribe.cli.options import above_zero
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ DecoderCpus = Annotated[
 ]
 
 
-class CaptionCommand(TyperCommand):
+class CaptionCommand(Command):
     """A command whose ``--ray`` may go without an address."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

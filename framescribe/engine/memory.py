@@ -61,7 +61,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
     if fitting < 1:
         raise UsageError(
             f"{model.device} has no memory left for a KV cache once the model and its work are there; "
-            "use --quant, or a device with more memory"
+            "use `quant`, or a device with more memory"
         )
     num_blocks = min(wanted, fitting)
     log.debug("KV cache: %d tokens, %.1f GB", num_blocks * BLOCK_SIZE, num_blocks * block_bytes / 1e9)

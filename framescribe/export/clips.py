@@ -32,7 +32,7 @@ def placed(pair: Pair, target: Format, folder: Path, final: Path, link: Link) ->
     """
     source = pair.source_video
     if link != "copy" and ("://" in source or f".tar{MARK}" in source):
-        raise Unusable(f"no local file to {link}", f"{source}: use --link copy")
+        raise Unusable(f"no local file to {link}", f"{source}: use `link=copy`")
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_source(Clip(source)))
@@ -62,7 +62,7 @@ def placed(pair: Pair, target: Format, folder: Path, final: Path, link: Link) ->
 def _outside(source: Path, final: Path) -> Path:
     if source.is_relative_to(final):
         raise Unusable(
-            "lies in the target, which is replaced", f"{source}: use --link copy or another target"
+            "lies in the target, which is replaced", f"{source}: use `link=copy` or another target"
         )
     return source
 
@@ -71,7 +71,7 @@ def _hardlink(source: Path, place: Path) -> None:
     try:
         place.hardlink_to(source)
     except OSError as error:
-        raise UsageError(f"{source} cannot be hard-linked ({error.strerror}); use --link copy") from error
+        raise UsageError(f"{source} cannot be hard-linked ({error.strerror}); use `link=copy`") from error
 
 
 def _listable(path: Path) -> str:
@@ -80,7 +80,7 @@ def _listable(path: Path) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise Unusable("its path is not UTF-8", f"{text!r}: use --link copy") from error
+        raise Unusable("its path is not UTF-8", f"{text!r}: use `link=copy`") from error
     if text.splitlines() != [text] or text != text.strip():
-        raise Unusable("its path holds a line break or ends in a space", f"{text!r}: use --link copy")
+        raise Unusable("its path holds a line break or ends in a space", f"{text!r}: use `link=copy`")
     return text

@@ -119,10 +119,10 @@ def export(
 def _check(to: Format, final: Path, link: Link) -> None:
     if link == "reference" and not to.may_reference:
         raise UsageError(
-            f"{to.name} needs the clips under names of its own: use --link copy, symlink or hardlink"
+            f"{to.name} needs the clips under names of its own: use `link` copy, symlink or hardlink"
         )
     if link != "copy" and to.clips is None:
-        raise UsageError(f"{to.name} packs the clips into tar files: --link {link} means nothing there")
+        raise UsageError(f"{to.name} packs the clips into tar files: `link={link}` means nothing there")
     for word in to.forbidden_in_target:
         if word in str(final):
             raise UsageError(
@@ -132,11 +132,11 @@ def _check(to: Format, final: Path, link: Link) -> None:
 
 def _check_free(final: Path, partial: Path, overwrite: bool) -> None:
     if final.exists() and not (final / REPORT).is_file():
-        raise UsageError(f"{final} exists and is no export; choose another target with -t")
+        raise UsageError(f"{final} exists and is no export; choose another `target`")
     for existing in (final, partial):
         if existing.exists() and not overwrite:
             raise UsageError(
-                f"{existing} exists; choose another target with -t, or replace it with --overwrite"
+                f"{existing} exists; choose another `target`, or replace it with `overwrite=True`"
             )
 
 

@@ -50,7 +50,7 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
     local = bundled if model in bundled_models() else Path(model).expanduser()
     if local.is_dir():
         if revision is not None:
-            raise UsageError(f"{model} is a local folder and has no revisions; leave out --revision")
+            raise UsageError(f"{model} is a local folder and has no revisions; leave out `revision`")
         if not (local / CONFIG_FILE).is_file():
             raise UsageError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
         return Checkpoint(local, model, _fingerprint(local))
@@ -74,7 +74,7 @@ def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:
     except LocalEntryNotFoundError as error:
         raise UsageError(
             f"{model}{at} is not on this machine and the Hugging Face hub cannot be reached; "
-            "connect, or give --model a local folder"
+            "connect, or give a local folder as `model`"
         ) from error
     except Exception as error:  # the hub's HTTP client, and so its errors, differ between its versions
         raise UsageError(f"{model}{at} cannot be downloaded from the Hugging Face hub: {error}") from error

@@ -90,20 +90,20 @@ def choose_precision(device: str = "auto", dtype: str = "auto", quant: int | str
 
 
 def _check_fp8(precision: Precision) -> None:
-    advice = "use --quant 8, or leave --quant out"
+    advice = "use `quant=8`, or leave `quant` out"
     if precision.device.type != "cuda":
         raise UsageError(
-            f"--quant {precision.quant} needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
+            f"`quant={precision.quant}` needs a CUDA GPU of Ada, Hopper or newer, not {precision.device}; {advice}"
         )
     capability = torch.cuda.get_device_capability(precision.device)
     if capability < _FP8_CAPABILITY:
         raise UsageError(
-            f"--quant {precision.quant} needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
+            f"`quant={precision.quant}` needs compute capability 8.9 (Ada, Hopper or newer); {precision.hardware} has "
             f"{capability[0]}.{capability[1]}; {advice}"
         )
     if precision.dtype_name != "bf16":
         raise UsageError(
-            f"--quant {precision.quant} is computed with --dtype bf16, not {precision.dtype_name}"
+            f"`quant={precision.quant}` is computed with `dtype=bf16`, not {precision.dtype_name}"
         )
 
 
@@ -198,16 +198,18 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     if precision.quant is None and precision.dtype_name == "fp32":
         options.append(Precision(precision.device, "bf16"))
     smaller_than = BYTES_PER_WEIGHT[precision.quant] if precision.quant else precision.dtype.itemsize
-    flags: dict[Quant, str] = {"int8": "--quant 8", "nf4": "--quant 4"}
+    settings: dict[Quant, str] = {"int8": "quant=8", "nf4": "quant=4"}
     options += [
         Precision(precision.device, precision.dtype_name, quant)
-        for quant in flags
+        for quant in settings
         if BYTES_PER_WEIGHT[quant] < smaller_than
     ]
     for option in options:
         if needed(option) <= there:
-            flag = flags[option.quant] if option.quant else f"--dtype {option.dtype_name}"
-            raise UsageError(f"not enough memory. {line}. {flag} would fit: it needs {_gb(needed(option))}")
+            setting = settings[option.quant] if option.quant else f"dtype={option.dtype_name}"
+            raise UsageError(
+                f"not enough memory. {line}. `{setting}` would fit: it needs {_gb(needed(option))}"
+            )
     raise UsageError(f"not enough memory. {line}. No setting would fit; use a device with more memory")
 
 

@@ -1,4 +1,4 @@
-"""What ``--quant`` does to the linear layers: int8 by torchao, NF4 by bitsandbytes, fp8 natively (``fp8.py``).
+"""What ``quant`` does to the linear layers: int8 by torchao, NF4 by bitsandbytes, fp8 natively (``fp8.py``).
 
 int8 and NF4 quantise weights only and save memory; fp8 quantises activations too, and is for speed; fp8-kv keeps the KV
 cache in fp8 as well, and is for more of it. Embedding, ``lm_head``, norms and convolutions stay as they are: small, and
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from framescribe.model.checkpoint import Quantize
 
 Quant = Literal["int8", "nf4", "fp8", "fp8-kv"]
-# As ``--quant`` spells them.
+# As users spell them.
 FLAGS: dict[str, Quant] = {"8": "int8", "4": "nf4", "fp8": "fp8", "fp8-kv": "fp8-kv"}
 _NF4_BLOCK = 64
 # torch._scaled_mm takes no other sizes.
@@ -40,7 +40,7 @@ def parse_quant(flag: int | str | None) -> Quant | None:
     if flag is None:
         return None
     if str(flag) not in FLAGS:
-        raise UsageError(f"--quant takes 8, 4, fp8 or fp8-kv, not {flag}")
+        raise UsageError(f"`quant` takes 8, 4, fp8 or fp8-kv, not {flag!r}")
     return FLAGS[str(flag)]
 
 
@@ -71,7 +71,7 @@ def quantizer(quant: Quant) -> Quantize:
         return make()
     except ImportError as error:
         raise UsageError(
-            f"--quant for {quant} needs {error.name}: pip install 'framescribe[quant]'"
+            f"`quant` for {quant} needs {error.name}: pip install 'framescribe[quant]'"
         ) from error
 
 

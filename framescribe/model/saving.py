@@ -72,7 +72,7 @@ def save_checkpoint(
 
     tensors = official_tensors(model)
     if any(tensor.dtype.itemsize == 1 or type(tensor.data) is not Tensor for tensor in tensors.values()):
-        raise UsageError("a quantised model cannot be saved in the official layout; load it without --quant")
+        raise UsageError("a quantised model cannot be saved in the official layout; load it without `quant`")
     folder.mkdir(parents=True, exist_ok=True)
     shards = plan_shards(tensors, max_shard_bytes)
     for file_name, names in shards.items():

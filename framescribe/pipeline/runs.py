@@ -139,7 +139,7 @@ class RunLog:
             changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
             raise UsageError(
                 f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
-                "or give --new-run to caption again beside what is there, or another folder"
+                "or give `new_run=True` to caption again beside what is there, or another folder"
             )
 
     def others(self, run: Run) -> set[str]:

@@ -65,7 +65,7 @@ class RowFile:
         self._partial = path.with_name(f"{path.name}.partial")
         for existing in (path, self._partial):
             if os.path.lexists(existing) and not overwrite:
-                raise UsageError(f"{existing} exists; move it away, or replace it with --overwrite")
+                raise UsageError(f"{existing} exists; move it away, or replace it with `overwrite=True`")
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> RowFile:
@@ -181,9 +181,11 @@ def sidecar_path(source_video: str) -> Path:
         UsageError: the video is behind a URL or in a tar, so that it has no side.
     """
     if f".tar{MARK}" in source_video:
-        raise UsageError(f"{source_video}: --txt writes beside local files; use -o for videos in tars")
+        raise UsageError(f"{source_video}: `txt` writes beside local files; use `output` for videos in tars")
     if "://" in source_video:
-        raise UsageError(f"{source_video}: --txt writes beside local files; use -o for videos behind URLs")
+        raise UsageError(
+            f"{source_video}: `txt` writes beside local files; use `output` for videos behind URLs"
+        )
     return Path(source_video).with_suffix(".txt")
 
 

@@ -14,13 +14,13 @@ from framescribe.types import CaptionRow, Clip
 
 
 def parse_redo(text: str | None) -> Redo | None:
-    """What ``--redo`` spells.
+    """What ``redo`` spells.
 
     Raises:
         UsageError: an unknown word.
     """
     if text is not None and text not in get_args(Redo):
-        raise UsageError(f"--redo takes {', '.join(get_args(Redo))}, not {text!r}")
+        raise UsageError(f"`redo` takes {', '.join(get_args(Redo))}, not {text!r}")
     return text  # type: ignore[return-value]  # checked
 
 

@@ -40,7 +40,7 @@ class RowWriter:
         rows_per_shard: int = ROWS_PER_SHARD,
     ) -> None:
         if rows_per_shard < 1:
-            raise UsageError(f"a shard needs at least 1 row, not {rows_per_shard}")
+            raise UsageError(f"`rows_per_shard` must be at least 1, not {rows_per_shard}")
         self._folder, self._log, self._run, self._hardware = folder, log, run, hardware
         self._rows_per_shard = rows_per_shard
         self._rows: list[dict[str, Any]] = []

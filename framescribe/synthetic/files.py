@@ -31,7 +31,7 @@ def prepare_folder(folder: Path, *, overwrite: bool) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not overwrite and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; choose another folder, or --overwrite")
+        raise UsageError(f"{folder} is not empty; choose another folder, or replace it with `overwrite=True`")
     listing = folder / CAPTIONS_FILE
     if listing.exists():
         for line in listing.read_text(encoding="utf-8").splitlines():

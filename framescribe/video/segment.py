@@ -39,14 +39,14 @@ class SegmentRule:
 
     def __post_init__(self) -> None:
         if self.cutting not in get_args(Cutting):
-            raise UsageError(f"unknown segments {self.cutting!r}; choose whole, window:SECONDS or scenes")
+            raise UsageError(f"unknown `segments` {self.cutting!r}; choose whole, window:SECONDS or scenes")
         if (self.cutting == "window") != (self.window_s is not None):
-            raise UsageError("segments by window need their length, and others have none: window:10")
-        for name, seconds in (("the window", self.window_s), ("the maximum length", self.max_length_s)):
+            raise UsageError("`segments` by window need their length, and others have none: window:10")
+        for name, seconds in (("the window", self.window_s), ("`max_length_s`", self.max_length_s)):
             if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
                 raise UsageError(f"{name} must be a number of seconds above 0, not {seconds}")
         if not (math.isfinite(self.min_length_s) and self.min_length_s >= 0):
-            raise UsageError(f"the minimum length must be 0 s or more, not {self.min_length_s}")
+            raise UsageError(f"`min_length_s` must be 0 s or more, not {self.min_length_s}")
         longest_s = min(self.window_s or math.inf, self.max_length_s or math.inf)
         if self.min_length_s > longest_s:
             raise UsageError(f"no span can have {self.min_length_s:g} s at least and {longest_s:g} s at most")

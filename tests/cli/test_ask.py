@@ -44,7 +44,7 @@ def test_the_answer_is_caption_to_the_question(captioner):
         (["missing.mp4", "What?"], 1, "missing.mp4"),
         ([HORSE, "a", "b", "--template", "base"], 2, "base template has no turns"),
         ([HORSE, "--template", "base"], 2, "base template has no turns"),
-        ([HORSE, "a", "--strategy", "every"], 2, "unknown strategy"),
+        ([HORSE, "a", "--strategy", "every"], 2, "--strategy"),
         ([HORSE, "a", "--model", "no-such-model"], 2, "no-such-model"),
     ],
 )

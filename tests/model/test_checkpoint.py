@@ -271,7 +271,7 @@ def test_folder_that_is_no_checkpoint(tmp_path):
 
 
 def test_a_local_folder_has_no_revision(folder):
-    with pytest.raises(ValueError, match="leave out --revision"):
+    with pytest.raises(ValueError, match="leave out `revision`"):
         fetch_checkpoint(str(folder), "main")
 
 

@@ -115,7 +115,7 @@ def test_names_that_are_no_utf8(path):
 
 def test_an_existing_file_is_refused_or_replaced(path):
     path.write_text("precious")
-    with pytest.raises(ValueError, match=f"{path} exists.*--overwrite"):
+    with pytest.raises(ValueError, match=f"{path} exists.*`overwrite=True`"):
         RowFile(path)
     assert path.read_text() == "precious"
     with RowFile(path, overwrite=True) as file:
@@ -235,5 +235,5 @@ def test_sidecars_stand_beside_their_videos(tmp_path):
 
 
 def test_a_url_has_no_side():
-    with pytest.raises(ValueError, match=r"s3://bucket/a.mp4: --txt"):
+    with pytest.raises(ValueError, match=r"s3://bucket/a.mp4: `txt`"):
         sidecar_path("s3://bucket/a.mp4")

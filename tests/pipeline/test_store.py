@@ -76,7 +76,7 @@ def test_only_the_runs_own_rows_are_done(target):
     assert log.find(other | {"model_revision": None}).identity == other
     assert log.find(other | {"seed": 1}) is None
     assert log.differences(IDENTITY) == {"prompt": ("Why?", IDENTITY["prompt"])}
-    with pytest.raises(ValueError, match=r"prompt was 'Why\?', now.*--new-run"):
+    with pytest.raises(ValueError, match=r"prompt was 'Why\?', now.*`new_run=True`"):
         log.begin(IDENTITY, beside=False)
 
 

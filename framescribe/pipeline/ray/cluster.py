@@ -78,7 +78,7 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         import ray
     except ImportError as error:
-        raise UsageError("--ray needs an extra: pip install 'framescribe[ray]'") from error
+        raise UsageError("`ray` needs an extra: pip install 'framescribe[ray]'") from error
     if not is_address(address):
         raise UsageError(f"{address!r} is no address of a cluster: auto, ray://HOST:PORT or HOST:PORT")
     if match := _ADDRESS.fullmatch(address):

@@ -30,9 +30,9 @@ def choose_device(device: str, cluster: Cluster) -> str:
         UsageError: a device that the cluster has not, or that is one of many.
     """
     if device not in ("auto", "cuda", "cpu"):
-        raise UsageError(f"on a cluster --device is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
+        raise UsageError(f"on a cluster `device` is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
     if device == "cuda" and not cluster.gpus:
-        raise UsageError(f"--device cuda: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
+        raise UsageError(f"`device=cuda`: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
     return "cuda" if cluster.gpus and device != "cpu" else "cpu"
 
 
@@ -91,7 +91,7 @@ def check_store(spread: Spread, cluster: Cluster, clip_bytes: int) -> None:
         raise UsageError(
             f"Ray's object store has {cluster.store_bytes / 1e9:.1f} GB on all hosts together; {spread.workers} "
             f"workers with {spread.queue_clips} clips each and {spread.decoders} decoders need {needed / 1e9:.1f} GB. "
-            "Start Ray with a larger --object-store-memory, or give a smaller --ray-queue or --decode-workers"
+            "Start Ray with a larger --object-store-memory, or give a smaller `ray_queue` or `decode_workers`"
         )
 
 

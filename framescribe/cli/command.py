@@ -1,0 +1,108 @@
+"""What all commands have in common: how errors are told, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from framescribe.errors import ClipError, DeviceError, FramescribeError
+from framescribe.version import __version__
+
+EXIT_FAILED, EXIT_USAGE, EXIT_DEVICE, EXIT_BUG, EXIT_BROKEN_PIPE = 1, 2, 3, 70, 141
+
+# A setting in a message of the library: `quant`, `quant=8`, `quant="fp8"`, `overwrite=True`.
+_QUOTES = "\"'"
+_SETTING = re.compile(r"`(?P<name>[a-z_]+)(?:=(?P<value>[^`]*))?`")
+# Settings whose option's parameter has another name.
+_PARAMETERS = {
+    "num_frames": "frames", "start_s": "start", "end_s": "end", "decode_timeout_s": "decode_timeout",
+    "min_length_s": "min_length", "max_length_s": "max_length", "accepted_flags": "accept",
+    "rows_per_shard": "shard_rows",
+}  # fmt: skip
+
+
+class Command(TyperCommand):
+    """A command that tells errors: one line for what was meant to be told, a traceback for a bug.
+
+    Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 141 whoever read our
+    output has stopped, as in ``framescribe rows OUT | head``.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            # Nobody reads on. What is still buffered goes nowhere, or the interpreter complains at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_BROKEN_PIPE) from error
+        except FramescribeError as error:
+            kept = ". What was done is kept; run it again." if isinstance(error, DeviceError) else ""
+            _tell(f"{in_flags(str(error), self.params)}{kept}")
+            raise typer.Exit(_exit_code(error)) from error
+        except MemoryError as error:
+            _tell("memory ran out. What was done is kept; free some, or use a smaller model or batch.")
+            raise typer.Exit(EXIT_DEVICE) from error
+        except OSError as error:
+            # A full disk, a vanished folder: what was written so far has been kept.
+            from framescribe.cli.console import os_message
+
+            _tell(os_message(error))
+            raise typer.Exit(EXIT_FAILED) from error
+        except Exception as error:
+            if not _is_ours(error):
+                raise  # the command line's own, for its main loop
+            traceback.print_exc()
+            _tell(
+                f"this is a bug in framescribe {__version__}. What was done is kept. Please report it, with the lines "
+                "above and what `framescribe doctor` prints."
+            )
+            raise typer.Exit(EXIT_BUG) from error
+        return result
+
+
+def in_flags(message: str, parameters: list[Any]) -> str:
+    """A message of the library as the command line says it: `` `quant=8` `` becomes ``--quant 8``.
+
+    Args:
+        message: names settings in backticks, by their names in Python.
+        parameters: of the command; settings that it has no option for stay as they are.
+    """
+    options = {parameter.name: parameter for parameter in parameters if parameter.opts[0].startswith("-")}
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        option = options.get(_PARAMETERS.get(name, name))
+        if option is None:
+            return match[0]
+        if value == "False" and option.secondary_opts:
+            return str(max(option.secondary_opts, key=len))
+        spelled = str(max(option.opts, key=len))
+        return spelled if value in (None, "True") else f"{spelled} {value.strip(_QUOTES)}"
+
+    return _SETTING.sub(flag, message)
+
+
+def _exit_code(error: FramescribeError) -> int:
+    if isinstance(error, DeviceError):
+        return EXIT_DEVICE
+    return EXIT_FAILED if isinstance(error, ClipError) else EXIT_USAGE
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an exception is of the code that the command ran, not one by which it speaks to the command line."""
+    return not type(error).__module__.startswith(("click", "typer"))
+
+
+def _tell(message: str) -> None:
+    from rich.text import Text
+
+    from framescribe.cli.console import err
+
+    err.print(Text.assemble(("framescribe: ", "red"), message))
