@@ -23,6 +23,17 @@ _TEMPORARY = re.compile(r"\.framescribe-[0-9a-f]{16}\.tmp")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EROFS, errno.EACCES}
 
 
+_OF_ONE_NAME = {
+    errno.EACCES, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT,
+    errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+
+
+def concerns_one_name(error: OSError) -> bool:
+    """Whether an error is about one file's name or place, so that others may still be written; not so a full disk."""
+    return error.errno in _OF_ONE_NAME
+
+
 def temporary_beside(path: str | os.PathLike[str]) -> Path:
     """A random name for what will become ``path``, in the same folder."""
     return Path(path).with_name(f".framescribe-{secrets.token_hex(8)}.tmp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import on_ray, options
-from framescribe.errors import UsageError
+from framescribe.errors import ClipError, UsageError
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
+    from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sitting import Sitting
     from framescribe.pipeline.store import Redo
     from framescribe.types import CaptionRow, CaptionSettings
@@ -141,6 +143,7 @@ def caption(
         out,
         path_errors,
         print_caption,
+        print_error,
         print_problem,
         print_summary,
         track,
@@ -148,7 +151,8 @@ def caption(
     )
     from framescribe.cli.preflight import print_preflight
     from framescribe.pipeline.preflight import look_at
-    from framescribe.pipeline.sinks import RowFile, is_row_file, write_sidecar
+    from framescribe.pipeline.sidecars import Sidecars
+    from framescribe.pipeline.sinks import RowFile, is_row_file
     from framescribe.pipeline.sitting import parse_redo
     from framescribe.pipeline.sources import expand_sources
     from framescribe.pipeline.writer import ROWS_PER_SHARD
@@ -197,7 +201,8 @@ def caption(
             raise UsageError(
                 "a folder is never overwritten: --redo captions some clips again, --new-run all of them"
             )
-        note = _skipped_note(expand_sources(sources, start, end), overwrite) if txt else ""
+        sidecars = Sidecars()
+        note = _skipped_note(sidecars, expand_sources(sources, start, end), overwrite) if txt else ""
         if not into_folder and (new_run or redo or hash_sources):
             raise UsageError("--new-run, --redo and --hash need a folder to write to: -o FOLDER")
         if ray and (dry_run or txt or not into_folder):
@@ -249,7 +254,8 @@ def caption(
             return
 
         counts: Counter[str] = Counter()
-        writers: list[Callable[[CaptionRow], None]] = [write_sidecar] if txt else []
+        writers: list[Callable[[CaptionRow], None]] = [sidecars.write] if txt else []
+        unwritten = 0
         started = time.monotonic()
         if total and ray:
             assert sitting is not None
@@ -273,7 +279,11 @@ def caption(
                 for row in track(rows, total, counts):
                     final = sitting.finished(row) if sitting else row
                     for write in writers or [print_caption]:
-                        write(final)
+                        try:
+                            write(final)
+                        except ClipError as error:
+                            print_error(str(error))
+                            unwritten += 1
                     print_problem(final)
             except KeyboardInterrupt:
                 note += "; stopped by Ctrl-C, the rows so far are kept"
@@ -282,7 +292,7 @@ def caption(
                 print_summary(counts, time.monotonic() - started, note)
         else:
             print_summary(counts, 0.0, note)
-    if counts["error"]:
+    if counts["error"] or unwritten:
         raise typer.Exit(1)
 
 
@@ -351,23 +361,16 @@ def _sit_down(
 
 
 def _lacks_sidecar(clip: Clip) -> bool:
-    from framescribe.pipeline.sinks import sidecar_path
+    from framescribe.pipeline.sidecars import sidecar_path
 
-    return clip.problem is not None or not sidecar_path(clip.source_video).exists()
+    return clip.problem is not None or not os.path.exists(sidecar_path(clip.source_video))
 
 
-def _skipped_note(clips: Iterator[Clip], overwrite: bool) -> str:
-    """How many clips have a .txt already. Two clips that would share one raise UsageError."""
-    from framescribe.pipeline.sinks import sidecar_path
-
-    owners: dict[Path, str] = {}
+def _skipped_note(sidecars: Sidecars, clips: Iterator[Clip], overwrite: bool) -> str:
+    """How many clips have a .txt already. One that two clips would share, or that is a clip, raises UsageError."""
     skipped = set()
     for clip in clips:
-        if clip.problem is not None:
-            continue
-        path = sidecar_path(clip.source_video)
-        if owners.setdefault(path, clip.source_video) != clip.source_video:
-            raise UsageError(f"{owners[path]} and {clip.source_video} would both write {path}; use -o")
-        if not overwrite and path.exists():
+        if clip.problem is None and os.path.exists(sidecars.add(clip)) and not overwrite:
             skipped.add(clip.id)
+    sidecars.check()
     return f", {len(skipped)} skipped (.txt exists; --overwrite captions them again)" if skipped else ""

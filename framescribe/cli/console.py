@@ -163,10 +163,15 @@ def print_caption(row: CaptionRow) -> None:
         print(name, caption, sep="\t", flush=True)
 
 
+def print_error(message: str) -> None:
+    """What became of one clip, while the others go on, on stderr."""
+    err.print(Text.assemble(("error ", "red"), message))
+
+
 def print_problem(row: CaptionRow) -> None:
     """What went wrong with a clip, or is missing from it, on stderr."""
     if row.caption_status == "error":
-        err.print(Text.assemble(("error ", "red"), row.error_message or ""))
+        print_error(row.error_message or "")
     elif row.error_message:
         err.print(Text.assemble(("damaged ", "yellow"), row.error_message))
     elif row.caption_status != "success":

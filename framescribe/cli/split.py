@@ -27,8 +27,9 @@ def split(
     Prints each span's video, start and end in seconds. Cutting at any frame means encoding anew; to caption spans
     without writing files, give the same --segment to `caption`.
     """
-    from framescribe.cli.console import err, path_errors, usage_errors
+    from framescribe.cli.console import os_message, path_errors, print_error, usage_errors
     from framescribe.errors import ClipError
+    from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
     from framescribe.video.encode import cut_path, write_clips
     from framescribe.video.segment import SegmentRule, spans
@@ -44,8 +45,10 @@ def split(
                 paths = [cut_path(write, clip, span) if write else None for span in found]
                 if write is not None:
                     write_clips(clip, dict(zip([path for path in paths if path], found, strict=True)))
-            except ClipError as error:
-                err.print(f"error {error}", style="red", markup=False)
+            except (ClipError, OSError) as error:
+                if isinstance(error, OSError) and not concerns_one_name(error):
+                    raise
+                print_error(os_message(error) if isinstance(error, OSError) else str(error))
                 failed = True
                 continue
             for (start_s, end_s), file in zip(found, paths, strict=True):

@@ -1,4 +1,4 @@
-"""Rows to files: one JSONL or Parquet file, and text files beside the videos."""
+"""Rows to one file, JSONL or Parquet, and back from there or from a folder."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import IO, Any
 
 from framescribe.errors import UsageError
-from framescribe.files import create_file, new_file, write_file
+from framescribe.files import create_file, new_file
 from framescribe.pipeline.store import RowFolder
 from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
 from framescribe.types import CaptionRow
-from framescribe.video.archive import MARK
 
 ROW_FILE_SUFFIXES = (".jsonl", ".parquet")
 
@@ -172,26 +171,3 @@ def _write_parquet(json_lines: Path, target: Path) -> None:
     ):
         while batch := list(itertools.islice(lines, BATCH_ROWS)):
             writer.write_table(row_table(map(json.loads, batch)))
-
-
-def sidecar_path(source_video: str) -> Path:
-    """``clip.mp4`` → ``clip.txt`` beside it.
-
-    Raises:
-        UsageError: the video is behind a URL or in a tar, so that it has no side.
-    """
-    if f".tar{MARK}" in source_video:
-        raise UsageError(f"{source_video}: `txt` writes beside local files; use `output` for videos in tars")
-    if "://" in source_video:
-        raise UsageError(
-            f"{source_video}: `txt` writes beside local files; use `output` for videos behind URLs"
-        )
-    return Path(source_video).with_suffix(".txt")
-
-
-def write_sidecar(row: CaptionRow) -> None:
-    """Writes the row's caption beside its video; a row without a caption writes nothing."""
-    if not row.caption:
-        return
-    path = sidecar_path(row.source_video)
-    write_file(path, row.caption + "\n")

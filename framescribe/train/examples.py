@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framescribe.errors import UsageError
-from framescribe.pipeline.sinks import read_rows, sidecar_path
+from framescribe.pipeline.sidecars import sidecar_path
+from framescribe.pipeline.sinks import read_rows
 from framescribe.pipeline.sources import expand_sources
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import Clip

@@ -53,8 +53,9 @@ def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
     """The file in ``folder`` for a span of a clip: the video's name, the span in milliseconds, the span's id."""
     whole = dataclasses.replace(clip, start_s=span[0], end_s=span[1], given_id=None)
     start_ms, end_ms = (round(seconds * 1000) for seconds in span)
-    # The name is for people; the id keeps videos of one name apart.
-    return folder / f"{Path(clip.source_video).stem[:100]}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
+    # The name is for people; the id keeps videos of one name apart. Cut in bytes, as file systems count them.
+    name = os.fsencode(Path(clip.source_video).stem)[:100].decode("utf-8", "ignore")
+    return folder / f"{name}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
 
 
 def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]]) -> None:

@@ -117,6 +117,29 @@ def test_two_videos_that_would_share_a_sidecar(videos):
     assert "would both write" in result.stderr
 
 
+def test_a_sidecar_that_cannot_be_is_one_clip_s_error(videos):
+    (videos / "bad.mp4").unlink()
+    (videos / "a.txt").mkdir()
+    cjk = "字" * 72
+    shutil.copy(SHORT, videos / f"{cjk}.mp4")
+    result = invoke("caption", videos, "--txt", "--overwrite", "-o", videos.parent / "rows.jsonl", *QUICK)
+    assert result.exit_code == 1
+    assert "a.txt is a link, a folder or a device" in " ".join(result.stderr.split())
+    assert (videos / "b.txt").is_file()
+    assert (videos / f"{cjk}.txt").is_file()
+    assert len(rows_of(videos.parent / "rows.jsonl")) == 3
+
+
+def test_a_video_called_txt_is_not_written_over(videos):
+    content = SHORT.read_bytes()
+    shutil.copy(SHORT, videos / "movie.txt")
+    (videos / "list.jsonl").write_text('{"path": "movie.txt"}\n')
+    result = invoke("caption", videos / "list.jsonl", "--txt", "--overwrite", *QUICK)
+    assert result.exit_code == 2
+    assert "would replace the video" in " ".join(result.stderr.split())
+    assert (videos / "movie.txt").read_bytes() == content
+
+
 def test_existing_output_is_refused_before_any_work(videos):
     output = videos.parent / "rows.jsonl"
     output.write_text("precious")

@@ -4,6 +4,7 @@ import json
 
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
+from framescribe.video.encode import cut_path
 from tests.cli.run import invoke
 from tests.reference import CLIPS
 
@@ -54,3 +55,23 @@ def test_wrong_rules_are_usage_errors(tmp_path):
     assert invoke("split", LONG, "--segment", "minutes").exit_code == 2
     assert invoke("caption", LONG, "--segment", "window:0").exit_code == 2
     assert invoke("caption", LONG, "--segment", "window:5", "--txt").exit_code == 2
+
+
+def test_names_of_the_greatest_length_are_cut_and_one_that_cannot_be_stops_no_other(tmp_path):
+    folder = tmp_path / "cuts"
+    folder.mkdir()
+    short = CLIPS / "short-half-second.mp4"
+    names = ["a" * 251, "字" * 83, "blocked", "last"]
+    for name in names:
+        (tmp_path / f"{name}.mp4").symlink_to(short)
+    listed = [tmp_path / f"{name}.mp4" for name in names]
+    told = [json.loads(line) for line in invoke("split", *listed, "--json").stdout.splitlines()]
+    assert len(told) == 4
+    span = Clip(str(listed[2]), told[2]["start_s"], told[2]["end_s"])
+    cut_path(folder, Clip(str(listed[2])), (span.start_s, span.end_s)).mkdir()
+    result = invoke("split", *listed, "--write", folder)
+    assert result.exit_code == 1
+    assert "blocked" in result.stderr
+    assert "Is a directory" in result.stderr
+    assert len(result.stdout.splitlines()) == 3
+    assert sorted(path.name[:1] for path in folder.iterdir() if path.is_file()) == ["a", "l", "字"]

@@ -8,7 +8,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.pipeline.sinks import RowFile, read_rows, sidecar_path, write_sidecar
+from framescribe.pipeline.sinks import RowFile, read_rows
 from framescribe.types import CaptionRow
 from tests.reference import ROOT
 
@@ -222,18 +222,3 @@ def test_a_full_disk_keeps_the_rows_so_far(limit, path):
     rows = read(kept) if kept == path else [json.loads(line) for line in kept.read_bytes().splitlines()]
     assert rows == [row(i).to_dict() for i in range(number)]
     assert kept == path or kept.name in said
-
-
-def test_sidecars_stand_beside_their_videos(tmp_path):
-    video = tmp_path / "a.b.mp4"
-    write_sidecar(row(source_video=str(video), caption="Ein Kätzchen."))
-    assert (tmp_path / "a.b.txt").read_text(encoding="utf-8") == "Ein Kätzchen.\n"
-    write_sidecar(row(source_video=str(video), **ERROR))
-    write_sidecar(row(source_video=str(video), caption="", caption_status="empty"))
-    assert (tmp_path / "a.b.txt").read_text(encoding="utf-8") == "Ein Kätzchen.\n"
-    assert left(video) == ["a.b.txt"]
-
-
-def test_a_url_has_no_side():
-    with pytest.raises(ValueError, match=r"s3://bucket/a.mp4: `txt`"):
-        sidecar_path("s3://bucket/a.mp4")
