@@ -99,6 +99,7 @@ class VideoFacts:
         codec: FFmpeg's name of the decoder, such as ``h264``.
         num_frames: frames of the clip that can be read.
         missing_s: seconds of the clip that the file promises and that cannot be read (truncated, corrupt).
+        rotation: degrees, counterclockwise, by which the file asks players to turn its pictures: 0, 90, 180 or 270.
     """
 
     width: int
@@ -108,6 +109,7 @@ class VideoFacts:
     codec: str
     num_frames: int
     missing_s: float = 0.0
+    rotation: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,10 +2,12 @@
 
 from framescribe.export.line_lists import LineLists
 from framescribe.export.pair import Format
+from framescribe.export.reads import DECORD
 
 FORMAT = Format(
     name="cogvideo-finetune",
     trainer="CogVideo finetune/",
     layout=LineLists("prompts.txt"),
+    reads=DECORD,
     use="--data_root {target} --caption_column prompts.txt --video_column videos.txt",
 )

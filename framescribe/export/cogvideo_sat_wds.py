@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
+from framescribe.export.reads import DECORD
 from framescribe.export.tars import read_shard, write_shards
 
 
@@ -18,8 +20,8 @@ class CogVideoSatTars:
             line = {
                 "key": pair.stem,
                 "caption": pair.caption,
-                "duration": pair.duration_s,
-                "fps": pair.fps,
+                "duration": pair.facts.duration_s,
+                "fps": pair.facts.fps,
             }
             with (folder / f"{shard}.meta.jsonl").open("a", encoding="utf-8", newline="\n") as meta:
                 meta.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -38,8 +40,7 @@ FORMAT = Format(
     name="cogvideo-sat-wds",
     trainer="CogVideo SAT, WebDataset",
     layout=CogVideoSatTars(),
+    reads=replace(DECORD, suffixes=frozenset({".mp4"})),
     use='train_data: ["{target}/00000.tar", …]',
     clips=None,
-    suffixes=(".mp4",),
-    needs=("duration_s", "fps"),
 )

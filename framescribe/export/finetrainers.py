@@ -2,11 +2,13 @@
 
 from framescribe.export.line_lists import LineLists
 from framescribe.export.pair import Format
+from framescribe.export.reads import DECORD
 
 FORMAT = Format(
     name="finetrainers",
     trainer="finetrainers",
     layout=LineLists("prompts.txt"),
+    reads=DECORD,
     use='{{"data_root": "{target}", "dataset_type": "video"}} in the dataset JSON',
     may_reference=True,
 )

@@ -2,11 +2,13 @@
 
 from framescribe.export.json_lines import JsonLines
 from framescribe.export.pair import Format
+from framescribe.export.reads import PYAV
 
 FORMAT = Format(
     name="ltx",
     trainer="LTX trainer",
     layout=JsonLines("dataset.jsonl", "video", "caption"),
+    reads=PYAV,
     use="process_dataset.py {target}/dataset.jsonl --caption-column caption --video-column video",
     may_reference=True,
 )

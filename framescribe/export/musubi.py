@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
+from framescribe.export.reads import PYAV
 
 _MODEL_FPS = 16.0  # Wan's; other models sample a clip more densely, so that it has frames enough
 _MAX_FRAMES = 81
@@ -39,8 +40,8 @@ class MusubiDatasets:
     def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
         frames: dict[str, int] = defaultdict(lambda: _MAX_FRAMES)
         for pair in pairs:
-            rate = f"{pair.fps:.3f}"
-            seen = int((pair.duration_s or 0) * _MODEL_FPS)
+            rate = f"{pair.facts.fps:.3f}"
+            seen = int(pair.facts.duration_s * _MODEL_FPS)
             frames[rate] = min(frames[rate], max(1, (seen - 1) // 4 * 4 + 1))
             line = {"video_path": pair.path, "caption": pair.caption}
             with (folder / _jsonl(rate)).open("a", encoding="utf-8", newline="\n") as file:
@@ -72,8 +73,8 @@ FORMAT = Format(
     name="musubi",
     trainer="musubi-tuner",
     layout=MusubiDatasets(),
+    reads=PYAV,
     use="--dataset_config {target}/dataset.toml",
     has_absolute_paths=True,
     may_reference=True,
-    needs=("duration_s", "fps"),
 )

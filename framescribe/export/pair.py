@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Protocol, get_args
 
+from framescribe.export.reads import Reads
+from framescribe.types import Clip, VideoFacts
+
 Link = Literal["copy", "symlink", "hardlink", "reference"]
 LINKS: tuple[Link, ...] = get_args(Link)
 
@@ -20,15 +23,32 @@ class Unusable(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A row whose caption goes into the export, if its clip can.
+
+    Attributes:
+        clip_id: as in the row.
+        clip: source and span.
+        stem: the clip's file name in the export without its ending: unique, without dots.
+        caption: one line of UTF-8, never empty.
+    """
+
+    clip_id: str
+    clip: Clip
+    stem: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A clip and its caption.
+    """A clip and its caption, as the trainer will see them.
 
     Attributes:
         clip_id, source_video: as in the row.
         stem: the clip's file name in the export without its ending: unique, without dots.
         suffix: of the clip's file, lower case, ``.mp4``.
         caption: one line of UTF-8, never empty.
-        width, height, fps, duration_s: of the clip, where the row knows them.
+        facts: of the clip's file, as it is in the export.
         path: of the clip, as the trainer's files name it.
         file: the clip, open, where it is packed into the format's own files.
     """
@@ -38,17 +58,9 @@ class Pair:
     stem: str
     suffix: str
     caption: str
-    width: int | None
-    height: int | None
-    fps: float | None
-    duration_s: float | None
-    path: str = ""
+    facts: VideoFacts
+    path: str
     file: IO[bytes] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def num_frames(self) -> int:
-        """Frames of the clip, by its length and rate; 0 where the row does not say."""
-        return round((self.duration_s or 0) * (self.fps or 0))
 
 
 class Layout(Protocol):
@@ -69,12 +81,11 @@ class Format:
         name: as the user writes it.
         trainer: whose it is.
         layout: its files.
+        reads: which clips its loader can read.
         clips: folder of the clips; None packs them into the layout's own files.
         base: folder that paths are relative to.
         has_absolute_paths: the trainer opens a path as it is written, whatever folder it is started in.
         may_reference: clips may stay where they are, named by absolute paths.
-        suffixes: the only ones that the trainer finds, or None.
-        needs: facts of the clip without which the trainer skips it or fails.
         forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
         use: how to point the trainer at the target.
     """
@@ -82,11 +93,10 @@ class Format:
     name: str
     trainer: str
     layout: Layout
+    reads: Reads
     use: str
     clips: str | None = "videos"
     base: str = "."
     has_absolute_paths: bool = False
     may_reference: bool = False
-    suffixes: tuple[str, ...] | None = None
-    needs: tuple[str, ...] = ()
     forbidden_in_target: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ from framescribe import __version__
 from framescribe.errors import UsageError
 from framescribe.export.clips import placed
 from framescribe.export.pair import Format, Link, Unusable
-from framescribe.export.select import to_pair
+from framescribe.export.prepare import Preparation
+from framescribe.export.select import to_candidate
 from framescribe.quality.budget import T5_TOKENS, count_words
 from framescribe.quality.cleanup import CleanupRules
 
@@ -72,6 +73,7 @@ def export(
     link: Link = "copy",
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
+    preparation: Preparation = Preparation(),
     overwrite: bool = False,
 ) -> ExportReport:
     """Writes clips and captions into ``target`` as a trainer reads them, all of it or nothing.
@@ -83,6 +85,7 @@ def export(
         link: ``copy``, ``symlink`` or ``hardlink`` the clips, or ``reference`` them where they are.
         rules: how captions are tidied.
         accepted_flags: flags that do not keep a caption out.
+        preparation: how clips are made anew: spans of a longer video, and what the trainer could not read.
         overwrite: replace an earlier export.
 
     Returns:
@@ -104,7 +107,7 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _write(rows, to, partial, final, report)
+        _write(rows, to, partial, final, preparation, report)
         (partial / REPORT).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
         if final.exists():
             shutil.rmtree(replaced, ignore_errors=True)
@@ -141,7 +144,12 @@ def _check_free(final: Path, partial: Path, overwrite: bool) -> None:
 
 
 def _write(
-    rows: Iterable[Mapping[str, Any]], to: Format, folder: Path, final: Path, report: ExportReport
+    rows: Iterable[Mapping[str, Any]],
+    to: Format,
+    folder: Path,
+    final: Path,
+    preparation: Preparation,
+    report: ExportReport,
 ) -> None:
     if to.clips is not None:
         (folder / to.clips).mkdir(parents=True, exist_ok=True)
@@ -152,11 +160,11 @@ def _write(
         for row in rows:
             report.rows += 1
             try:
-                pair = to_pair(row, to, report.rules, report.accepted_flags)
-                if pair.stem in stems:
+                candidate = to_candidate(row, report.rules, report.accepted_flags)
+                if candidate.stem in stems:
                     raise Unusable("the clip is there already")
-                stems.add(pair.stem)
-                with placed(pair, to, folder, final, report.link) as ready:
+                stems.add(candidate.stem)
+                with placed(candidate, to, folder, final, report.link, preparation) as ready:
                     yield ready
             except Unusable as problem:
                 report.left_out.append(

@@ -1,4 +1,4 @@
-"""Rows to pairs: which captions go into an export, and under which name their clip does."""
+"""Rows to candidates: which captions go into an export, and under which name their clip does."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.export.pair import Format, Pair, Unusable
+from framescribe.export.pair import Candidate, Unusable
 from framescribe.pipeline.sources import VIDEO_SUFFIXES
 from framescribe.quality.cleanup import CleanupRules, clean
+from framescribe.types import Clip
 
 _COLUMNS = ("clip_id", "source_video", "caption", "caption_status")
 _NAME_LENGTH = 40
 
 
-def to_pair(
-    row: Mapping[str, Any], target: Format, rules: CleanupRules, accepted_flags: Collection[str]
-) -> Pair:
+def to_candidate(row: Mapping[str, Any], rules: CleanupRules, accepted_flags: Collection[str]) -> Candidate:
     """The row's clip and its cleaned caption.
 
     Args:
         row: columns by name, of ``framescribe caption``.
-        target: what the pair is for.
         rules: how the caption is tidied.
         accepted_flags: flags that do not keep a caption out.
 
@@ -38,28 +36,18 @@ def to_pair(
         raise Unusable(f"status {row['caption_status']}", row.get("error_message") or "")
     if flags := [flag for flag in row.get("flags") or () if flag not in accepted_flags]:
         raise Unusable(f"flagged {flags[0]}", ", ".join(flags))
-    if row.get("start_s") or row.get("end_s") is not None:
-        raise Unusable(
-            "a span of a longer video", "cut it out with `framescribe split --write` and caption the files"
-        )
-    suffix = PurePosixPath(row["source_video"]).suffix.lower()
-    if suffix not in (target.suffixes or VIDEO_SUFFIXES):
-        kinds = " or ".join(target.suffixes) if target.suffixes else "video"
-        raise Unusable(
-            f"not a {kinds} file", f"{target.trainer} would not find a file that ends in {suffix!r}"
-        )
-    if unknown := [name for name in target.needs if not row.get(name)]:
-        raise Unusable("facts of the clip unknown", f"{target.trainer} needs {', '.join(unknown)}")
-    return Pair(
+    try:
+        clip = Clip(row["source_video"], row.get("start_s") or 0.0, row.get("end_s"))
+    except UsageError as error:
+        raise Unusable("its span is none", str(error)) from error
+    suffix = PurePosixPath(clip.source_video).suffix.lower()
+    if suffix not in VIDEO_SUFFIXES:
+        raise Unusable("not a video file", f"{clip.source_video}: no video's name ends in {suffix!r}")
+    return Candidate(
         clip_id=row["clip_id"],
-        source_video=row["source_video"],
-        stem=_stem(row["clip_id"], row["source_video"]),
-        suffix=suffix,
+        clip=clip,
+        stem=_stem(row["clip_id"], clip.source_video),
         caption=_caption(row["caption"], rules),
-        width=row.get("width"),
-        height=row.get("height"),
-        fps=row.get("fps"),
-        duration_s=row.get("duration_s"),
     )
 
 

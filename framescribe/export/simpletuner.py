@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
+from framescribe.export.reads import DECORD, FFMPEG, UPRIGHT, Reads
 from framescribe.export.sidecars import Sidecars
 
 DATALOADER = "multidatabackend.json"
@@ -20,7 +21,7 @@ class SimpleTunerFolder(Sidecars):
 
         def counted() -> Iterator[Pair]:
             for pair in pairs:
-                frames.append(pair.num_frames)
+                frames.append(pair.facts.num_frames)
                 yield pair
 
         super().write(counted(), folder, target)
@@ -53,5 +54,8 @@ FORMAT = Format(
     name="simpletuner",
     trainer="SimpleTuner",
     layout=SimpleTunerFolder("videos", "videos"),
+    reads=Reads(
+        suffixes=DECORD.suffixes - {".vob", ".y4m"} | {".ogv"}, codecs=FFMPEG | {"theora"}, upright=UPRIGHT
+    ),
     use="--data_backend_config {target}/" + DATALOADER,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
+from framescribe.export.reads import DECORD
 
 _METADATA = "metadata.json"
 
@@ -32,6 +33,7 @@ FORMAT = Format(
     name="videox-fun",
     trainer="VideoX-Fun",
     layout=VideoXFunList(),
+    reads=DECORD,
     use="--train_data_dir {target} --train_data_meta {target}/" + _METADATA,
     clips="train",
     may_reference=True,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
+from framescribe.export.reads import PYAV
 from framescribe.export.tars import read_shard, write_shards
 
 
@@ -29,10 +31,10 @@ def _texts(pair: Pair) -> dict[str, bytes]:
         "clip_id": pair.clip_id,
         "source_video": pair.source_video,
         "caption": pair.caption,
-        "width": pair.width,
-        "height": pair.height,
-        "fps": pair.fps,
-        "duration_s": pair.duration_s,
+        "width": pair.facts.width,
+        "height": pair.facts.height,
+        "fps": pair.facts.fps,
+        "duration_s": pair.facts.duration_s,
     }
     return {"txt": pair.caption.encode(), "json": json.dumps(facts).encode()}
 
@@ -41,7 +43,7 @@ FORMAT = Format(
     name="webdataset",
     trainer="WebDataset",
     layout=Tars(),
+    reads=replace(PYAV, suffixes=frozenset({".mp4"})),
     use='webdataset.WebDataset("{target}/00000.tar")',
     clips=None,
-    suffixes=(".mp4",),
 )

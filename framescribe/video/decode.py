@@ -190,7 +190,8 @@ def _read_chosen(
     selection = choose(span, index.average_fps)
     wanted, slots = np.unique(selection.indices, return_inverse=True)
     pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
-    pictures = map(_Display(), frames(container, stream, index, (wanted + span.first).tolist()))
+    display = _Display()
+    pictures = map(display, frames(container, stream, index, (wanted + span.first).tolist()))
     for number, picture in enumerate(pictures):
         if number == 0:
             pixels = allocate((len(slots), *picture.shape))
@@ -203,6 +204,7 @@ def _read_chosen(
         codec=stream.codec_context.codec.canonical_name,
         num_frames=len(span.timestamps_s),
         missing_s=span.missing_s,
+        rotation=display.quarter_turns % 4 * 90,
     )
     return Probe(facts, span.timestamps_s, index.average_fps), selection, pixels
 
@@ -213,16 +215,16 @@ class _Display:
     def __init__(self, long_side: int | None = None) -> None:
         self._long_side = long_side
         self._stored: tuple[int, int] | None = None  # width and height before turning
-        self._quarter_turns = 0
+        self.quarter_turns = 0
         self._reformatter = VideoReformatter()  # kept: one for each frame costs 5 % more in all
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         if self._stored is None:
             scale = min(1.0, (self._long_side or math.inf) / max(frame.width, frame.height))
             self._stored = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-            self._quarter_turns = round(frame.rotation / 90)
+            self.quarter_turns = round(frame.rotation / 90)
         rgb = self._reformatter.reformat(frame, *self._stored, "rgb24").to_ndarray()
-        upright: Pixels = np.rot90(rgb, self._quarter_turns)  # both count counterclockwise
+        upright: Pixels = np.rot90(rgb, self.quarter_turns)  # both count counterclockwise
         return upright.transpose(2, 0, 1)
 
 

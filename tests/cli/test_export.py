@@ -1,14 +1,14 @@
 import json
 
 from tests.cli.run import invoke
-from tests.export.conftest import row
+from tests.export.conftest import row, video
 from tests.export.loaders import LOADERS
 
 
 def rows_file(tmp_path):
     clips = [tmp_path / f"{name}.mp4" for name in "abc"]
     for number, clip in enumerate(clips):
-        clip.write_bytes(bytes([number]))
+        clip.write_bytes(video(number))
     rows = [row(number, clip, f"The video shows a cat.\nClip {number}.") for number, clip in enumerate(clips)]
     rows[2]["flags"] = ["looping"]
     path = tmp_path / "rows.jsonl"
@@ -25,9 +25,9 @@ def test_export(tmp_path):
     assert "2 of 3 clips" in result.stderr
     assert "1 left out: flagged looping" in result.stderr
     assert f"--data_root {target}" in result.stdout
-    assert sorted(LOADERS["cogvideo-finetune"](target)) == [
-        (b"\0", "FSCR, Film: A dog. Clip 0."),
-        (b"\1", "FSCR, Film: A dog. Clip 1."),
+    assert sorted(LOADERS["cogvideo-finetune"](target), key=lambda pair: pair[1]) == [
+        (video(0), "FSCR, Film: A dog. Clip 0."),
+        (video(1), "FSCR, Film: A dog. Clip 1."),
     ]
 
 

@@ -1,10 +1,15 @@
-"""Rows and clips to export. A clip is some bytes of its own: no exporter looks inside."""
+"""Rows and clips to export."""
 
 from __future__ import annotations
 
+import functools
+import io
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 CAPTIONS = [
@@ -28,16 +33,39 @@ NAMES = [
 ]  # fmt: skip
 
 
+@functools.cache
+def video(
+    number: int, *, frames: int = 3, format: str = "mp4", codec: str = "mpeg4", rotation: int = 0
+) -> bytes:
+    """A small video at 10 frames per second whose bytes are unlike those of every other ``number``."""
+    made = io.BytesIO()
+    with av.open(made, "w", format=format) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 10)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for at in range(frames):
+            pixels = np.full((48, 64, 3), (7 * number % 256, 31 * number % 256, 9 * at), np.uint8)
+            pixels[:24, :32] = 255  # so that it shows which way is up
+            picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format=stream.pix_fmt)
+            picture.pts, picture.time_base = at, Fraction(1, 10)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return made.getvalue()
+
+
 def row(number: int, source: Path | str, caption: str | None, **columns: Any) -> dict[str, Any]:
     values = {
         "clip_id": f"{number:016x}",
         "source_video": str(source),
         "start_s": 0.0,
         "end_s": None,
-        "duration_s": 6.0 + number / 10,
-        "width": 320,
-        "height": 180,
-        "fps": (8.0, 30000 / 1001, 30.0)[number % 3],
+        "duration_s": 0.3,
+        "width": 64,
+        "height": 48,
+        "fps": 10.0,
         "caption": caption,
         "caption_status": "success",
         "flags": [],
@@ -52,7 +80,7 @@ def rows(tmp_path) -> list[dict[str, Any]]:
     for number, (name, caption) in enumerate(zip(NAMES, CAPTIONS, strict=True)):
         source = tmp_path / "source" / name
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_bytes(f"clip {number} ".encode() * (number + 1))
+        source.write_bytes(video(number, format="matroska" if source.suffix == ".mkv" else "mp4"))
         made.append(row(number, source, caption))
     return made
 

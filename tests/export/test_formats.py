@@ -2,13 +2,14 @@
 
 import re
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from framescribe.export import tars
 from framescribe.export.formats import FORMATS
 from framescribe.export.run import export
-from tests.export.conftest import row
+from tests.export.conftest import row, video
 from tests.export.loaders import LOADERS
 
 REFERENCING = [name for name, each in FORMATS.items() if each.may_reference]
@@ -35,7 +36,7 @@ def test_bad_rows_between_good_ones_shift_nothing(name, rows, expected, tmp_path
         row(102, tmp_path / "source/clip.mp4", None, caption_status="error"),
         row(103, tmp_path / "missing.mp4", "The clip of this is gone."),
         row(104, tmp_path / "source/clip.mp4", "Flagged.", flags=["looping"]),
-        row(105, tmp_path / "source/clip.mp4", "A span.", start_s=1.0, end_s=2.0),
+        row(105, tmp_path / "source/clip.mp4", "No frame is in this span.", start_s=1.0, end_s=2.0),
         row(106, tmp_path / "source/clip.mp4", "no \ud800 text"),
         rows[3] | {"caption": "the same clip again"},
     ]
@@ -101,20 +102,31 @@ def test_shards_are_of_bounded_size(name, rows, expected, tmp_path, monkeypatch)
     assert sorted(LOADERS[name](tmp_path / "set")) == expected
 
 
-@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.suffixes])
-def test_files_that_the_trainer_would_not_find_are_left_out(name, rows, expected, tmp_path):
-    other = tmp_path / "source/other.mkv"
-    other.write_bytes(b"matroska")
-    report = export([*rows, row(50, other, "A dog.")], FORMATS[name], tmp_path / "set")
-    assert [each.reason for each in report.left_out] == ["not a .mp4 file"]
-    assert sorted(LOADERS[name](tmp_path / "set")) == expected
-
-
-@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.needs])
-def test_clips_without_the_facts_that_the_trainer_needs_are_left_out(name, rows, tmp_path):
-    report = export([rows[0] | {"fps": None}, *rows[1:]], FORMATS[name], tmp_path / "set")
-    assert [each.reason for each in report.left_out] == ["facts of the clip unknown"]
-    assert len(LOADERS[name](tmp_path / "set")) == len(rows) - 1
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_that_the_trainer_would_not_read_are_left_out_and_said(name, rows, expected, tmp_path):
+    reads = FORMATS[name].reads
+    others = {
+        "lying.mp4": video(50, rotation=90),
+        "lying.mkv": video(51, format="matroska", rotation=90),
+        "moving.gif": video(52, format="gif", codec="gif"),
+        "stream.ts": video(53, format="mpegts"),
+        "no.mp4": b"no video",
+    }
+    cannot = "the clip's file cannot be read"
+    said = {"no.mp4": cannot}
+    for file, content in others.items():
+        (tmp_path / "source" / file).write_bytes(content)
+        suffix = Path(file).suffix
+        if suffix not in reads.suffixes:
+            said[file] = f"the trainer reads no {suffix} files"
+        elif "lying" in file and suffix not in reads.upright:
+            said[file] = "the trainer would see it lying"
+    more = [row(50 + at, tmp_path / "source" / file, file) for at, file in enumerate(others)]
+    report = export([*rows, *more], FORMATS[name], tmp_path / "set")
+    assert {Path(each.source_video).name: each.reason for each in report.left_out} == said
+    assert sorted(LOADERS[name](tmp_path / "set")) == sorted(
+        [*expected, *((others[file], file) for file in others if file not in said)]
+    )
 
 
 def test_sat_targets_whose_path_the_trainer_would_change_are_refused(rows, tmp_path):

@@ -13,7 +13,7 @@ from framescribe.export.formats import FORMATS
 from framescribe.export.line_lists import LineLists
 from framescribe.export.run import REPORT, export
 from framescribe.quality.cleanup import CleanupRules, Replacement
-from tests.export.conftest import row
+from tests.export.conftest import row, video
 from tests.export.loaders import LOADERS
 
 LTX = FORMATS["ltx"]
@@ -28,7 +28,7 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
     others = [
         row(20, source, "x", caption_status="truncated"),
         row(21, source, "x", flags=["looping", "over_budget"]),
-        row(22, source, "x", end_s=5.0),
+        row(22, source, "x", start_s=7.0, end_s=8.0),
         row(23, tmp_path, "A folder."),
         row(24, "s3://bucket/a.txt", "x"),
         row(25, tmp_path / "gone.mp4", "x"),
@@ -42,14 +42,14 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
     assert [(each["clip_id"], each["reason"]) for each in told["left_out"]] == [
         (f"{20:016x}", "status truncated"),
         (f"{21:016x}", "flagged looping"),
-        (f"{22:016x}", "a span of a longer video"),
+        (f"{22:016x}", "the clip's file cannot be read"),
         (f"{23:016x}", "not a video file"),
         (f"{24:016x}", "not a video file"),
         (f"{25:016x}", "the clip's file cannot be read"),
         (f"{26:016x}", "no text left after clean-up"),
         (f"{0:016x}", "the clip is there already"),
     ]
-    assert "framescribe split --write" in told["left_out"][2]["detail"]
+    assert "from 7 s to 8 s" in told["left_out"][2]["detail"]
     assert "gone.mp4" in told["left_out"][5]["detail"]
     assert report.reasons.total() == len(others)
 
@@ -94,10 +94,10 @@ def test_long_captions_are_counted_and_not_cut(rows, tmp_path):
 )
 def test_paths_never_leave_the_target(source, clip_id, rows, tmp_path, monkeypatch):
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
-    (tmp_path / "outside.mp4").write_bytes(b"outside")
+    (tmp_path / "outside.mp4").write_bytes(video(90))
     monkeypatch.chdir(tmp_path / "a" / "b" / "c")
     for name in ("clip.mp4", "..mp4"):
-        (tmp_path / "a" / "b" / "c" / name).write_bytes(b"inside")
+        (tmp_path / "a" / "b" / "c" / name).write_bytes(video(91))
     before = set(tmp_path.rglob("*"))
     target = tmp_path / "a" / "set"
     for name in ("ltx", "webdataset", "ai-toolkit", "cogvideo-sat"):
@@ -180,11 +180,11 @@ def test_a_pair_that_reads_back_differently_ends_the_export(rows, tmp_path):
 
 def test_clips_behind_urls_and_in_tars_are_fetched(rows, tmp_path):
     with fsspec.open("memory://bucket/far.mp4", "wb") as file:
-        file.write(b"far away")
-    (tmp_path / "near.mp4").write_bytes(b"packed")
+        file.write(video(92))
+    (tmp_path / "near.mp4").write_bytes(video(93))
     with tarfile.open(tmp_path / "shard.tar", "w") as tar:
         tar.add(tmp_path / "near.mp4", "near.mp4")
-    sources = {"memory://bucket/far.mp4": b"far away", f"{tmp_path}/shard.tar::near.mp4": b"packed"}
+    sources = {"memory://bucket/far.mp4": video(92), f"{tmp_path}/shard.tar::near.mp4": video(93)}
     for number, (source, content) in enumerate(sources.items()):
         clips = [row(70, source, "A cat.")]
         export(clips, LTX, tmp_path / f"set{number}")
