@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import av
 from av.container import InputContainer
@@ -13,6 +13,11 @@ from av.video.stream import VideoStream
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip
+
+# What is not UTF-8 in metadata is kept as surrogates, as PyAV 19 does without being asked.
+_METADATA: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+)
 
 MAX_PIXELS = 8192 * 8192
 """The largest picture that is decoded: a broken header may claim any size."""
@@ -25,7 +30,7 @@ def video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, 
     file.seek(0)
     try:
         # No protocol is allowed: a playlist must not make us open other files or URLs.
-        container = av.open(file, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+        container = av.open(file, "r", options={"protocol_whitelist": "none"}, **_METADATA)
     except av.FFmpegError as error:
         raise ClipError("decode", f"{name}: cannot be read as a video file: {reason(error)}") from error
     with container:

@@ -14,11 +14,9 @@ import numpy as np
 from framescribe.errors import ClipError, UsageError
 from framescribe.types import Clip
 from framescribe.video.decode import probe, read_frames
+from framescribe.video.scenes import SCENE_PICTURE_SIDE, scene_starts
 
 Cutting = Literal["whole", "window", "scenes"]
-
-SCENE_PICTURE_SIDE = 256
-"""Scene cuts show in small pictures as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,6 @@ def segment(clip: Clip, rule: SegmentRule) -> Iterator[Clip]:
 
     A clip that cannot be read is given back as it is: captioning it makes the row that says why. Where no span is
     long enough, there is none. Ids that the caller gave are numbered: ``k-0``, ``k-1``, ….
-
-    Raises:
-        UsageError: scenes are asked for and scenedetect is not installed.
     """
     if rule.changes_nothing or clip.problem is not None:
         yield clip
@@ -99,7 +94,6 @@ def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
 
     Raises:
         ClipError: it cannot be read.
-        UsageError: scenes are asked for and scenedetect is not installed.
     """
     start_s = clip.start_s
     end_s = start_s + probe(clip).facts.duration_s
@@ -109,7 +103,7 @@ def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
         count = math.ceil((end_s - start_s) / rule.window_s - 1e-6)
         cuts_s = [*(start_s + number * rule.window_s for number in range(count)), end_s]
     elif rule.cutting == "scenes":
-        cuts_s = [start_s, *_scene_starts(clip), end_s]
+        cuts_s = [start_s, *scene_starts(read_frames(clip, SCENE_PICTURE_SIDE)), end_s]
     return [
         span
         for start, end in itertools.pairwise(cuts_s)
@@ -122,23 +116,3 @@ def _divided(start_s: float, end_s: float, max_length_s: float | None) -> Iterat
     parts = 1 if max_length_s is None else math.ceil((end_s - start_s) / max_length_s - 1e-6)
     cuts_s = np.linspace(start_s, end_s, max(1, parts) + 1).tolist()
     return itertools.pairwise(cuts_s)
-
-
-def _scene_starts(clip: Clip) -> list[float]:
-    """When a new scene's first frame is shown, by PySceneDetect's adaptive detector at its own settings."""
-    try:
-        from scenedetect import FrameTimecode
-        from scenedetect.detectors import AdaptiveDetector
-    except ImportError as error:
-        raise UsageError(
-            f"finding scenes needs scenedetect ({error}); install it with: pip install 'framescribe[scenes]'"
-        ) from error
-    detector = AdaptiveDetector(min_scene_len=1)  # lengths are the rule's affair
-    times_s: list[float] = []
-    cuts: list[FrameTimecode] = []
-    for time_s, picture in read_frames(clip, SCENE_PICTURE_SIDE):
-        number = FrameTimecode(len(times_s), fps=1.0)  # counts frames; our times hold for variable rates too
-        times_s.append(time_s)
-        cuts += detector.process_frame(number, np.ascontiguousarray(picture[::-1].transpose(1, 2, 0)))  # BGR
-    cuts += detector.post_process(FrameTimecode(len(times_s), fps=1.0))
-    return [times_s[cut.frame_num] for cut in cuts]

@@ -15,6 +15,7 @@ takes long: crossing costs 5 to 8 % of it. Figures: ``benchmarks/decode_throughp
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import signal
 import socket
@@ -39,6 +40,8 @@ DEFAULT_TIMEOUT_S = 120.0
 
 # Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
 _PROGRAM = "from framescribe.video.worker import main; main()"
+
+_WORKER_PACKAGES = ("framescribe", "av", "numpy", "fsspec", "aiohttp", "s3fs", "gcsfs")
 
 
 def usable_cpus() -> int:
@@ -194,8 +197,18 @@ def can_cross(clip: Clip) -> bool:
 
 
 def _import_path() -> str:
-    """Where this process finds modules, for one that is started elsewhere."""
-    return os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+    """The folders that a worker's modules come from, in this process's order.
+
+    Only these: whatever else a program puts on ``sys.path`` (a broken import of OpenCV leaves a folder there that
+    has a ``typing``) would come before a new interpreter's standard library.
+    """
+    found = [importlib.util.find_spec(name) for name in _WORKER_PACKAGES]
+    folders = {os.path.dirname(os.path.dirname(spec.origin)) for spec in found if spec and spec.origin}
+    # The standard library keeps its place before installed packages.
+    folders.add(os.path.dirname(os.__file__))
+    # A folder that is on no path is that of an empty entry, the first, or of an editable installation's hook.
+    order = {folder: place for place, folder in reversed(list(enumerate(sys.path)))}
+    return os.pathsep.join(sorted(folders, key=lambda folder: order.get(folder, -1)))
 
 
 def _unnamed_file() -> BinaryIO:

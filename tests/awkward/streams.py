@@ -299,3 +299,18 @@ def span_beyond_the_end(folder: Path) -> Clip:
 @awkward("sample")
 def span_between_frames(folder: Path) -> Clip:
     return Clip(str(video(folder / "between.mp4")), 0.01, 0.02)
+
+
+@awkward("success")
+def metadata_that_is_not_text(folder: Path) -> Clip:
+    """A title and a stream's language in Latin-1, as old tools write them."""
+    source, path = video(folder / "plain.mkv"), folder / "latin-1.mkv"
+    with av.open(str(source)) as plain, av.open(str(path), "w") as tagged:
+        stream = tagged.add_stream_from_template(plain.streams.video[0])
+        tagged.metadata["title"] = stream.metadata["title"] = "cafETITLE"
+        for packet in plain.demux(plain.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                tagged.mux(packet)
+    path.write_bytes(path.read_bytes().replace(b"cafETITLE", b"caf\xe9TITLE"))
+    return clip(path)

@@ -1,6 +1,7 @@
 """Videos to spans: windows and scenes, minimum and maximum length; spans written as files."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames, read_frames
 from framescribe.video.encode import cut_path, write_clips, write_mp4
+from framescribe.video.scenes import scene_starts
 from framescribe.video.segment import SegmentRule, segment, spans
 from tests.reference import CLIPS
 
@@ -72,6 +74,43 @@ def test_scenes(three_scenes):
     for part, level in zip(segment(three_scenes, SegmentRule("scenes")), (40, 200, 110), strict=True):
         pixels = decode_frames(part, FrameSampling("uniform", 100)).pixels
         assert np.abs(pixels.mean(axis=(1, 2, 3)) - level).max() < 6
+
+
+def film(seed: int, count: int = 80) -> Iterator[tuple[float, np.ndarray]]:
+    """Frames of 64 x 36, numbered as their times: textured scenes of 1 to 14 frames that move and are noisy."""
+    chance = np.random.default_rng(seed)
+    number = 0
+    while number < count:
+        colour, depth = chance.integers(0, 256, (3, 1, 1)), chance.integers(1, 120)
+        texture = colour + chance.integers(-depth, depth + 1, (3, 36, 64))
+        step, noise = chance.integers(0, 5), chance.integers(1, 30)
+        for frame in range(chance.integers(1, 15)):
+            picture = np.roll(texture, frame * step, axis=2) + chance.integers(-noise, noise + 1, (3, 36, 64))
+            yield float(number), np.clip(picture, 0, 255).astype(np.uint8)
+            number += 1
+
+
+@pytest.mark.parametrize(
+    ("seed", "cuts"),
+    [
+        (0, [6, 16, 25, 36, 75]),
+        (1, []),
+        (2, [12, 18, 29, 41, 52, 75]),
+        (3, [20, 29, 39]),
+        (4, [8, 20, 34, 40, 43, 50, 57]),
+        (5, [15, 62]),
+    ],
+)
+def test_cuts_are_those_of_pyscenedetect(seed, cuts):
+    """Its ``AdaptiveDetector(min_scene_len=1)``, 0.7.2, gave these frames for the same films."""
+    assert list(scene_starts(film(seed))) == cuts
+
+
+def test_short_or_still_films_have_no_cuts():
+    black, white = np.zeros((3, 36, 64), np.uint8), np.full((3, 36, 64), 255, np.uint8)
+    for pictures in ([], [black], [black, white], [black] * 50, [black, black, white, white]):
+        assert list(scene_starts((float(i), picture) for i, picture in enumerate(pictures))) == []
+    assert list(scene_starts((i / 10, white if i > 2 else black) for i in range(6))) == [0.3]
 
 
 def test_segments_keep_what_the_clip_carries():

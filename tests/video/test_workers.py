@@ -4,6 +4,7 @@ import dataclasses
 import io
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
+import framescribe
 from framescribe import CaptionSettings, GenerationSettings
 from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
@@ -244,3 +246,42 @@ def test_cpus_that_others_keep_are_not_counted():
     finally:
         os.sched_setaffinity(0, mine)
     assert usable_cpus() == len(mine)
+
+
+HIDDEN = """
+import sys
+from framescribe.types import Clip, FrameSampling
+from framescribe.video.workers import DecodeWorkers
+
+if __name__ == "__main__":
+    sys.path[:0] = ["left"]
+    with DecodeWorkers([], 1000.0) as workers, workers.decoded(Clip(sys.argv[1]), FrameSampling()) as frames:
+        print(len(frames.pixels))
+"""
+
+
+@pytest.mark.parametrize("module", ["typing", "queue", "numpy"])
+def test_a_folder_that_hides_modules_is_not_handed_on(module, tmp_path):
+    """As a failed import of OpenCV leaves one on ``sys.path``, with a ``typing`` in it."""
+    (tmp_path / "left" / module).mkdir(parents=True)
+    (tmp_path / "left" / module / "__init__.py").write_text("raise ImportError('this is not the real one')")
+    (tmp_path / "script.py").write_text(HIDDEN)
+    found = subprocess.run(
+        [sys.executable, "script.py", str(HORSE)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "7\n"
+
+
+def test_a_worker_imports_the_same_framescribe(tmp_path):
+    """Found through ``sys.path`` alone, as in a notebook, and though another is installed."""
+    package = Path(framescribe.__file__).parent
+    shutil.copytree(package, tmp_path / "framescribe", ignore=shutil.ignore_patterns("models", "__pycache__"))
+    worker = tmp_path / "framescribe/video/worker.py"
+    worker.write_text(
+        worker.read_text().replace("def main() -> None:", "def main() -> None:\n    os._exit(42)\n")
+    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + SCRIPT
+    found = subprocess.run(
+        [sys.executable, "-c", script, str(HORSE)], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert "exit code 42" in found.stderr
