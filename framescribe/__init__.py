@@ -1,4 +1,10 @@
-"""framescribe: video in, dense captions out."""
+"""framescribe: video in, dense captions out.
+
+>>> from framescribe import Captioner
+>>> captioner = Captioner.from_pretrained()  # the small bundled model
+>>> for row in captioner.caption("clips/"):  # doctest: +SKIP
+...     print(row.source_video, row.caption_status, row.caption)
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,21 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
     from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
+    from framescribe.video_frames import VideoFrames
+
+_HOMES = {
+    "Captioner": "captioner",
+    "CaptionRow": "types",
+    "CaptionSettings": "types",
+    "Clip": "types",
+    "ClipError": "errors",
+    "DeviceError": "errors",
+    "FrameSampling": "types",
+    "FramescribeError": "errors",
+    "GenerationSettings": "types",
+    "UsageError": "errors",
+    "VideoFrames": "video_frames",
+}
 
 __all__ = [
     "CaptionRow",
@@ -22,18 +43,19 @@ __all__ = [
     "FramescribeError",
     "GenerationSettings",
     "UsageError",
+    "VideoFrames",
     "__version__",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `import framescribe` loads no torch and `framescribe --help` answers at once.
-    if name == "Captioner":
-        from framescribe.captioner import Captioner
+    if name not in _HOMES:
+        raise AttributeError(f"module 'framescribe' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Captioner
-    if name in __all__:
-        from framescribe import errors, types
+    return getattr(import_module(f"framescribe.{_HOMES[name]}"), name)
 
-        return getattr(errors if name.endswith("Error") else types, name)
-    raise AttributeError(f"module 'framescribe' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import IO
+
+import torch
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
@@ -25,6 +28,7 @@ from framescribe.model.hub import Checkpoint, fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model.quantize import quantizer
+from framescribe.pipeline.sources import expand_sources
 from framescribe.prepare import Prepared, Preparer
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
@@ -33,8 +37,10 @@ from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
 from framescribe.video.decode import decode_frames
 from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker, usable_cpus
+from framescribe.video_frames import VideoFrames
 
-Source = str | Path | bytes | IO[bytes] | Clip
+Source = str | Path | bytes | IO[bytes] | VideoFrames | Clip
+CaptionProgress = Callable[[int, int | None], None]
 
 log = logging.getLogger("framescribe")
 
@@ -73,8 +79,8 @@ class Captioner:
         model: str | Path = DEFAULT_MODEL,
         *,
         revision: str | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
         quant: int | str | None = None,
         batch_size: int | None = None,
         progress: Progress | None = None,
@@ -84,8 +90,9 @@ class Captioner:
         Args:
             model: a folder, a bundled model's name, a Hugging Face repo id, or ``modelscope:owner/name``.
             revision: branch, tag or commit of the repository.
-            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-            dtype: ``auto``, ``bf16``, ``fp16``, ``fp32`` (see ``choose_precision``).
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a ``torch.device``.
+            dtype: ``auto``, ``bf16``, ``fp16``, ``fp32``, torch's names for them, or a ``torch.dtype`` (see
+                ``choose_precision``).
             quant: 8, 4, ``"fp8"`` or ``"fp8-kv"`` for the linear layers (see ``quantizer``).
             batch_size: clips that decode together at most; None takes what the memory left allows.
             progress: called with the parameters loaded so far, and all there are.
@@ -122,36 +129,47 @@ class Captioner:
 
     def caption(
         self,
-        sources: Iterable[Source],
+        sources: Source | Iterable[Source],
         settings: CaptionSettings = CaptionSettings(),
         *,
         decode_workers: int | None = None,
         decode_timeout_s: float = DEFAULT_TIMEOUT_S,
+        progress: CaptionProgress | None = None,
     ) -> Iterator[CaptionRow]:
         """Captions clips, in completion order.
 
         Args:
-            sources: paths, URLs (any that fsspec opens), bytes, open binary files, or ``Clip`` for a span; read
-                lazily. A clip that comes twice (same source and span) gives one row.
+            sources: one of these or many, read lazily: paths and URLs of videos, folders, globs, lists and tars, as on
+                the command line (see ``expand_sources``); a video as bytes, as an open binary file, or as pictures
+                (``VideoFrames``); ``Clip`` for a span. A clip that comes twice (same source and span) gives one row.
             settings: the same for all.
             decode_workers: processes that decode, at most; started when needed and kept for later calls. None: one
                 per core, up to 32. 0: decode in threads of this process, without a time-out.
             decode_timeout_s: seconds for opening and decoding one clip; what takes longer is an ``error`` row.
+            progress: called after each row with the rows so far, and how many there will be (None as long as
+                ``sources`` are still being read).
 
         Yields:
             Exactly one row per clip. A clip that fails gives a row with ``caption_status`` ``error``, the stage and
             the reason, and the others go on.
 
         Raises:
-            UsageError: a negative number of workers, or a time-out that is not above 0.
+            UsageError: what is no source, or a setting that makes no sense: at the call. A list of clips that cannot
+                be read: where it is met.
         """
-        if isinstance(sources, str | bytes):
-            raise UsageError("give a list of clips: caption([video]), not caption(video)")
+        if not isinstance(settings, CaptionSettings):
+            raise UsageError(f"settings must be CaptionSettings(…), not {settings!r}")
         if decode_workers is not None and decode_workers < 0:
             raise UsageError(f"`decode_workers` must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:
             raise UsageError(f"`decode_timeout_s` must be above 0, not {decode_timeout_s}")
-        clips = _distinct(map(as_clip, sources))
+        clips = _Distinct(_clips(sources))
+        rows = self._captioned(clips, settings, decode_workers, decode_timeout_s)
+        return rows if progress is None else _told(rows, clips, progress)
+
+    def _captioned(
+        self, clips: _Distinct, settings: CaptionSettings, decode_workers: int | None, decode_timeout_s: float
+    ) -> Iterator[CaptionRow]:
         session = self.session(settings)
         decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
         workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
@@ -183,6 +201,9 @@ class Captioner:
     def session(self, settings: CaptionSettings) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
         return CaptionSession(self._engine, self._preparer, self._tokenizer, self._rows, settings)
+
+    def __repr__(self) -> str:
+        return f"Captioner({self.checkpoint.name!r}, {self.precision}, {self.precision.device})"
 
     def ask(
         self,
@@ -225,10 +246,18 @@ def as_clip(source: Source) -> Clip:
         return source
     if isinstance(source, str | Path):
         return Clip(os.fspath(source))
+    if isinstance(source, VideoFrames):
+        return Clip(source.name, data=source)
     if isinstance(source, bytes):
         return Clip(f"bytes:{hashlib.sha256(source).hexdigest()[:16]}", data=source)
+    if hasattr(source, "shape"):
+        raise UsageError(
+            "pictures in memory need the times at which they are shown: VideoFrames(pictures, fps=24)"
+        )
     if not hasattr(source, "read"):
-        raise UsageError(f"a clip must be a path, URL, bytes, open binary file or Clip, not {source!r}")
+        raise UsageError(
+            f"a clip must be a path, URL, bytes, open binary file, VideoFrames or Clip, not {source!r}"
+        )
     if isinstance(name := getattr(source, "name", None), str):
         return Clip(name, data=source)
     if source.seekable():
@@ -238,9 +267,44 @@ def as_clip(source: Source) -> Clip:
     return as_clip(content)
 
 
-def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.id not in seen:
-            seen.add(clip.id)
-            yield clip
+def _clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
+    """Every clip that sources name. What is no source at all is refused now, not where it is met."""
+    is_one = isinstance(sources, str | Path | bytes | Clip | VideoFrames) or hasattr(sources, "read")
+    if is_one or hasattr(sources, "shape"):
+        sources = [sources]  # type: ignore[list-item]  # an array is refused below
+    if not isinstance(sources, Iterable):
+        raise UsageError(f"sources must be paths, URLs, Clips … or a list of them, not {sources!r}")
+    if isinstance(sources, list | tuple):
+        sources = [source if isinstance(source, str | Path) else as_clip(source) for source in sources]
+    return chain.from_iterable(_expanded(source) for source in sources)
+
+
+def _expanded(source: Source) -> Iterable[Clip]:
+    return expand_sources([os.fspath(source)]) if isinstance(source, str | Path) else [as_clip(source)]
+
+
+class _Distinct(Iterator[Clip]):
+    """Clips without those that came before; ``count`` is how many there are, once all have been read."""
+
+    def __init__(self, clips: Iterator[Clip]) -> None:
+        self._clips = clips
+        self._seen: set[str] = set()
+        self.count: int | None = None
+
+    def __next__(self) -> Clip:
+        for clip in self._clips:
+            if clip.id not in self._seen:
+                self._seen.add(clip.id)
+                return clip
+        self.count = len(self._seen)
+        raise StopIteration
+
+
+def _told(rows: Iterator[CaptionRow], clips: _Distinct, progress: CaptionProgress) -> Iterator[CaptionRow]:
+    done, said = 0, None
+    for done, row in enumerate(rows, start=1):
+        said = clips.count
+        progress(done, said)
+        yield row
+    if said is None:  # how many there are was known only behind the last one
+        progress(done, clips.count)

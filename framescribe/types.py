@@ -12,6 +12,8 @@ from framescribe.errors import ErrorStage, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from framescribe.video_frames import VideoFrames
+
 Strategy = Literal["chat", "base", "uniform"]
 Template = Literal["chat", "base", "vqa"]
 CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
@@ -33,7 +35,7 @@ class Clip:
         source_video: path or URL, or a label when ``data`` holds the video itself.
         start_s: first second of the span, counted from the video's first frame.
         end_s: end of the span in seconds (exclusive), or None for the end of the video.
-        data: the video as bytes or as a seekable binary file; None means that ``source_video`` is opened.
+        data: the video as bytes, as a seekable binary file, or as pictures; None means that ``source_video`` is opened.
         prompt: what is asked about this clip; None asks what the settings say.
         given_id: an id that the caller knows the clip by; None makes one of source, span and prompt.
         problem: why the clip cannot be opened, where that is known before (a line of a list that names none).
@@ -42,7 +44,7 @@ class Clip:
     source_video: str
     start_s: float = 0.0
     end_s: float | None = None
-    data: bytes | IO[bytes] | None = field(default=None, repr=False, compare=False)
+    data: bytes | IO[bytes] | VideoFrames | None = field(default=None, repr=False, compare=False)
     prompt: str | None = None
     given_id: str | None = None
     problem: str | None = None
@@ -84,8 +86,14 @@ class FrameSampling:
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise UsageError(f"unknown `strategy` {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
-        if self.num_frames < 1:
-            raise UsageError(f"`num_frames` must be at least 1, not {self.num_frames}")
+        _check_whole("num_frames", self.num_frames, least=1)
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"`{name}` must be a whole number, not {value!r}")
+    if value < least:
+        raise UsageError(f"`{name}` must be at least {least}, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +188,11 @@ class GenerationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise UsageError(f"`max_new_tokens` must be at least 1, not {self.max_new_tokens}")
+        for name in ("temperature", "top_p", "repetition_penalty"):
+            if not isinstance(value := getattr(self, name), int | float):
+                raise UsageError(f"`{name}` must be a number, not {value!r}")
+        _check_whole("max_new_tokens", self.max_new_tokens, least=1)
+        _check_whole("seed", self.seed, least=0)
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise UsageError(f"`temperature` must be 0 (greedy) or more, not {self.temperature}")
         if not 0 < self.top_p <= 1:
@@ -190,8 +201,8 @@ class GenerationSettings:
             raise UsageError(
                 f"`repetition_penalty` must be above 0 (1 is none), not {self.repetition_penalty}"
             )
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"`seed` must lie in 0 … 2**63 - 1, not {self.seed}")
+        if self.seed >= 2**63:
+            raise UsageError(f"`seed` must be below 2**63, not {self.seed}")
         if self.top_p < 1 and self.temperature == 0:
             raise UsageError("`top_p` needs a `temperature` above 0: at temperature 0 decoding is greedy")
 
@@ -217,6 +228,14 @@ class CaptionSettings:
     def __post_init__(self) -> None:
         if self.template is not None and self.template not in TEMPLATES:
             raise UsageError(f"unknown `template` {self.template!r}; choose one of {', '.join(TEMPLATES)}")
+        for name, wanted in (
+            ("sampling", FrameSampling),
+            ("generation", GenerationSettings),
+            ("prompt", str),
+        ):
+            if not isinstance(value := getattr(self, name), wanted):
+                advice = f', such as FrameSampling("{value}")' if value in STRATEGIES else ""
+                raise UsageError(f"`{name}` must be of type {wanted.__name__}, not {value!r}{advice}")
         if not self.prompt.strip():
             raise UsageError("the prompt is empty; leave it out for the published one")
 
@@ -227,7 +246,7 @@ class CaptionSettings:
         return "base" if self.sampling.strategy == "base" else "chat"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CaptionRow:
     """One clip's result: exactly one row per clip, with all that is needed to make its caption again.
 
@@ -276,6 +295,17 @@ class CaptionRow:
     output_tokens: int | None = None
     source_sha256: str | None = None
     schema_version: int = SCHEMA_VERSION
+
+    def __repr__(self) -> str:
+        from framescribe.views import row_text
+
+        return row_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from framescribe.views import row_html
+
+        return row_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values, columns in order; tuples become lists."""

@@ -270,12 +270,12 @@ def test_every_awkward_input_gives_its_row(captioner, tmp_path):
     ("make_settings", "said"),
     [
         (lambda: CaptionSettings(prompt=" \n"), "prompt is empty"),
-        (lambda: CaptionSettings(template="story"), "unknown template 'story'"),
-        (lambda: FrameSampling("every"), "unknown strategy 'every'; choose one of chat, base, uniform"),
+        (lambda: CaptionSettings(template="story"), "unknown `template` 'story'"),
+        (lambda: FrameSampling("every"), "unknown `strategy` 'every'; choose one of chat, base, uniform"),
         (lambda: FrameSampling(num_frames=0), "at least 1"),
         (lambda: Clip("a", -1), "start_s"),
         (lambda: Clip("a", math.nan), "start_s"),
-        (lambda: Clip("a", 2, 2), "end_s must be after start_s"),
+        (lambda: Clip("a", 2, 2), "`end_s` must be after `start_s`"),
         (lambda: Clip("a", 2, math.inf), "end_s"),
     ],
 )

@@ -29,10 +29,12 @@ from numpy.typing import NDArray
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
+from framescribe.video.in_memory import chosen_frames
 from framescribe.video.packets import SEEKABLE_FORMATS, index_packets, packets
 from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex, Span, cut
+from framescribe.video_frames import VideoFrames
 
 _SEEK_FRAMES = 24
 """About as many frames are decoded in the time that a seek takes."""
@@ -82,12 +84,15 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
         allocate: gives the uint8 array of a shape that the pixels are written to, such as shared memory.
 
     Returns:
-        Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start.
+        Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start. Those of a
+        video in memory are its own array, not what ``allocate`` gives.
 
     Raises:
         ClipError: at stage ``open`` (the source cannot be opened), ``decode`` (nothing in it can be read as
             video) or ``sample`` (the span holds no frame).
     """
+    if isinstance(clip.data, VideoFrames):
+        return chosen_frames(clip.data, clip, sampling)
 
     def choose(span: Span, average_fps: float) -> Selection:
         return select_frames(span.timestamps_s, average_fps, span.duration_s, sampling)

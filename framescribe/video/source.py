@@ -14,6 +14,7 @@ from typing import IO
 from framescribe.errors import ClipError
 from framescribe.types import Clip
 from framescribe.video.archive import find_member
+from framescribe.video_frames import VideoFrames
 
 _EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
@@ -41,6 +42,8 @@ def open_source(clip: Clip) -> Iterator[IO[bytes]]:
         if not data:
             raise ClipError("open", f"{name}: the video has 0 bytes")
         yield io.BytesIO(data)
+    elif isinstance(data, VideoFrames):
+        raise ClipError("open", f"{name}: is pictures in memory, not a file")
     else:
         yield _rewound(data, name)
 

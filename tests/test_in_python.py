@@ -1,0 +1,136 @@
+"""What a user meets at the Python prompt."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import framescribe
+from framescribe import Captioner, CaptionSettings, Clip, FrameSampling, GenerationSettings, UsageError
+from framescribe.model.precision import choose_precision
+from tests.reference import CLIPS
+
+SHORT = CLIPS / "short-half-second.mp4"
+QUICK = CaptionSettings(generation=GenerationSettings(max_new_tokens=2))
+
+
+def test_dir_lists_the_public_names_and_loads_nothing():
+    assert dir(framescribe) == sorted(framescribe.__all__)
+    script = (
+        "import sys, framescribe; dir(framescribe); print('torch' in sys.modules, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_package_says_that_it_is_typed():
+    from importlib.resources import files
+
+    assert files("framescribe").joinpath("py.typed").is_file()
+
+
+def test_one_source_folders_and_globs_as_on_the_command_line(captioner, tmp_path):
+    for name in ("b.mp4", "a.mp4", "deep/c.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(SHORT.read_bytes())
+    (tmp_path / "notes.md").write_text("no video")
+    (tmp_path / "list.txt").write_text("a.mp4\n")
+
+    def found(sources):
+        rows = captioner.caption(sources, QUICK)
+        return sorted(row.source_video.removeprefix(f"{tmp_path}/") for row in rows)
+
+    everything = ["a.mp4", "b.mp4", "deep/c.mp4"]
+    assert found(tmp_path) == found(str(tmp_path)) == found([tmp_path]) == everything
+    assert found(tmp_path / "*.mp4") == ["a.mp4", "b.mp4"]
+    assert found(tmp_path / "a.mp4") == found([str(tmp_path / "list.txt")]) == ["a.mp4"]
+    assert found([tmp_path, tmp_path / "b.mp4"]) == everything
+    assert found(Clip(str(tmp_path / "a.mp4"), 0.1)) == ["a.mp4"]
+    assert len(found(SHORT.read_bytes())) == 1
+
+
+def test_progress_counts_rows_and_knows_the_end(captioner):
+    clips = [Clip(str(SHORT), start / 100) for start in range(9)]
+    told = []
+    rows = list(
+        captioner.caption(iter(clips), QUICK, progress=lambda done, total: told.append((done, total)))
+    )
+    assert [done for done, _ in told][:9] == list(range(1, len(rows) + 1))
+    assert told[0] == (1, None) or told[0] == (1, 9)
+    assert told[-1] == (9, 9)
+    assert {total for _, total in told} <= {None, 9}
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a.mp4", 5], [["a.mp4"]]])
+def test_what_is_no_source_is_refused_at_the_call(wrong, captioner):
+    with pytest.raises(UsageError):
+        captioner.caption(wrong)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: CaptionSettings(sampling="uniform"), r'such as FrameSampling\("uniform"\)'),
+        (lambda: CaptionSettings(sampling=24), "`sampling` must be of type FrameSampling, not 24"),
+        (lambda: CaptionSettings(generation={"seed": 1}), "`generation` must be of type GenerationSettings"),
+        (lambda: CaptionSettings(prompt=None), "`prompt` must be of type str"),
+        (lambda: FrameSampling(num_frames="24"), "`num_frames` must be a whole number, not '24'"),
+        (lambda: FrameSampling(num_frames=2.5), "`num_frames` must be a whole number"),
+        (lambda: GenerationSettings(max_new_tokens="2"), "`max_new_tokens` must be a whole number"),
+        (lambda: GenerationSettings(temperature="hot"), "`temperature` must be a number"),
+        (lambda: GenerationSettings(seed=None), "`seed` must be a whole number"),
+    ],
+)
+def test_wrong_types_are_told_at_once_with_what_to_write(make, said):
+    with pytest.raises(UsageError, match=said):
+        make()
+
+
+def test_settings_of_another_type_are_refused(captioner):
+    with pytest.raises(UsageError, match="CaptionSettings"):
+        captioner.caption(SHORT, FrameSampling("uniform"))
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "bfloat16", "torch.bfloat16", torch.bfloat16])
+def test_all_names_of_a_dtype(dtype):
+    assert choose_precision("cpu", dtype).dtype is torch.bfloat16
+
+
+def test_torchs_own_names_of_fp16_fp32_and_devices():
+    assert choose_precision(torch.device("cpu"), torch.float16).dtype_name == "fp16"
+    assert (
+        choose_precision("cpu", "float32").dtype_name == choose_precision("cpu", "float").dtype_name == "fp32"
+    )
+    with pytest.raises(UsageError, match="unknown `dtype` 'int8'"):
+        choose_precision("cpu", torch.int8)
+
+
+def test_a_captioner_says_what_it_is(captioner):
+    assert repr(captioner) == "Captioner('tiny-random', fp32, cpu)"
+    assert isinstance(captioner, Captioner)
+
+
+def test_a_row_shows_what_matters(captioner):
+    (row,) = captioner.caption(Clip(str(SHORT), 0.1, 0.3), QUICK)
+    line = repr(row)
+    assert len(line) < 300
+    assert "short-half-second.mp4#t=0.1,0.3" in line
+    assert row.caption_status in line
+    hostile = dataclasses.replace(row, caption="<script>alert(1)</script>\n\x1b[2J", source_video="<b>.mp4")
+    page = hostile._repr_html_()
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "&lt;script&gt;" in page
+    assert "\x1b" not in repr(hostile)
+    assert "\n" not in repr(hostile)
+
+
+def test_an_error_row_shows_its_reason(captioner, tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    (row,) = captioner.caption(tmp_path / "text.mp4", QUICK)
+    assert "error" in repr(row)
+    assert "text.mp4" in repr(row)
+    assert row.error_message.split(":")[-1].strip()[:20] in row._repr_html_()
