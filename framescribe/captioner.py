@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import torch
 
@@ -269,9 +269,10 @@ def as_clip(source: Source) -> Clip:
 
 def _clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
     """Every clip that sources name. What is no source at all is refused now, not where it is met."""
-    is_one = isinstance(sources, str | Path | bytes | Clip | VideoFrames) or hasattr(sources, "read")
-    if is_one or hasattr(sources, "shape"):
-        sources = [sources]  # type: ignore[list-item]  # an array is refused below
+    if isinstance(sources, str | Path | bytes | Clip | VideoFrames):
+        sources = [sources]
+    elif hasattr(sources, "read") or hasattr(sources, "shape"):
+        sources = [cast(Source, sources)]  # an open file, or an array, which is refused below
     if not isinstance(sources, Iterable):
         raise UsageError(f"sources must be paths, URLs, Clips … or a list of them, not {sources!r}")
     if isinstance(sources, list | tuple):
