@@ -38,6 +38,7 @@ def placed(
         UsageError: hard links do not reach from here to there.
     """
     clip = candidate.clip
+    _check_texts(candidate, target)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_source(clip))
@@ -59,10 +60,16 @@ def placed(
         yield _pair(candidate, suffix, facts, path, file if target.clips is None else None)
 
 
+def _check_texts(candidate: Candidate, target: Format) -> None:
+    for word in target.forbidden_in_texts:
+        if word in candidate.caption or word in (candidate.clip.prompt or ""):
+            raise Unusable(f"{word} in the caption or the prompt", f"{target.trainer} takes it for a picture")
+
+
 def _pair(candidate: Candidate, suffix: str, facts: VideoFacts, path: str, file: IO[bytes] | None) -> Pair:
     return Pair(
         clip_id=candidate.clip_id,
-        source_video=candidate.clip.source_video,
+        clip=candidate.clip,
         stem=candidate.stem,
         suffix=suffix,
         caption=candidate.caption,

@@ -17,11 +17,13 @@ class CsvTable:
     Attributes:
         file: its name.
         video, caption: names of the two columns.
+        quotes_all: put every value in quotes, not only those that need it.
     """
 
     file: str
     video: str
     caption: str
+    quotes_all: bool = False
 
     def columns(self, pair: Pair) -> dict[str, object]:
         """A line's columns by name, in order."""
@@ -33,7 +35,12 @@ class CsvTable:
             for pair in pairs:
                 columns = self.columns(pair)
                 if writer is None:
-                    writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+                    writer = csv.DictWriter(
+                        file,
+                        list(columns),
+                        lineterminator="\n",
+                        quoting=csv.QUOTE_ALL if self.quotes_all else csv.QUOTE_MINIMAL,
+                    )
                     writer.writeheader()
                 writer.writerow(columns)
 

@@ -44,7 +44,8 @@ class Pair:
     """A clip and its caption, as the trainer will see them.
 
     Attributes:
-        clip_id, source_video: as in the row.
+        clip_id: as in the row.
+        clip: source, span and what was asked about it, as in the row.
         stem: the clip's file name in the export without its ending: unique, without dots.
         suffix: of the clip's file, lower case, ``.mp4``.
         caption: one line of UTF-8, never empty.
@@ -54,7 +55,7 @@ class Pair:
     """
 
     clip_id: str
-    source_video: str
+    clip: Clip
     stem: str
     suffix: str
     caption: str
@@ -87,6 +88,7 @@ class Format:
         has_absolute_paths: the trainer opens a path as it is written, whatever folder it is started in.
         may_reference: clips may stay where they are, named by absolute paths.
         forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
+        forbidden_in_texts: words that captions and questions must not contain, because the trainer replaces them.
         use: how to point the trainer at the target.
     """
 
@@ -100,3 +102,4 @@ class Format:
     has_absolute_paths: bool = False
     may_reference: bool = False
     forbidden_in_target: tuple[str, ...] = ()
+    forbidden_in_texts: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ What is said of decoders here was found by giving each of them a file of each ki
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from framescribe.types import VideoFacts
@@ -30,6 +31,7 @@ class Reads:
         codecs: that its decoder knows, by FFmpeg's names.
         upright: endings of the files whose pictures it shows turned as the file asks, as captions tell of them.
         min_frames: of a clip; shorter ones are skipped, or end the training.
+        min_s, max_s: length of a clip in seconds; the same.
         frame_step: it takes 1, 1 + step, 1 + 2 × step … frames, and drops those beyond; 1: any number.
     """
 
@@ -37,6 +39,8 @@ class Reads:
     codecs: frozenset[str] = FFMPEG
     upright: frozenset[str] = UPRIGHT_NOWHERE
     min_frames: int = 1
+    min_s: float = 0.0
+    max_s: float = math.inf
     frame_step: int = 1
 
     def problem(self, suffix: str, facts: VideoFacts) -> tuple[str, str] | None:
@@ -54,6 +58,10 @@ class Reads:
             return "the trainer would see it lying", f"the file asks to be turned by {facts.rotation} degrees"
         if facts.num_frames < self.min_frames:
             return "too short for the trainer", f"{facts.num_frames} frames; it needs {self.min_frames}"
+        if facts.duration_s < self.min_s:
+            return "too short for the trainer", f"{facts.duration_s:.2f} s; it needs {self.min_s:g} s"
+        if facts.duration_s > self.max_s:
+            return "too long for the trainer", f"{facts.duration_s:.2f} s; it takes {self.max_s:g} s at most"
         return None
 
 

@@ -37,7 +37,9 @@ def to_candidate(row: Mapping[str, Any], rules: CleanupRules, accepted_flags: Co
     if flags := [flag for flag in row.get("flags") or () if flag not in accepted_flags]:
         raise Unusable(f"flagged {flags[0]}", ", ".join(flags))
     try:
-        clip = Clip(row["source_video"], row.get("start_s") or 0.0, row.get("end_s"))
+        clip = Clip(
+            row["source_video"], row.get("start_s") or 0.0, row.get("end_s"), prompt=row.get("prompt") or None
+        )
     except UsageError as error:
         raise Unusable("its span is none", str(error)) from error
     suffix = PurePosixPath(clip.source_video).suffix.lower()

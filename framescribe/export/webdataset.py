@@ -29,7 +29,7 @@ class Tars:
 def _texts(pair: Pair) -> dict[str, bytes]:
     facts = {
         "clip_id": pair.clip_id,
-        "source_video": pair.source_video,
+        "source_video": pair.clip.source_video,
         "caption": pair.caption,
         "width": pair.facts.width,
         "height": pair.facts.height,

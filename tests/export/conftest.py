@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+
+from framescribe.export.pair import Format
 
 CAPTIONS = [
     "A cat runs.",
@@ -31,6 +34,11 @@ NAMES = [
     "clip.mp4", "same.mp4", "sub/same.mp4", "with space.mp4", "dots.in.name.mp4", "comma,quote\".mp4", "雪.mp4",
     "videos.mp4", "a.txt.mp4", "CLIP.mp4", "-dash.mp4", "line\nbreak.mp4", "videos/videos.mp4",
 ]  # fmt: skip
+
+
+def of_any_length(layout: Format) -> Format:
+    """The same layout, where clips of three frames are long enough."""
+    return replace(layout, reads=replace(layout.reads, min_frames=1, min_s=0.0))
 
 
 @functools.cache

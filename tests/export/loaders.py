@@ -12,6 +12,7 @@ import os
 import tomllib
 from pathlib import Path
 
+import av
 import webdataset
 
 Pairs = list[tuple[bytes, str]]
@@ -165,6 +166,96 @@ def webdataset_tars(root: Path) -> Pairs:
     return pairs
 
 
+def fastvideo(root: Path) -> Pairs:
+    pairs = []
+    for entry in json.loads((root / "videos2caption.json").read_text(encoding="utf-8")):
+        assert entry["fps"] > 0
+        assert entry["num_frames"] > 0
+        assert {*entry["resolution"]} == {"height", "width"}
+        pairs.append(((root / "videos" / entry["path"]).read_bytes(), entry["cap"]))
+    return pairs
+
+
+def cosmos_sft(root: Path) -> Pairs:
+    pairs = []
+    lines = (root / "train/video_dataset_file.jsonl").read_bytes().splitlines()
+    for record in map(json.loads, lines):
+        assert record["duration"] > 0
+        (window,) = record["t2w_windows"]
+        with av.open(str(root / "train" / record["vision_path"])) as container:
+            count = sum(1 for _ in container.decode(video=0))
+            stream = container.streams.video[0]
+            assert sorted((record["width"], record["height"])) == sorted((stream.width, stream.height))
+        assert (window["start_frame"], window["end_frame"]) == (0, count - 1)
+        pairs.append(((root / "train" / record["vision_path"]).read_bytes(), window["caption"]))
+    return pairs
+
+
+def cosmos_predict(root: Path) -> Pairs:
+    return [
+        (
+            (root / "videos" / name).read_bytes(),
+            (root / "metas" / name.replace(".mp4", ".txt")).read_text(encoding="utf-8").strip(),
+        )
+        for name in os.listdir(root / "videos")
+        if name.endswith(".mp4")
+    ]
+
+
+def onetrainer(root: Path) -> Pairs:
+    config = json.loads((root / "config.json").read_text(encoding="utf-8"))
+    (concept,) = json.loads(Path(config["concept_file_name"]).read_text(encoding="utf-8"))
+    assert concept["enabled"]
+    pairs = []
+    for video in sorted(Path(concept["path"]).iterdir()):
+        if video.suffix not in {".webm", ".mkv", ".flv", ".avi", ".mov", ".wmv", ".mp4", ".mpeg", ".m4v"}:
+            continue
+        with video.with_suffix(".txt").open(encoding="utf-8") as lines:
+            pairs += [(video.read_bytes(), line.strip()) for line in lines if line.strip()]
+    return pairs
+
+
+def messages(root: Path, lines: Path, base: Path) -> Pairs:
+    pairs = []
+    for entry in map(json.loads, lines.read_bytes().splitlines()):
+        user, assistant = entry["messages"]
+        assert (user["role"], assistant["role"]) == ("user", "assistant")
+        texts = user["content"] + assistant["content"]
+        assert [texts.count(tag) for tag in ("<video>", "<image>", "<audio>")] == [1, 0, 0]
+        (video,) = entry["videos"]
+        pairs.append(((base / video).read_bytes(), assistant["content"]))
+    return pairs
+
+
+def llama_factory(root: Path) -> Pairs:
+    info = json.loads((root / "dataset_info.json").read_text(encoding="utf-8"))["framescribe"]
+    assert info["formatting"] == "sharegpt"
+    assert info["columns"] == {"messages": "messages", "videos": "videos"}
+    assert (info["tags"]["user_tag"], info["tags"]["assistant_tag"]) == ("user", "assistant")
+    return messages(root, root / info["file_name"], root)
+
+
+def ms_swift(root: Path) -> Pairs:
+    lines = (root / "train.jsonl").read_bytes().splitlines()
+    assert all(os.path.isabs(json.loads(line)["videos"][0]) for line in lines)
+    return messages(root, root / "train.jsonl", root)
+
+
+def llava(root: Path) -> Pairs:
+    pairs = []
+    for entry in json.loads((root / "conversations.json").read_text(encoding="utf-8")):
+        human, gpt = entry["conversations"]
+        assert (human["from"], gpt["from"]) == ("human", "gpt")
+        assert human["value"].startswith("<image>\n")
+        assert (human["value"] + gpt["value"]).count("<image>") == 1
+        pairs.append(((root / entry["video"]).read_bytes(), gpt["value"]))
+    return pairs
+
+
+def plain_csv(root: Path) -> Pairs:
+    return table(root, "clips.csv", "path", "caption")
+
+
 LOADERS = {
     "cogvideo-finetune": cogvideo_finetune,
     "cogvideo-sat": cogvideo_sat,
@@ -181,4 +272,12 @@ LOADERS = {
     "open-sora": open_sora,
     "videofolder": videofolder,
     "webdataset": webdataset_tars,
+    "fastvideo": fastvideo,
+    "cosmos-sft": cosmos_sft,
+    "cosmos-predict2": cosmos_predict,
+    "onetrainer": onetrainer,
+    "llama-factory": llama_factory,
+    "ms-swift": ms_swift,
+    "llava": llava,
+    "csv": plain_csv,
 }

@@ -1,17 +1,18 @@
 """Every format, read back by a loader that knows only what the trainer does."""
 
+import csv
 import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from framescribe.export import tars
-from framescribe.export.formats import FORMATS
+from framescribe.export import formats, tars
 from framescribe.export.run import export
-from tests.export.conftest import row, video
+from tests.export.conftest import of_any_length, row, video
 from tests.export.loaders import LOADERS
 
+FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
 REFERENCING = [name for name, each in FORMATS.items() if each.may_reference]
 LINKING = [name for name, each in FORMATS.items() if each.clips is not None]
 
@@ -132,3 +133,52 @@ def test_sat_targets_whose_path_the_trainer_would_change_are_refused(rows, tmp_p
     for name in ("my-videos", "set.mp4"):
         with pytest.raises(ValueError, match="choose another target"):
             export(rows, FORMATS["cogvideo-sat"], tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["llama-factory", "ms-swift", "llava"])
+def test_the_question_is_the_rows_own(name, rows, tmp_path):
+    asked = [rows[0] | {"prompt": "Which animal\nruns?"}, rows[1] | {"prompt": None}, rows[2]]
+    export(asked, FORMATS[name], tmp_path / "set")
+    texts = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "set").glob("*.json*"))
+    assert texts.count("Which animal\\nruns?") == 1
+    assert texts.count("Please describe this video in detail.") == 2
+
+
+@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.forbidden_in_texts])
+def test_texts_that_the_trainer_would_take_for_pictures_are_left_out(name, rows, expected, tmp_path):
+    tag = FORMATS[name].forbidden_in_texts[0]
+    tagged = [
+        row(70, rows[0]["source_video"], f"A sign says {tag}."),
+        row(71, rows[0]["source_video"], "A sign.", prompt=f"{tag} What is it?"),
+    ]
+    report = export([*rows, *tagged], FORMATS[name], tmp_path / "set")
+    assert dict(report.reasons) == {f"{tag} in the caption or the prompt": 2}
+    assert sorted(LOADERS[name](tmp_path / "set")) == expected
+
+
+def test_lengths_that_the_trainer_drops_are_left_out_and_said(rows, tmp_path):
+    for name, said in (
+        ("fastvideo", "too short"),
+        ("cosmos-sft", "too short"),
+        ("cosmos-predict2", "too short"),
+    ):
+        with pytest.raises(ValueError, match=f"{len(rows)} {said} for the trainer"):
+            export(rows, formats.FORMATS[name], tmp_path / "set")
+    (tmp_path / "source/long.mp4").write_bytes(video(99, frames=245))
+    (tmp_path / "source/right.mp4").write_bytes(video(98, frames=100))
+    long = [row(98, tmp_path / "source/right.mp4", "Right."), row(99, tmp_path / "source/long.mp4", "Long.")]
+    report = export(long, formats.FORMATS["fastvideo"], tmp_path / "set")
+    assert dict(report.reasons) == {"too long for the trainer": 1}
+
+
+def test_a_table_for_spreadsheets_quotes_everything(rows, tmp_path):
+    """Also what pandas takes for a missing value, with the line that is printed."""
+    captions = ["NA", "null", '=HYPERLINK("http://x")', "1.5", "None"]
+    some = [each | {"caption": caption} for each, caption in zip(rows, captions, strict=False)]
+    export(some, FORMATS["csv"], tmp_path / "set")
+    lines = (tmp_path / "set/clips.csv").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith('"') and line.endswith('"') for line in lines)
+    with (tmp_path / "set/clips.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [each["caption"] for each in read] == captions
+    assert {each["num_frames"] for each in read} == {"3"}
