@@ -36,7 +36,8 @@ from benchmarks.provenance import provenance, publish
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames, probe
 from framescribe.video.transform import MEAN, STD, transform
-from framescribe.video.workers import DecodeWorkers, Worker
+from framescribe.video.worker_process import Worker
+from framescribe.video.workers import DecodeWorkers
 
 SAMPLING = FrameSampling("uniform", 24)
 SIZE = 224

@@ -25,7 +25,8 @@ from framescribe.model.hub import fetch_checkpoint
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings, Clip
-from framescribe.video.workers import DecodeWorkers, Worker
+from framescribe.video.worker_process import Worker
+from framescribe.video.workers import DecodeWorkers
 
 SECONDS, RATE = 24, 24
 KINDS = (

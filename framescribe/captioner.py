@@ -36,7 +36,8 @@ from framescribe.session import CaptionSession
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
 from framescribe.video.decode import decode_frames
-from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, Worker, usable_cpus
+from framescribe.video.worker_process import Worker
+from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, usable_cpus
 from framescribe.video_frames import VideoFrames
 
 Source = str | Path | bytes | IO[bytes] | VideoFrames | Clip

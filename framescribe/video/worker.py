@@ -1,46 +1,62 @@
-"""What a decoding process runs: ``main``, with the arguments CONNECTION and BLOCK. Imports no torch.
+"""What a decoding process runs: ``main``, with the arguments CONNECTION, BLOCK and FOLDER. Imports no torch.
 
-It takes clips from a socket, writes their pixels to the memory that it shares with the parent, and answers with
-the rest. Both are file descriptors that it inherits. It ends when the parent closes the socket, or dies.
+It takes tasks from a socket, writes pixels to the memory that it shares with the parent, and answers with
+the rest. Both are file descriptors that it inherits. It ends when the parent closes the socket, or dies, and then
+removes FOLDER, where it keeps temporary files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import mmap
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from framescribe.errors import ClipError, ErrorStage
-from framescribe.types import Clip, Frames, FrameSampling
-from framescribe.video.decode import Pixels, decode_frames
+from framescribe.errors import ClipError, FramescribeError
+from framescribe.types import Clip
+from framescribe.video.decode import Pixels
 
-Task = tuple[str, Clip, FrameSampling]  # first the folder that relative paths start from
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a clip cannot be decoded; what a ``ClipError`` is made of."""
-
-    stage: ErrorStage
-    message: str
+_SIGN_OF_LIFE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """A clip's frames without their pixels, and the shape [T, 3, H, W] of those in the shared memory."""
+class Task:
+    """A call of a function of the module level.
 
-    frames: Frames
-    shape: tuple[int, ...]
+    Attributes:
+        folder: that relative paths start from.
+        function: gives the answer, or yields as it goes on and returns the answer.
+        args: its arguments, of which the first is the clip.
+        has_pixels: the function's last argument is what gives an array for pixels, and it returns ``Frames``.
+    """
+
+    folder: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    has_pixels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a task: a value, with the shape [T, 3, H, W] of its pixels in the shared memory; or an error."""
+
+    value: Any = None
+    shape: tuple[int, ...] = ()
+    error: FramescribeError | OSError | None = None
 
 
 class SharedBlock:
@@ -53,6 +69,11 @@ class SharedBlock:
         self._descriptor = descriptor
         self._memory: Pixels = np.empty(0, np.uint8)
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self._memory)
+
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """The memory's first bytes as a uint8 array of this shape."""
         size = math.prod(shape)
@@ -64,34 +85,57 @@ class SharedBlock:
 
 
 def main() -> None:
-    """Decode until the parent is gone."""
+    """Work until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent too, who ends this process
+    with contextlib.suppress(
+        OSError
+    ):  # Linux: where memory runs out, this process goes rather than its parent
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     block = SharedBlock(int(sys.argv[2]))
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
-    connection.send(None)  # ready: only now does a clip's time begin
+    threading.Thread(target=_receive, args=(connection, tasks, sys.argv[3]), daemon=True).start()
+    connection.send(None)  # ready: only now does a task's time begin
     while True:
-        folder, clip, sampling = tasks.get()
-        os.chdir(folder)
-        connection.send(_decode(clip, sampling, block))
+        task = tasks.get()
+        connection.send(None)  # begun
+        os.chdir(task.folder)
+        connection.send(_done(task, connection, block))
 
 
-def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task]) -> None:
+def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task], folder: str) -> None:
     """Passes tasks on. In a thread, so that a process that is stuck in a clip notices the end of its parent."""
     while True:
         try:
             tasks.put(connection.recv())
         except (EOFError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
 
 
-def _decode(clip: Clip, sampling: FrameSampling, block: SharedBlock) -> Decoded | Failure:
+def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock) -> Answer:
     try:
-        frames = decode_frames(clip, sampling, block.pixels)
-    except ClipError as error:
-        return Failure(error.stage, str(error))
+        if task.has_pixels:
+            frames = task.function(*task.args, block.pixels)
+            shape = frames.pixels.shape
+            return Answer(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
+        value = task.function(*task.args)
+        return Answer(_returned(value, connection) if isinstance(value, Generator) else value)
+    except (FramescribeError, OSError) as error:
+        return Answer(error=error)
     except Exception as error:  # noqa: BLE001 - crosses to the parent, whose boundary makes a row of it
-        return Failure("decode", f"{clip.source_video}: {type(error).__name__}: {error}")
-    shape = frames.pixels.shape
-    return Decoded(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
+        clip: Clip = task.args[0]
+        return Answer(error=ClipError("decode", f"{clip.source_video}: {type(error).__name__}: {error}"))
+
+
+def _returned(steps: Generator[object, None, object], connection: Connection[Any, Any]) -> object:
+    """What a generator returns; meanwhile the parent hears that it goes on."""
+    told_s = time.monotonic()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+        if time.monotonic() - told_s > _SIGN_OF_LIFE_S:
+            connection.send(None)
+            told_s = time.monotonic()

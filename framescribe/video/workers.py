@@ -1,47 +1,53 @@
 """Decoding in worker processes: a clip that hangs or crashes its decoder costs that clip, not the run.
 
 Each worker is a fresh interpreter (no fork of a process with threads or CUDA, no import of the caller's main
-script, no torch: 0.2 s and 50 MB) and decodes one clip at a time into memory that it shares with this process.
-That memory has no name, so nothing is left behind however either process ends, and needs no room in ``/dev/shm``,
-which is small in containers. Whoever asks for a clip waits for it and uses its pixels before it asks for the next:
+script, no torch: 0.2 s and 50 MB) and decodes one clip at a time into memory that it shares with this process
+(``worker_process.py``). Whoever asks for a clip waits for it and uses its pixels before it asks for the next:
 a run holds no more decoded clips than it has threads that ask, and a worker's memory is as large as its largest clip.
 
 What crosses is uint8 at the source's resolution, and the pixels are those of ``decode_frames``. Scaling in the worker
 and rounding to uint8 at model size would send less (for 720x480, 5 of 25 MB a clip), but changes normalised pixels by
 up to 0.0075, as the published order is to normalise, then to resize; and it saves no time where decoding is what
 takes long: crossing costs 5 to 8 % of it. Figures: ``benchmarks/decode_throughput.py``.
+
+A fork of this process has no workers: those that it finds belong to its parent, and it starts its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import os
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Concatenate, ParamSpec, TypeVar
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.archive import TarMember
 from framescribe.video.decode import decode_frames
-from framescribe.video.worker import Decoded, Failure, SharedBlock
+from framescribe.video.worker import Answer, Task
+from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 
 DEFAULT_TIMEOUT_S = 120.0
 
-# Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
-_PROGRAM = "from framescribe.video.worker import main; main()"
+_TRIES_AFTER_CRASHES = 3
+"""A decoder that crashes may have been hit by something else; three times in a row it is the clip."""
 
-_WORKER_PACKAGES = ("framescribe", "av", "numpy", "fsspec", "aiohttp", "s3fs", "gcsfs")
+_TRIES_AFTER_KILLS = 10
+"""Signals that only others send, such as the kernel's when memory is short, say less about the clip."""
+
+_FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+_KEPT_BYTES = 256 << 20
+"""A worker whose pixels take more is not kept for the next clip: its memory is given back."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def usable_cpus() -> int:
@@ -49,56 +55,6 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-class Worker:
-    """One decoding process with the memory that it shares; ended when nothing refers to it, or at exit."""
-
-    def __init__(self) -> None:
-        file = _unnamed_file()
-        self._block = SharedBlock(file.fileno())
-        # Its own, so that what a killed worker was fetching goes too.
-        folder = tempfile.TemporaryDirectory(prefix="framescribe-")
-        ours, theirs = socket.socketpair()
-        with theirs:
-            inherited = (theirs.fileno(), file.fileno())
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited)],
-                pass_fds=inherited,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": _import_path(), "TMPDIR": folder.name},
-            )
-        self._connection: Connection[Any, Any] = Connection(ours.detach())
-        self._is_ready = False
-        self.close = weakref.finalize(self, _close, self._process, self._connection, file, folder)
-
-    def decode(self, clip: Clip, sampling: FrameSampling, timeout_s: float) -> Frames:
-        """As ``decode_frames``; the pixels are valid until the next call.
-
-        Raises:
-            ClipError: as ``decode_frames``.
-            TimeoutError: there is no answer after ``timeout_s`` seconds.
-            EOFError, ConnectionError: the process has died.
-        """
-        if not self._is_ready:
-            self._connection.recv()
-            self._is_ready = True
-        self._connection.send((os.getcwd(), clip, sampling))
-        if not self._connection.poll(timeout_s):
-            raise TimeoutError
-        answer: Decoded | Failure = self._connection.recv()
-        if isinstance(answer, Failure):
-            raise ClipError(answer.stage, answer.message)
-        return dataclasses.replace(answer.frames, pixels=self._block.pixels(answer.shape))
-
-    def kill(self) -> None:
-        """Kills the process, whoever waits for it; ``close`` then frees the rest."""
-        self._process.kill()
-
-    def death(self) -> str:
-        """What the dead process died of."""
-        code = self._process.wait()
-        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 class DecodeWorkers:
@@ -118,6 +74,7 @@ class DecodeWorkers:
         self._busy: set[Worker] = set()
         self._is_over = False
         self._lock = threading.Lock()
+        _RUNS.add(self)
 
     def __enter__(self) -> DecodeWorkers:
         return self
@@ -134,60 +91,120 @@ class DecodeWorkers:
     def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
 
-        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried once more. An open
+        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again. An open
         file and a ``memory://`` URL exist in this process only: they are decoded here, without a time limit.
 
         Raises:
-            ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that died.
+            ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that dies each time.
         """
         if not can_cross(clip):
             yield decode_frames(clip, sampling)
             return
-        worker, frames = self._decode(clip, sampling)
+        task = Task(os.getcwd(), decode_frames, (clip, sampling), has_pixels=True)
+        worker, answer = self._answered(clip, task)
         try:
-            yield frames
+            yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
         finally:
             self._release(worker)
 
-    def _decode(self, clip: Clip, sampling: FrameSampling) -> tuple[Worker, Frames]:
-        deaths: list[str] = []
-        while len(deaths) < 2:
+    def call(
+        self, function: Callable[Concatenate[Clip, P], T], clip: Clip, *args: P.args, **_: P.kwargs
+    ) -> T:
+        """What a function of the module level gives for a clip, called in a worker.
+
+        Where the function is a generator, this is what it returns, and the time-out is that of each step: what takes
+        long in all yields as it goes on.
+
+        Raises:
+            ClipError: as ``decoded``.
+            UsageError, OSError: as the function.
+        """
+        worker, answer = self._answered(clip, Task(os.getcwd(), function, (clip, *args)))
+        self._release(worker)
+        value: T = answer.value
+        return value
+
+    def _answered(self, clip: Clip, task: Task) -> tuple[Worker, Answer]:
+        """A worker that has done the task, still busy, and its answer."""
+        deaths: list[int] = []
+        last_start_s = time.monotonic() + self._timeout_s
+        while True:
             worker = self._acquire(clip)
             try:
-                return worker, worker.decode(clip, sampling, self._timeout_s)
-            except ClipError:
-                self._release(worker)
-                raise
-            except TimeoutError:
+                answer = worker.ask(task, self._timeout_s)
+            except WorkerStuck as stuck:
                 self._discard(worker)
+                did = "decoding takes" if stuck.has_begun else "starting a decoder takes"
                 raise ClipError(
                     "decode",
-                    f"{clip.source_video}: stopped after the time-out: decoding takes more than "
-                    f"{self._timeout_s:g} s",
+                    f"{clip.source_video}: stopped after the time-out: {did} more than {self._timeout_s:g} s",
                 ) from None
-            except (EOFError, ConnectionError):
+            except WorkerDied as died:
                 self._discard(worker)
-                deaths.append(worker.death())
-        raise ClipError("decode", f"{clip.source_video}: its decoder died twice ({', '.join(deaths)})")
+                if died.was_idle and time.monotonic() < last_start_s:
+                    continue  # not the clip's doing: it had not been given to the worker
+                deaths.append(died.exit_code)
+                if len(deaths) == _tries(deaths):
+                    raise ClipError(
+                        "decode", f"{clip.source_video}: its decoder died each time ({_told(deaths)})"
+                    ) from None
+                continue
+            if answer.error is not None:
+                self._release(worker)
+                raise answer.error
+            return worker, answer
 
     def _acquire(self, clip: Clip) -> Worker:
         with self._lock:
             if self._is_over:
                 raise ClipError("decode", f"{clip.source_video}: stopped with the run")
-            worker = self._idle.pop() if self._idle else Worker()
+            worker = _taken(self._idle) or Worker()
             self._busy.add(worker)
             return worker
 
     def _release(self, worker: Worker) -> None:
         with self._lock:
-            self._busy.remove(worker)
-            if not self._is_over:
+            self._busy.discard(worker)
+            if not self._is_over and worker.is_reusable and worker.shared_bytes <= _KEPT_BYTES:
                 self._idle.append(worker)
+                return
+        worker.close()
 
     def _discard(self, worker: Worker) -> None:
         with self._lock:
-            self._busy.remove(worker)
+            self._busy.discard(worker)
         worker.close()
+
+    def _after_fork_in_parent(self) -> None:
+        for worker in tuple(self._busy):
+            worker.retire()  # the child may go on looking at its pixels
+
+    def _after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()  # another thread may have held it, which is not here
+        self._busy.clear()
+
+
+_RUNS: weakref.WeakSet[DecodeWorkers] = weakref.WeakSet()
+
+
+def _taken(idle: list[Worker]) -> Worker | None:
+    """An idle worker of this process. Runs that overlap share the list, so that it may be empty at any time."""
+    while True:
+        try:
+            worker = idle.pop()
+        except IndexError:
+            return None
+        if worker.is_reusable:
+            return worker
+
+
+def _tries(deaths: list[int]) -> int:
+    is_from_outside = all(-code in _FROM_OUTSIDE for code in deaths)
+    return _TRIES_AFTER_KILLS if is_from_outside else _TRIES_AFTER_CRASHES
+
+
+def _told(deaths: list[int]) -> str:
+    return ", ".join(f"exit code {code}" if code >= 0 else signal.Signals(-code).name for code in deaths)
 
 
 def can_cross(clip: Clip) -> bool:
@@ -196,36 +213,15 @@ def can_cross(clip: Clip) -> bool:
     return not is_here and isinstance(clip.data, bytes | TarMember | None)
 
 
-def _import_path() -> str:
-    """The folders that a worker's modules come from, in this process's order.
-
-    Only these: whatever else a program puts on ``sys.path`` (a broken import of OpenCV leaves a folder there that
-    has a ``typing``) would come before a new interpreter's standard library.
-    """
-    found = [importlib.util.find_spec(name) for name in _WORKER_PACKAGES]
-    folders = {os.path.dirname(os.path.dirname(spec.origin)) for spec in found if spec and spec.origin}
-    # The standard library keeps its place before installed packages.
-    folders.add(os.path.dirname(os.__file__))
-    # A folder that is on no path is that of an empty entry, the first, or of an editable installation's hook.
-    order = {folder: place for place, folder in reversed(list(enumerate(sys.path)))}
-    return os.pathsep.join(sorted(folders, key=lambda folder: order.get(folder, -1)))
+def _after_fork_in_parent() -> None:
+    for run in tuple(_RUNS):
+        run._after_fork_in_parent()
 
 
-def _unnamed_file() -> BinaryIO:
-    """A file in memory where the system knows such, else in the folder for temporary files; gone when closed."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("framescribe"), "r+b")
-    return tempfile.TemporaryFile()
+def _after_fork_in_child() -> None:
+    for run in tuple(_RUNS):
+        run._after_fork_in_child()
 
 
-def _close(
-    process: subprocess.Popen[bytes],
-    connection: Connection[Any, Any],
-    file: BinaryIO,
-    folder: tempfile.TemporaryDirectory[str],
-) -> None:
-    process.kill()
-    process.wait()
-    connection.close()
-    file.close()
-    folder.cleanup()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

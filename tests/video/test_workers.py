@@ -23,6 +23,7 @@ from framescribe import CaptionSettings, GenerationSettings
 from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
+from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers, can_cross, usable_cpus
 from tests.awkward import AWKWARD, make
 from tests.reference import CLIPS
@@ -75,16 +76,16 @@ def server() -> Server:
 
 @pytest.fixture
 def workers() -> Iterator[DecodeWorkers]:
-    idle: list = []
+    idle: list[Worker] = []
     with DecodeWorkers(idle, timeout_s=60) as run:
         yield run
     for worker in idle:
         worker.close()
 
 
-def kill_worker() -> None:
+def kill_worker(sent: signal.Signals = signal.SIGSEGV) -> None:
     (worker,) = (child for child in own_children() if child.status() != "zombie")
-    worker.send_signal(signal.SIGSEGV)
+    worker.send_signal(sent)
 
 
 def pixels(workers: DecodeWorkers, clip: Clip) -> np.ndarray:
@@ -134,7 +135,7 @@ def test_relative_paths_follow_this_process(workers, tmp_path, monkeypatch):
 
 
 def test_a_stuck_clip_is_stopped_and_others_go_on(server):
-    idle: list = []
+    idle: list[Worker] = []
     with DecodeWorkers(idle, timeout_s=1.0) as workers:
         with pytest.raises(
             ClipError, match=rf"{server.url}: stopped after the time-out.*more than 1 s"
@@ -147,24 +148,89 @@ def test_a_stuck_clip_is_stopped_and_others_go_on(server):
         worker.close()
 
 
-def test_a_worker_that_dies_costs_a_retry(server, workers):
+@pytest.mark.parametrize(("sent", "times"), [(signal.SIGSEGV, 2), (signal.SIGKILL, 9)])
+def test_a_worker_that_dies_costs_a_retry(sent, times, server, workers):
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(pixels, workers, Clip(server.url))
-        with server.accept():
-            kill_worker()
+        for _ in range(times):
+            with server.accept():
+                kill_worker(sent)
         server.serve(HORSE.read_bytes())
         assert np.array_equal(found.result(), decode_frames(Clip(str(HORSE)), SAMPLING).pixels)
 
 
-def test_a_worker_that_dies_twice_costs_its_clip(server, workers):
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [signal.SIGSEGV] * 3,
+        [signal.SIGKILL, signal.SIGABRT, signal.SIGKILL],
+        [signal.SIGKILL] * 10,
+    ],
+)
+def test_a_worker_that_dies_each_time_costs_its_clip(sent, server, workers):
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(pixels, workers, Clip(server.url))
-        for _ in range(2):
+        for each in sent:
             with server.accept():
-                kill_worker()
-        with pytest.raises(ClipError, match="died twice \\(SIGSEGV, SIGSEGV\\)") as error:
+                kill_worker(each)
+        names = ", ".join(each.name for each in sent)
+        with pytest.raises(ClipError, match=rf"died each time \({names}\)") as error:
             found.result()
         assert error.value.stage == "decode"
+        server.serve(HORSE.read_bytes())
+        assert len(pixels(workers, Clip(server.url))) == 6
+
+
+def test_idle_workers_that_died_cost_nothing(tmp_path):
+    idle: list[Worker] = []
+    clips = [Clip(str(HORSE)), Clip(str(CLIPS / "vfr-6s.mp4"))]
+    with DecodeWorkers(idle, timeout_s=60) as run, ThreadPoolExecutor(4) as pool:
+        barrier = threading.Barrier(4)
+
+        def decode(number: int) -> None:
+            with run.decoded(clips[number % 2], SAMPLING):
+                barrier.wait(30)
+
+        list(pool.map(decode, range(4)))
+    assert len(idle) == 4
+    for child in own_children():
+        child.kill()
+    psutil.wait_procs(own_children(), timeout=0)
+    with DecodeWorkers(idle, timeout_s=60) as run:
+        for clip in clips * 3:
+            assert np.array_equal(pixels(run, clip), decode_frames(clip, SAMPLING).pixels)
+    assert len(idle) == 1
+    idle[0].close()
+
+
+def test_an_interpreter_that_cannot_start_is_told(monkeypatch, workers):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(ClipError, match="died each time \\(exit code 1, exit code 1, exit code 1\\)"):
+        pixels(workers, Clip(str(HORSE)))
+
+
+def test_a_worker_of_a_run_that_is_over_does_not_serve_the_next(server):
+    idle: list[Worker] = []
+    with DecodeWorkers(idle, timeout_s=60) as run:
+        decoded = run.decoded(Clip(str(HORSE)), SAMPLING)
+        decoded.__enter__()
+    decoded.__exit__(None, None, None)
+    assert idle == []
+    assert not own_children()
+
+
+def test_ctrl_c_is_left_to_the_parent(server, workers):
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(pixels, workers, Clip(server.url))
+        with server.accept() as waiting:
+            (worker,) = own_children()
+            worker.send_signal(signal.SIGINT)
+            content = HORSE.read_bytes()
+            waiting.recv(65536)
+            waiting.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
+            server.serve(content)
+        assert len(found.result()) == 6
+        assert [child.pid for child in own_children()] == [worker.pid]
 
 
 def test_leaving_ends_the_work_in_progress(server):
