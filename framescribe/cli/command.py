@@ -1,4 +1,4 @@
-"""What all commands have in common: how errors are told, and with which exit code."""
+"""What all commands have in common: examples in their help, ``-v``, how errors are told and with which exit code."""
 
 from __future__ import annotations
 
@@ -28,11 +28,36 @@ _PARAMETERS = {
 
 
 class Command(TyperCommand):
-    """A command that tells errors: one line for what was meant to be told, a traceback for a bug.
+    """A command that shows examples, and tells errors: one line for what is foreseen, a traceback for a bug.
+
+    What follows ``Examples:`` in its function's docstring, one command a line, stands at the end of its help.
 
     Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 141 whoever read our
     output has stopped, as in ``framescribe rows OUT | head``.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        help_text, _, examples = str(kwargs.get("help") or "").partition("\nExamples:\n")
+        self.examples = [line.strip() for line in examples.splitlines() if line.strip()]
+        super().__init__(*args, **kwargs | {"help": help_text})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own, and ``-v``, which may stand before and behind the command's name."""
+        of_all = [] if ctx.parent is None else ctx.parent.command.params
+        params = [*super().get_params(ctx), *(param for param in of_all if param.name == "verbose")]
+        for param in params:
+            if getattr(param, "is_flag", False) and param.metavar is None:
+                param.metavar = ""  # a flag takes no value, so its type says nothing
+        return params
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        super().format_help(ctx, formatter)
+        from framescribe.cli.console import out
+
+        out.print(" Examples:\n", style="yellow")
+        for example in self.examples:
+            out.print(f"   {example}", markup=False)
+        out.print()
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -104,5 +129,6 @@ def _tell(message: str) -> None:
     from rich.text import Text
 
     from framescribe.cli.console import err
+    from framescribe.shown import shown
 
-    err.print(Text.assemble(("framescribe: ", "red"), message))
+    err.print(Text.assemble(("framescribe: ", "red"), shown(message)))

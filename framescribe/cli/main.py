@@ -45,16 +45,26 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def _framescribe(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def _log_details(context: typer.Context, wanted: bool) -> None:
+    """Called for ``-v`` before the command's name and for ``-v`` behind it; either one is enough."""
     from framescribe.cli.console import set_up_logging
 
-    set_up_logging(verbose)
+    if wanted or context.parent is None:
+        set_up_logging(wanted)
+
+
+@app.callback(epilog="On Windows, use it within WSL: framescribe runs on Linux and macOS.")
+def _framescribe(
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", callback=_log_details, expose_value=False, help="Log details."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

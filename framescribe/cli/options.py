@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from framescribe.types import DEFAULT_QUESTION, CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.types import Strategy as StrategyName
+from framescribe.types import Template as TemplateName
 
 _MODEL, _FRAMES, _DECODING, _READING = "Model", "Frames", "Decoding", "Reading videos"
 
@@ -21,11 +24,24 @@ def above_zero(number: float) -> float:
     return number
 
 
+def _models(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from framescribe.model.hub import OFFICIAL_MODEL, bundled_models
+
+    return [name for name in (*bundled_models(), OFFICIAL_MODEL) if name.startswith(incomplete)]
+
+
+def _one_of(*names: str) -> Callable[[str], list[str]]:
+    """Completes some values of an option that takes others too."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
 Model = Annotated[
     str,
     typer.Option(
         "--model",
         "-m",
+        autocompletion=_models,
         help="Folder, bundled name, Hugging Face id or modelscope:ID.",
         rich_help_panel=_MODEL,
     ),
@@ -34,16 +50,23 @@ Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of the repository.", rich_help_panel=_MODEL)
 ]
 DeviceName = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_MODEL)
+    str,
+    typer.Option(
+        "--device",
+        autocompletion=_one_of("auto", "cpu", "cuda", "mps"),
+        help="auto, cpu, cuda, cuda:1 or mps.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Dtype = Annotated[
     str,
     typer.Option(
+        autocompletion=_one_of("auto", "bf16", "fp16", "fp32"),
         help="bf16, fp16, fp32; auto: bf16 or fp16 on a GPU, fp32 on a CPU.", rich_help_panel=_MODEL
     ),
 ]
 Quant = Annotated[
-    str | None,
+    Literal["8", "4", "fp8", "fp8-kv"] | None,
     typer.Option(
         help="8 or 4: the linear layers' weights in so many bits, to fit. fp8: weights and "
         "activations, for speed; fp8-kv: the KV cache too.",
@@ -51,7 +74,7 @@ Quant = Annotated[
     ),
 ]
 Strategy = Annotated[
-    str,
+    StrategyName,
     typer.Option(
         help="chat: a frame a second, the first 24 s. base: 24 frames over 60 s. uniform: 24 over all of the clip.",
         rich_help_panel=_FRAMES,
@@ -63,8 +86,8 @@ End = Annotated[
     float | None, typer.Option(help="Last second of the span, exclusive.", rich_help_panel=_FRAMES)
 ]
 Template = Annotated[
-    str | None,
-    typer.Option(help="Prompt layout: chat, base or vqa. The strategy's own if not given."),
+    TemplateName | None,
+    typer.Option(help="Prompt layout; the strategy's own if not given."),
 ]
 MaxNewTokens = Annotated[
     int,
@@ -79,11 +102,12 @@ TopP = Annotated[
 RepetitionPenalty = Annotated[
     float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
 ]
-Seed = Annotated[int, typer.Option(help="Of the draw.", rich_help_panel=_DECODING)]
+Seed = Annotated[int, typer.Option(help="Random seed for sampling.", rich_help_panel=_DECODING)]
 Segment = Annotated[
     str,
     typer.Option(
         "--segment",
+        autocompletion=_one_of("whole", "scenes", "window:"),
         help="whole, window:SECONDS, or scenes (needs the extra `scenes`).",
         rich_help_panel=_FRAMES,
     ),
@@ -127,9 +151,9 @@ def beside_rows(rows: str, ending: str) -> Path:
 def caption_settings(
     *,
     prompt: str = DEFAULT_QUESTION,
-    strategy: str,
+    strategy: StrategyName,
     frames: int,
-    template: str | None,
+    template: TemplateName | None,
     max_new_tokens: int,
     temperature: float,
     top_p: float,
@@ -137,11 +161,15 @@ def caption_settings(
     seed: int,
     repair: bool = False,
 ) -> CaptionSettings:
-    """The settings that the options spell; unknown names raise UsageError."""
+    """The settings that the options spell.
+
+    Raises:
+        UsageError: a value that makes no sense.
+    """
     return CaptionSettings(
         prompt=prompt,
-        template=template,  # type: ignore[arg-type]  # checked there
-        sampling=FrameSampling(strategy, frames),  # type: ignore[arg-type]  # checked there
+        template=template,
+        sampling=FrameSampling(strategy, frames),
         generation=GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed),
         repair=repair,
     )
