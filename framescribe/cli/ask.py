@@ -37,36 +37,40 @@ def ask(
 
     Each question sees the earlier ones and their answers. Without questions a conversation opens; an empty line or
     Ctrl-D ends it.
+
+    Examples:
+        framescribe ask clip.mp4
+        framescribe ask clip.mp4 'What is the dog doing?' 'Where is it?'
+        framescribe ask talk.mp4 'Who speaks?' --start 60 --end 84
     """
-    from framescribe.cli.console import load_captioner, out, usage_errors
+    from framescribe.cli.console import load_captioner, out
     from framescribe.types import Clip
     from framescribe.video.source import open_source
 
-    with usage_errors():
-        settings = options.caption_settings(
-            strategy=strategy,
-            frames=frames,
-            template=template,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            repetition_penalty=repetition_penalty,
-            seed=seed,
-        )
-        if settings.resolved_template == "base" and len(questions or ()) != 1:
-            raise UsageError("the base template has no turns; ask one question, or use --template chat")
-        clip = Clip(video, start, end)
-        with open_source(clip):
-            pass  # what cannot be opened is told before a model is loaded
-        captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
-        history: list[tuple[str, str]] = []
-        for question in questions or iter(_read_question, ""):
-            answer = ""
-            for piece in captioner.ask(clip, question, history, settings):
-                out.print(piece if answer.strip() else piece.lstrip(), end="", markup=False)
-                answer += piece
-            out.print()
-            history.append((question, answer.strip()))
+    settings = options.caption_settings(
+        strategy=strategy,
+        frames=frames,
+        template=template,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+    )
+    if settings.resolved_template == "base" and len(questions or ()) != 1:
+        raise UsageError("the base template has no turns; ask one question, or use --template chat")
+    clip = Clip(video, start, end)
+    with open_source(clip):
+        pass  # what cannot be opened is told before a model is loaded
+    captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
+    history: list[tuple[str, str]] = []
+    for question in questions or iter(_read_question, ""):
+        answer = ""
+        for piece in captioner.ask(clip, question, history, settings):
+            out.print(piece if answer.strip() else piece.lstrip(), end="", markup=False)
+            answer += piece
+        out.print()
+        history.append((question, answer.strip()))
 
 
 def _read_question() -> str:

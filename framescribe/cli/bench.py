@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,7 +31,8 @@ def bench(
         int | None, typer.Option(help="Clips that decode together.", rich_help_panel="Model")
     ] = None,
     source: Annotated[
-        str, typer.Option("--from", help="frames: uint8 in memory. mp4: also whole files, 720p of 6 s.")
+        Literal["frames", "mp4"],
+        typer.Option("--from", help="frames: uint8 in memory. mp4: also whole files, 720p of 6 s."),
     ] = "frames",
     short: Annotated[bool, typer.Option("--short", help="The 6 s clip instead of the 24 s one.")] = False,
     clips: Annotated[int | None, typer.Option(help="Clips of a run.", rich_help_panel=_CLIPS)] = None,
@@ -58,35 +59,38 @@ def bench(
 
     On a GPU: the published clip of 24 frames, 1,622 prompt and 200 new tokens, 128 of them, on random weights of the
     official size. On a CPU: small clips on the bundled model. The last line is JSON.
+
+    Examples:
+        framescribe bench
+        framescribe bench --short --from mp4 --quant fp8-kv --json bench.json
     """
     from framescribe.bench.run import benchmark
     from framescribe.bench.settings import BenchSettings
-    from framescribe.cli.console import path_errors, usage_errors
+    from framescribe.cli.console import path_errors
     from framescribe.files import write_file
     from framescribe.model.precision import choose_precision
 
-    with usage_errors():
-        if json_file is not None and not json_file.absolute().parent.is_dir():
-            raise UsageError(f"--json {json_file}: there is no folder {json_file.parent}")
-        if json_file is not None and json_file.is_dir():
-            raise UsageError(f"--json {json_file} is a folder; name a file")
-        width, height = _frame_size(frame_size)
-        settings = BenchSettings(
-            precision=choose_precision(device, dtype, quant),
-            model=model,
-            source=source,  # type: ignore[arg-type]  # checked there
-            is_short=short,
-            clips=clips,
-            frames=frames,
-            prompt_tokens=prompt_tokens,
-            new_tokens=new_tokens,
-            batch=batch_size,
-            width=width,
-            height=height,
-            repeat=repeat,
-            baseline_tokens=baseline_tokens if baseline else 0,
-        )
-        result = benchmark(settings)
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise UsageError(f"--json {json_file}: there is no folder {json_file.parent}")
+    if json_file is not None and json_file.is_dir():
+        raise UsageError(f"--json {json_file} is a folder; name a file")
+    width, height = _frame_size(frame_size)
+    settings = BenchSettings(
+        precision=choose_precision(device, dtype, quant),
+        model=model,
+        source=source,
+        is_short=short,
+        clips=clips,
+        frames=frames,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        batch=batch_size,
+        width=width,
+        height=height,
+        repeat=repeat,
+        baseline_tokens=baseline_tokens if baseline else 0,
+    )
+    result = benchmark(settings)
     _print(result)
     print(json.dumps(result), flush=True)
     if json_file is not None:

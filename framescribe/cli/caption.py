@@ -17,12 +17,12 @@ import typer
 
 from framescribe.cli import on_ray, options
 from framescribe.errors import ClipError, UsageError
+from framescribe.pipeline.store import Redo
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
     from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sitting import Sitting
-    from framescribe.pipeline.store import Redo
     from framescribe.types import CaptionRow, CaptionSettings
 
 _RUNS = "Runs into a folder"
@@ -101,7 +101,7 @@ def caption(
         ),
     ] = False,
     redo: Annotated[
-        str | None,
+        Redo | None,
         typer.Option(
             help="Caption again only clips whose last row `failed`, is `flagged` or `rejected`; clips without a row "
             "wait for a run without this.",
@@ -136,6 +136,14 @@ def caption(
     Captions are printed as they come, or written with -o as one row per clip with all that made it. A clip that
     fails is an `error` row and the others go on; the exit code is then 1. Into a folder, the same command goes on
     where a stopped run was.
+
+    Examples:
+        framescribe caption clips/ talk.mp4 'https://example.com/*.webm'
+        framescribe caption clips/ -o rows.jsonl --model THUDM/cogvlm2-llama3-caption
+        framescribe caption list.csv 's3://bucket/*.tar' -o captions/ --quant 8
+        framescribe caption clips/ --txt --prompt 'Describe the camera work.'
+        framescribe caption lecture.mp4 --segment window:10 --strategy uniform
+        framescribe caption clips/ -o captions/ --redo flagged
     """
     from framescribe.cli.console import (
         err,
@@ -147,21 +155,18 @@ def caption(
         print_problem,
         print_summary,
         track,
-        usage_errors,
     )
     from framescribe.cli.preflight import print_preflight
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sinks import RowFile, is_row_file
-    from framescribe.pipeline.sitting import parse_redo
     from framescribe.pipeline.sources import expand_sources
     from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.video.segment import SegmentRule, segment
 
-    with usage_errors(), ExitStack() as stack:
+    with ExitStack() as stack:
         # All that can be wrong with the options is found before a folder is made or a model loaded.
         into_folder = output is not None and not is_row_file(output)
-        chosen = parse_redo(redo)
         Clip(sources[0], start, end)  # raises for a span that cannot be
         settings = options.caption_settings(
             prompt=_prompt(prompt, prompt_file),
@@ -233,7 +238,7 @@ def caption(
                 )  # fmt: skip
             else:
                 made_by = _look_here(model, revision, device, dtype, quant, dry_run)
-            sitting = _sit_down(output, settings, model, made_by, new_run, chosen, dry_run, stack)
+            sitting = _sit_down(output, settings, model, made_by, new_run, redo, dry_run, stack)
         if sitting or dry_run:
             is_todo = sitting.is_todo if sitting else lambda clip: True
             is_left_out = sitting.is_left_out if sitting else lambda clip: False

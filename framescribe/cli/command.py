@@ -9,7 +9,7 @@ import traceback
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from framescribe.errors import ClipError, DeviceError, FramescribeError
 from framescribe.version import __version__
@@ -44,11 +44,9 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its own, and ``-v``, which may stand before and behind the command's name."""
         of_all = [] if ctx.parent is None else ctx.parent.command.params
-        params = [*super().get_params(ctx), *(param for param in of_all if param.name == "verbose")]
-        for param in params:
-            if getattr(param, "is_flag", False) and param.metavar is None:
-                param.metavar = ""  # a flag takes no value, so its type says nothing
-        return params
+        return _plain_flags(
+            [*super().get_params(ctx), *(param for param in of_all if param.name == "verbose")]
+        )
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         super().format_help(ctx, formatter)
@@ -90,6 +88,20 @@ class Command(TyperCommand):
             )
             raise typer.Exit(EXIT_BUG) from error
         return result
+
+
+class CommandGroup(TyperGroup):
+    """``framescribe`` itself."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain_flags(super().get_params(ctx))
+
+
+def _plain_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""  # a flag takes no value: its type says nothing
+    return params
 
 
 def in_flags(message: str, parameters: list[Any]) -> str:

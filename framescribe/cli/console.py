@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -184,11 +184,6 @@ def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> Non
     by_status = ", ".join(f"{number} {status}" for status, number in counts.most_common()) or "none"
     rate = f", {done / elapsed_s:.2f} clips/s" if done and elapsed_s > 0 else ""
     err.print(f"{done} {'clip' if done == 1 else 'clips'} in {elapsed_s:.1f} s{rate}: {by_status}{note}")
-
-
-def usage_errors() -> nullcontext[None]:
-    """Does nothing: ``Command`` tells every command's errors."""
-    return nullcontext()
 
 
 def os_message(error: OSError) -> str:

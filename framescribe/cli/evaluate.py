@@ -63,35 +63,37 @@ def evaluate(
     ROWS and REFERENCES are rows of `framescribe caption`, or captions.jsonl of `framescribe synthesize`;
     clips are matched by clip id, else by file name. Facts in the references give the shares of right
     attributes.
+
+    Examples:
+        framescribe evaluate --synthetic 500 --model runs/mine/checkpoint
+        framescribe evaluate captions/ references.jsonl --json
     """
-    from framescribe.cli.console import usage_errors
     from framescribe.eval.matching import match
     from framescribe.pipeline.sinks import read_rows
 
-    with usage_errors():
-        made_by: dict[str, Any] = {}
-        if synthetic is not None:
-            if rows is not None:
-                raise UsageError("give ROWS and REFERENCES, or --synthetic N, not both")
-            settings = options.caption_settings(
-                strategy=strategy,
-                frames=frames,
-                template=template,
-                max_new_tokens=max_new_tokens,
-                temperature=0.0,
-                top_p=1.0,
-                repetition_penalty=1.0,
-                seed=0,
-            )
-            with tempfile.TemporaryDirectory() as temporary:
-                folder = keep or Path(temporary)
-                loading = (model, revision, device, dtype, quant)
-                pairs, made_by = _caption_synthetic(synthetic, seed, folder, loading, settings)
-        elif rows is not None and references is not None:
-            pairs = match(list(read_rows(rows)), list(read_rows(references)))
-        else:
-            raise UsageError("give ROWS and REFERENCES, or --synthetic N")
-        _print_figures(pairs, made_by, as_json)
+    made_by: dict[str, Any] = {}
+    if synthetic is not None:
+        if rows is not None:
+            raise UsageError("give ROWS and REFERENCES, or --synthetic N, not both")
+        settings = options.caption_settings(
+            strategy=strategy,
+            frames=frames,
+            template=template,
+            max_new_tokens=max_new_tokens,
+            temperature=0.0,
+            top_p=1.0,
+            repetition_penalty=1.0,
+            seed=0,
+        )
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = keep or Path(temporary)
+            loading = (model, revision, device, dtype, quant)
+            pairs, made_by = _caption_synthetic(synthetic, seed, folder, loading, settings)
+    elif rows is not None and references is not None:
+        pairs = match(list(read_rows(rows)), list(read_rows(references)))
+    else:
+        raise UsageError("give ROWS and REFERENCES, or --synthetic N")
+    _print_figures(pairs, made_by, as_json)
 
 
 def _caption_synthetic(

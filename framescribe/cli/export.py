@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 _CLEANUP = "Clean-up"
 
 
+def _formats(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from framescribe.export.formats import FORMATS
+
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
 def export(
     rows: options.Rows,
-    to: Annotated[str, typer.Option("--to", help="Format; an unknown one lists them.")],
+    to: Annotated[
+        str, typer.Option("--to", autocompletion=_formats, help="Format; an unknown one lists them.")
+    ],
     target: Annotated[
         Path | None, typer.Option("--target", "-t", help="Folder to make; OUT-FORMAT if not given.")
     ] = None,
@@ -26,7 +35,12 @@ def export(
         str, typer.Option(help="The clips: copy, symlink, hardlink, or reference where they are.")
     ] = "copy",
     accept: Annotated[
-        list[str] | None, typer.Option(metavar="FLAG", help="Export captions with this flag too; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="FLAG",
+            autocompletion=options.flags,
+            help="Export captions with this flag too; repeatable.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
     strip_openers: Annotated[
@@ -54,8 +68,12 @@ def export(
     Only captions with status success and without flags go in; --strip-openers mends the flag opener and --max-words
     over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
     in export_report.json.
+
+    Examples:
+        framescribe export captions/ --to cogvideo-finetune --strip-openers
+        framescribe export rows.jsonl --to musubi -t dataset/ --link symlink --max-words 100
     """
-    from framescribe.cli.console import err, out, path_errors, usage_errors
+    from framescribe.cli.console import err, out, path_errors
     from framescribe.export.formats import FORMATS
     from framescribe.export.pair import LINKS
     from framescribe.export.run import LONG_CAPTION_WORDS, REPORT
@@ -65,7 +83,7 @@ def export(
     from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules
 
-    with usage_errors(), path_errors():
+    with path_errors():
         if to not in FORMATS:
             raise UsageError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
         if link not in LINKS:

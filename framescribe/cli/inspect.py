@@ -21,14 +21,18 @@ def inspect(
     end: options.End = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a video's facts and the frames that each strategy chooses, without loading a model."""
-    from framescribe.cli.console import out, usage_errors
+    """Show a video's facts and the frames that each strategy chooses, without loading a model.
+
+    Examples:
+        framescribe inspect clip.mp4
+        framescribe inspect https://example.com/talk.webm --start 60 --end 84 --json
+    """
+    from framescribe.cli.console import out
     from framescribe.types import Clip
     from framescribe.video.decode import probe
 
-    with usage_errors():
-        clip = Clip(video, start, end)
-        report = {"source_video": video, "start_s": start, "end_s": end, **_report(probe(clip), frames)}
+    clip = Clip(video, start, end)
+    report = {"source_video": video, "start_s": start, "end_s": end, **_report(probe(clip), frames)}
     if as_json:
         print(json.dumps(report))
         return

@@ -12,7 +12,7 @@ from framescribe import __version__
 from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
-from framescribe.cli.command import Command
+from framescribe.cli.command import Command, CommandGroup
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
@@ -26,6 +26,7 @@ from framescribe.cli.train import train
 
 app = typer.Typer(
     name="framescribe",
+    cls=CommandGroup,
     help="Video in, dense captions out: CogVLM2-Llama3-Caption, natively.",
     no_args_is_help=True,
     rich_markup_mode="markdown",

@@ -31,6 +31,13 @@ def _models(incomplete: str) -> list[str]:
     return [name for name in (*bundled_models(), OFFICIAL_MODEL) if name.startswith(incomplete)]
 
 
+def flags(incomplete: str) -> list[str]:
+    """What can be wrong with a caption, for the shell's completion."""
+    from framescribe.quality.checks import FLAGS
+
+    return [name for name in FLAGS if name.startswith(incomplete)]
+
+
 def _one_of(*names: str) -> Callable[[str], list[str]]:
     """Completes some values of an option that takes others too."""
     return lambda incomplete: [name for name in names if name.startswith(incomplete)]
@@ -62,7 +69,8 @@ Dtype = Annotated[
     str,
     typer.Option(
         autocompletion=_one_of("auto", "bf16", "fp16", "fp32"),
-        help="bf16, fp16, fp32; auto: bf16 or fp16 on a GPU, fp32 on a CPU.", rich_help_panel=_MODEL
+        help="bf16, fp16, fp32; auto: bf16 or fp16 on a GPU, fp32 on a CPU.",
+        rich_help_panel=_MODEL,
     ),
 ]
 Quant = Annotated[

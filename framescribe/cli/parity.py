@@ -18,12 +18,14 @@ def parity(
     """Compare a checkpoint with recorded outputs of the published code.
 
     Prints the largest difference of each kind; the exit code is 1 if one is out of bounds.
+
+    Examples:
+        framescribe parity tiny-random tests/data/reference/cases
     """
-    from framescribe.cli.console import out, usage_errors
+    from framescribe.cli.console import out
     from framescribe.eval.parity import BOUNDS, measure_parity
 
-    with usage_errors():
-        report = measure_parity(checkpoint, cases, device)
+    report = measure_parity(checkpoint, cases, device)
     largest = report.largest
     if as_json:
         bounds = {kind: BOUNDS[kind] for kind in largest}

@@ -23,10 +23,14 @@ def report(
 
     The page holds everything it shows and asks nothing of the network. Half of the clips are good ones and half have
     something wrong, as far as there are.
+
+    Examples:
+        framescribe report captions/
+        framescribe report rows.parquet -o page.html --clips 200
     """
     from rich.progress import Progress
 
-    from framescribe.cli.console import err, out, path_errors, usage_errors
+    from framescribe.cli.console import err, out, path_errors
     from framescribe.files import write_file
     from framescribe.pipeline.sinks import read_rows
     from framescribe.report.overview import Row, look_over
@@ -34,7 +38,7 @@ def report(
     from framescribe.report.thumbnails import thumbnail
 
     path = output or options.beside_rows(rows, "-report.html")
-    with usage_errors(), path_errors():
+    with path_errors():
         if path.is_dir():
             raise UsageError(f"{path} is a folder; name a file with -o")
         if path.exists() and not overwrite:

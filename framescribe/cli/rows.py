@@ -9,17 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
+from framescribe.cli import options
 from framescribe.errors import UsageError
+from framescribe.types import CaptionStatus
 
 Row = Mapping[str, Any]
 
 
 def rows(
     source: Annotated[str, typer.Argument(metavar="OUT", help="Folder, .jsonl or .parquet file of rows.")],
-    status: Annotated[
-        str | None, typer.Option(help="Only rows of this status: success, truncated, empty, error …")
+    status: Annotated[CaptionStatus | None, typer.Option(help="Only rows of this status.")] = None,
+    flag: Annotated[
+        str | None, typer.Option(autocompletion=options.flags, help="Only rows with this flag.")
     ] = None,
-    flag: Annotated[str | None, typer.Option(help="Only rows with this flag.")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN~TEXT", help="Only rows whose column contains the text; = for equals."),
@@ -30,32 +32,32 @@ def rows(
     """Print, filter and count caption rows: the last one of each clip.
 
     One line a row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`.
+
+    Examples:
+        framescribe rows captions/ --count
+        framescribe rows captions/ --status error
+        framescribe rows captions/ --where 'caption~kite' --json
     """
-    from framescribe.cli.console import usage_errors
     from framescribe.pipeline.sinks import read_rows
     from framescribe.quality.checks import FLAGS
-    from framescribe.types import CAPTION_STATUSES
 
-    with usage_errors():
-        if status is not None and status not in CAPTION_STATUSES:
-            raise UsageError(f"unknown --status {status!r}; choose one of {', '.join(CAPTION_STATUSES)}")
-        if flag is not None and flag not in FLAGS:
-            raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
-        tests = [_parse(condition) for condition in where or ()]
-        if status is not None:
-            tests.append(lambda row: row["caption_status"] == status)
-        if flag is not None:
-            tests.append(lambda row: flag in (row.get("flags") or ()))
-        chosen = (row for row in read_rows(source) if all(test(row) for test in tests))
-        if count:
-            _print_counts(chosen, as_json)
-            return
-        for row in chosen:
-            if as_json:
-                print(json.dumps(row))
-            else:
-                text = " ".join((row["caption"] or row["error_message"] or "").split())
-                print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
+    if flag is not None and flag not in FLAGS:
+        raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
+    tests = [_parse(condition) for condition in where or ()]
+    if status is not None:
+        tests.append(lambda row: row["caption_status"] == status)
+    if flag is not None:
+        tests.append(lambda row: flag in (row.get("flags") or ()))
+    chosen = (row for row in read_rows(source) if all(test(row) for test in tests))
+    if count:
+        _print_counts(chosen, as_json)
+        return
+    for row in chosen:
+        if as_json:
+            print(json.dumps(row))
+        else:
+            text = " ".join((row["caption"] or row["error_message"] or "").split())
+            print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
 
 
 def _parse(condition: str) -> Callable[[Row], bool]:

@@ -26,8 +26,13 @@ def split(
 
     Prints each span's video, start and end in seconds. Cutting at any frame means encoding anew; to caption spans
     without writing files, give the same --segment to `caption`.
+
+    Examples:
+        framescribe split talk.mp4
+        framescribe split videos/ --segment window:10 --min-seconds 4 --json
+        framescribe split videos/ --write clips/
     """
-    from framescribe.cli.console import os_message, path_errors, print_error, usage_errors
+    from framescribe.cli.console import os_message, path_errors, print_error
     from framescribe.errors import ClipError
     from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
@@ -35,7 +40,7 @@ def split(
     from framescribe.video.segment import SegmentRule, spans
 
     failed = False
-    with usage_errors(), path_errors():
+    with path_errors():
         rule = SegmentRule.parse(segments, min_length, max_length)
         if write is not None:
             write.mkdir(parents=True, exist_ok=True)

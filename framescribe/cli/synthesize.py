@@ -23,13 +23,17 @@ def synthesize(
 
     Each is an mp4 with its caption in a .txt beside it; captions.jsonl lists file, caption, facts, and whether
     the clip shows a pair that is held out of training.
+
+    Examples:
+        framescribe synthesize 100 clips/
+        framescribe synthesize 20 clips/ --held-out --seed 3
     """
     from rich.progress import track
 
-    from framescribe.cli.console import err, path_errors, usage_errors
+    from framescribe.cli.console import err, path_errors
     from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
-    with usage_errors(), path_errors():
+    with path_errors():
         prepare_folder(folder, overwrite=overwrite)
     clips = file_clips(count, seed, held_out=held_out)
     written = write_clips(clips, folder)

@@ -21,10 +21,14 @@ def train(
 
     The same command goes on where a stopped run was. For several GPUs start it with
     `torchrun --nproc-per-node N -m framescribe train …`.
+
+    Examples:
+        framescribe train settings.toml -o runs/mine
+        framescribe train recipes/style.toml -o runs/style --minutes 30
     """
     import os
 
-    from framescribe.cli.console import err, path_errors, usage_errors
+    from framescribe.cli.console import err, path_errors
     from framescribe.model.precision import choose_precision
     from framescribe.train.loop import LossNotFinite
     from framescribe.train.loop import train as run_training
@@ -43,7 +47,7 @@ def train(
             f"{news.clips_per_s:.1f} clips/s  {news.seconds:.0f} s done, {left_s:.0f} s left"
         )
 
-    with usage_errors(), path_errors():
+    with path_errors():
         parsed = TrainSettings.from_file(settings)
         if device == "auto" and "LOCAL_RANK" in os.environ:
             device = f"cuda:{os.environ['LOCAL_RANK']}"

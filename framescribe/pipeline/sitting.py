@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import get_args
 
-from framescribe.errors import UsageError
 from framescribe.pipeline.hashes import SourceHashes
 from framescribe.pipeline.runs import Identity, Run, RunLog
 from framescribe.pipeline.store import Redo, RowFolder
 from framescribe.pipeline.writer import RowWriter
 from framescribe.types import CaptionRow, Clip
-
-
-def parse_redo(text: str | None) -> Redo | None:
-    """What ``redo`` spells.
-
-    Raises:
-        UsageError: an unknown word.
-    """
-    if text is not None and text not in get_args(Redo):
-        raise UsageError(f"`redo` takes {', '.join(get_args(Redo))}, not {text!r}")
-    return text  # type: ignore[return-value]  # checked
 
 
 class Sitting:
