@@ -83,7 +83,7 @@ def test_no_baseline():
         (("--baseline-tokens", 1), "--baseline-tokens must be at least 2, not 1"),
         (("--frame-size", "720p"), "--frame-size takes WIDTHxHEIGHT"),
         (("--frame-size", "0x9"), "width must be at least 1, not 0"),
-        (("--from", "disk"), "--from takes frames or mp4, not 'disk'"),
+        (("--from", "disk"), "Invalid value for '--from'"),
         (("--from", "mp4"), "leave out --frames"),
         (("--json", "missing/out.json"), "there is no folder missing"),
         (("--batch-size", 0), "batch must be at least 1, not 0"),

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from framescribe import CaptionSettings, GenerationSettings
 from framescribe.cli.console import path_errors
 from framescribe.pipeline.sinks import RowFile
 from tests.cli.run import invoke
@@ -124,12 +123,6 @@ def test_a_full_disk_is_no_wrong_usage(tmp_path):
         pytest.skip("needs /dev/full")
     with pytest.raises(OSError, match="No space left"), path_errors(), open("/dev/full", "wb", 0) as full:
         full.write(b"x")
-
-
-def test_one_path_is_no_list_of_clips(captioner):
-    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=2))
-    with pytest.raises(ValueError, match="list of clips"):
-        next(captioner.caption(str(SHORT), settings))
 
 
 def test_an_unknown_flag_accepts_nothing(tmp_path):

@@ -51,7 +51,7 @@ def test_counts(folder):
     [
         (["--where", "caption"], "COLUMN~TEXT"),
         (["--where", "colour=red"], "there is no column colour"),
-        (["--status", "sucess"], "unknown --status 'sucess'; choose one of success"),
+        (["--status", "sucess"], "Invalid value for '--status'"),
         (["--flag", "loop"], "unknown --flag 'loop'; choose one of empty"),
     ],
 )
