@@ -42,7 +42,19 @@ def export(
             help="Export captions with this flag too; repeatable.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+    where: options.Where = None,
+    min_frames: Annotated[int, typer.Option(min=1, help="Leave out clips of fewer frames.")] = 1,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FOLDER|URL/",
+            help="Read clips from here only; repeatable. Otherwise from any file, and any URL but private servers.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export; what others put there stays.")
+    ] = False,
     strip_openers: Annotated[
         bool,
         typer.Option(
@@ -67,7 +79,7 @@ def export(
 
     Only captions with status success and without flags go in; --strip-openers mends the flag opener and --max-words
     over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
-    in export_report.json.
+    in .framescribe/report.json in the target.
 
     Examples:
         framescribe export captions/ --to cogvideo-finetune --strip-openers
@@ -76,8 +88,10 @@ def export(
     from framescribe.cli.console import err, out, path_errors
     from framescribe.export.formats import FORMATS
     from framescribe.export.pair import LINKS
-    from framescribe.export.run import LONG_CAPTION_WORDS, REPORT
+    from framescribe.export.report import LONG_CAPTION_WORDS
     from framescribe.export.run import export as run_export
+    from framescribe.export.target import REPORT
+    from framescribe.pipeline.filters import chosen_rows
     from framescribe.pipeline.sinks import read_rows
     from framescribe.quality.budget import Budget
     from framescribe.quality.checks import FLAGS
@@ -100,7 +114,7 @@ def export(
         )
         chosen = FORMATS[to]
         report = run_export(
-            read_rows(rows),
+            chosen_rows(read_rows(rows), where or ()),
             chosen,
             target or options.beside_rows(rows, f"-{to}"),
             link=link,
@@ -110,6 +124,8 @@ def export(
                 *(["opener"] if strip_openers else []),
                 *(["over_budget"] if max_words else []),
             },
+            min_frames=min_frames,
+            sources=sources or (),
             overwrite=overwrite,
         )
     err.print(f"{report.exported} of {report.rows} clips in {report.target}", markup=False)
@@ -120,8 +136,12 @@ def export(
             f"  {report.long_captions} captions have more than {LONG_CAPTION_WORDS} words, about as many as "
             "CogVideoX's text encoder takes; --max-words cuts them"
         )
+    if report.formulas:
+        err.print(
+            f"  {report.formulas} captions begin with =, +, - or @: a spreadsheet would take them for formulas"
+        )
     if report.left_out:
-        err.print(f"  each of them in {REPORT}")
+        err.print(f"  each of them in {report.target}/{REPORT}", markup=False)
     out.print(f"{chosen.trainer}: {chosen.use.format(target=report.target)}", markup=False)
 
 

@@ -145,6 +145,10 @@ DecodeTimeout = Annotated[
     ),
 ]
 
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN~TEXT", help="Only rows whose column contains the text; = for equals."),
+]
 Rows = Annotated[
     str, typer.Argument(metavar="OUT", help="What `caption -o` wrote: a folder, .jsonl or .parquet file.")
 ]

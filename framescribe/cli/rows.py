@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -22,10 +22,7 @@ def rows(
     flag: Annotated[
         str | None, typer.Option(autocompletion=options.flags, help="Only rows with this flag.")
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN~TEXT", help="Only rows whose column contains the text; = for equals."),
-    ] = None,
+    where: options.Where = None,
     count: Annotated[bool, typer.Option("--count", help="Count by status and flag, print no rows.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one row a line.")] = False,
 ) -> None:
@@ -38,17 +35,17 @@ def rows(
         framescribe rows captions/ --status error
         framescribe rows captions/ --where 'caption~kite' --json
     """
+    from framescribe.pipeline.filters import chosen_rows
     from framescribe.pipeline.sinks import read_rows
     from framescribe.quality.checks import FLAGS
 
     if flag is not None and flag not in FLAGS:
         raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
-    tests = [_parse(condition) for condition in where or ()]
+    chosen = chosen_rows(read_rows(source), where or ())
     if status is not None:
-        tests.append(lambda row: row["caption_status"] == status)
+        chosen = (row for row in chosen if row["caption_status"] == status)
     if flag is not None:
-        tests.append(lambda row: flag in (row.get("flags") or ()))
-    chosen = (row for row in read_rows(source) if all(test(row) for test in tests))
+        chosen = (row for row in chosen if flag in (row.get("flags") or ()))
     if count:
         _print_counts(chosen, as_json)
         return
@@ -58,22 +55,6 @@ def rows(
         else:
             text = " ".join((row["caption"] or row["error_message"] or "").split())
             print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
-
-
-def _parse(condition: str) -> Callable[[Row], bool]:
-    """``column~text`` or ``column=text``, whichever mark comes first."""
-    marks = [at for mark in "~=" if (at := condition.find(mark)) > 0]
-    if not marks:
-        raise UsageError(f"--where takes COLUMN~TEXT or COLUMN=TEXT, not {condition!r}")
-    column, mark, wanted = condition[: min(marks)], condition[min(marks)], condition[min(marks) + 1 :]
-
-    def test(row: Row) -> bool:
-        if column not in row:
-            raise UsageError(f"--where {condition}: there is no column {column}; there are {', '.join(row)}")
-        value = "" if row[column] is None else str(row[column])
-        return wanted in value if mark == "~" else wanted == value
-
-    return test
 
 
 def _print_counts(chosen: Iterator[Row], as_json: bool) -> None:

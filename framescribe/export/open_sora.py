@@ -1,32 +1,55 @@
-"""Open-Sora 2: a CSV with the facts that it sorts clips into buckets by. It opens paths as they are written."""
+"""Open-Sora 2: a table with the facts that it sorts clips into buckets by. It opens paths as they are written.
+
+Parquet, since pandas takes the captions ``NA`` and ``null`` in a CSV file for missing ones.
+"""
 
 from __future__ import annotations
 
-from framescribe.export.csv_table import CsvTable
+from collections.abc import Iterator
+from pathlib import Path
+
 from framescribe.export.pair import Format, Pair
 from framescribe.export.reads import PYAV
+from framescribe.pipeline.parquet import read_parquet, write_parquet
+
+_FILE = "dataset.parquet"
+_TYPES = {
+    "path": "string", "text": "string", "num_frames": "int64", "height": "int64", "width": "int64",
+    "aspect_ratio": "double", "resolution": "int64", "fps": "double",
+}  # fmt: skip
 
 
-class OpenSoraTable(CsvTable):
+class OpenSoraTable:
     """``aspect_ratio`` is height / width and ``resolution`` the number of pixels, as Open-Sora's tools write them."""
 
-    def columns(self, pair: Pair) -> dict[str, object]:
-        return super().columns(pair) | {
-            "num_frames": pair.facts.num_frames,
-            "height": pair.facts.height,
-            "width": pair.facts.width,
-            "aspect_ratio": round(pair.facts.height / pair.facts.width, 6),
-            "resolution": pair.facts.height * pair.facts.width,
-            "fps": round(pair.facts.fps, 6),
-        }
+    def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
+        write_parquet(folder / _FILE, map(_columns, pairs), _TYPES)
+
+    def read(self, folder: Path) -> Iterator[tuple[str, str]]:
+        for row in read_parquet(folder / _FILE):
+            yield row["path"], row["text"]
+
+
+def _columns(pair: Pair) -> dict[str, object]:
+    facts = pair.facts
+    return {
+        "path": pair.path,
+        "text": pair.caption,
+        "num_frames": facts.num_frames,
+        "height": facts.height,
+        "width": facts.width,
+        "aspect_ratio": round(facts.height / facts.width, 6),
+        "resolution": facts.height * facts.width,
+        "fps": round(facts.fps, 6),
+    }
 
 
 FORMAT = Format(
     name="open-sora",
     trainer="Open-Sora 2",
-    layout=OpenSoraTable("dataset.csv", "path", "text"),
+    layout=OpenSoraTable(),
     reads=PYAV,
-    use="--dataset.data-path {target}/dataset.csv",
+    use="--dataset.data-path {target}/" + _FILE,
     has_absolute_paths=True,
     may_reference=True,
 )

@@ -57,11 +57,11 @@ class Reads:
         if facts.rotation and suffix not in self.upright:
             return "the trainer would see it lying", f"the file asks to be turned by {facts.rotation} degrees"
         if facts.num_frames < self.min_frames:
-            return "too short for the trainer", f"{facts.num_frames} frames; it needs {self.min_frames}"
+            return "too short", f"{facts.num_frames} frames of the {self.min_frames} that are needed"
         if facts.duration_s < self.min_s:
-            return "too short for the trainer", f"{facts.duration_s:.2f} s; it needs {self.min_s:g} s"
+            return "too short", f"{facts.duration_s:.2f} s; it needs {self.min_s:g} s"
         if facts.duration_s > self.max_s:
-            return "too long for the trainer", f"{facts.duration_s:.2f} s; it takes {self.max_s:g} s at most"
+            return "too long", f"{facts.duration_s:.2f} s; it takes {self.max_s:g} s at most"
         return None
 
 

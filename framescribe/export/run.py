@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from framescribe import __version__
 from framescribe.errors import UsageError
 from framescribe.export.clips import placed
-from framescribe.export.pair import Format, Link, Unusable
+from framescribe.export.pair import Candidate, Format, Link, Pair, Unusable
+from framescribe.export.places import Places
 from framescribe.export.prepare import Preparation
+from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
 from framescribe.export.select import to_candidate
-from framescribe.quality.budget import T5_TOKENS, count_words
+from framescribe.export.target import REPORT, new_target
+from framescribe.quality.budget import count_words
 from framescribe.quality.cleanup import CleanupRules
-
-REPORT = "export_report.json"
-LONG_CAPTION_WORDS = T5_TOKENS * 3 // 4
-"""About as many English words as CogVideoX's text encoder takes: a token is three quarters of a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A row that is not in the export, and why."""
-
-    clip_id: str
-    source_video: str
-    reason: str
-    detail: str
-
-
-@dataclass(slots=True, kw_only=True)
-class ExportReport:
-    """What an export holds and what it does not: ``export_report.json``.
-
-    Attributes:
-        format, target, link, rules, accepted_flags: what was asked for.
-        framescribe, created_at: who made it and when, UTC.
-        rows, exported: rows read, and clips that are in the export.
-        long_captions: exported captions of more than ``LONG_CAPTION_WORDS`` words.
-        left_out: the others.
-    """
-
-    format: str
-    target: str
-    link: Link
-    rules: CleanupRules
-    accepted_flags: list[str]
-    framescribe: str = __version__
-    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    rows: int = 0
-    exported: int = 0
-    long_captions: int = 0
-    left_out: list[LeftOut] = field(default_factory=list)
-
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many rows each reason keeps out."""
-        return Counter(each.reason for each in self.left_out)
 
 
 def export(
@@ -73,10 +29,14 @@ def export(
     link: Link = "copy",
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
+    min_frames: int = 1,
+    sources: Collection[str] = (),
     preparation: Preparation = Preparation(),
     overwrite: bool = False,
 ) -> ExportReport:
     """Writes clips and captions into ``target`` as a trainer reads them, all of it or nothing.
+
+    Pairs are in the order of their sources and spans: the same rows make the same files, byte for byte.
 
     Args:
         rows: columns by name; each clip once.
@@ -85,8 +45,11 @@ def export(
         link: ``copy``, ``symlink`` or ``hardlink`` the clips, or ``reference`` them where they are.
         rules: how captions are tidied.
         accepted_flags: flags that do not keep a caption out.
+        min_frames: clips of fewer frames are left out, also where the trainer would take them.
+        sources: folders, and beginnings of URLs that end in ``/``, from where alone clips are read. Empty: from every
+            file of this machine, and every URL but those of web servers in private networks.
         preparation: how clips are made anew: spans of a longer video, and what the trainer could not read.
-        overwrite: replace an earlier export.
+        overwrite: replace an earlier export; what others wrote into its folder stays.
 
     Returns:
         What was exported and what was left out.
@@ -96,26 +59,27 @@ def export(
             differently.
         OSError: it cannot be written; nothing is left behind.
     """
-    final = Path(target.parent.resolve(), target.name)
-    partial = final.with_name(f"{final.name}.partial")
-    replaced = final.with_name(f"{final.name}.replaced")
+    to = replace(to, reads=replace(to.reads, min_frames=max(min_frames, to.reads.min_frames)))
+    final = target.resolve()
     _check(to, final, link)
-    _check_free(final, partial, overwrite)
     report = ExportReport(
         format=to.name, target=str(final), link=link, rules=rules, accepted_flags=sorted(accepted_flags)
     )
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        _write(rows, to, partial, final, preparation, report)
-        (partial / REPORT).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-        if final.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-            final.rename(replaced)
-        partial.rename(final)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    candidates = _candidates(rows, Places(sources), report)
+    with new_target(final, overwrite) as folder:
+        written: Counter[tuple[str, str]] = Counter()
+        if to.clips is not None:
+            (folder / to.clips).mkdir(parents=True, exist_ok=True)
+        pairs = _placed(candidates, to, folder, final, preparation, report)
+        to.layout.write(_noted(pairs, written, report), folder, final)
+        if not report.exported:
+            reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
+            raise UsageError(
+                f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
+            )
+        _check_written(to, folder, final, written)
+        report.left_out.sort(key=lambda row: (row.source_video, row.clip_id, row.reason))
+        (folder / REPORT).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
     return report
 
 
@@ -133,55 +97,49 @@ def _check(to: Format, final: Path, link: Link) -> None:
             )
 
 
-def _check_free(final: Path, partial: Path, overwrite: bool) -> None:
-    if final.exists() and not (final / REPORT).is_file():
-        raise UsageError(f"{final} exists and is no export; choose another `target`")
-    for existing in (final, partial):
-        if existing.exists() and not overwrite:
-            raise UsageError(
-                f"{existing} exists; choose another `target`, or replace it with `overwrite=True`"
-            )
+def _candidates(rows: Iterable[Mapping[str, Any]], places: Places, report: ExportReport) -> list[Candidate]:
+    """What the rows offer, sorted; the others are in the report."""
+    found: dict[str, Candidate] = {}
+    for row in rows:
+        report.rows += 1
+        try:
+            candidate = to_candidate(row, report.rules, report.accepted_flags)
+            places.check(candidate.clip.source_video)
+            if (other := found.setdefault(candidate.stem, candidate)) is not candidate:
+                raise Unusable("the clip is there already", f"{other.clip.source_video} has the same id")
+        except Unusable as problem:
+            report.leave_out(row["clip_id"], row["source_video"], problem)
+    return sorted(found.values(), key=_order)
 
 
-def _write(
-    rows: Iterable[Mapping[str, Any]],
+def _order(candidate: Candidate) -> tuple[str, float, float, str]:
+    clip = candidate.clip
+    return clip.source_video, clip.start_s, float("inf") if clip.end_s is None else clip.end_s, candidate.stem
+
+
+def _placed(
+    candidates: list[Candidate],
     to: Format,
     folder: Path,
     final: Path,
     preparation: Preparation,
     report: ExportReport,
-) -> None:
-    if to.clips is not None:
-        (folder / to.clips).mkdir(parents=True, exist_ok=True)
-    written: Counter[tuple[str, str]] = Counter()
+) -> Iterator[Pair]:
+    for candidate in candidates:
+        try:
+            with placed(candidate, to, folder, final, report.link, preparation) as pair:
+                yield pair
+        except Unusable as problem:
+            report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
 
-    def pairs() -> Iterator[Any]:
-        stems: set[str] = set()
-        for row in rows:
-            report.rows += 1
-            try:
-                candidate = to_candidate(row, report.rules, report.accepted_flags)
-                if candidate.stem in stems:
-                    raise Unusable("the clip is there already")
-                stems.add(candidate.stem)
-                with placed(candidate, to, folder, final, report.link, preparation) as ready:
-                    yield ready
-            except Unusable as problem:
-                report.left_out.append(
-                    LeftOut(row["clip_id"], row["source_video"], problem.reason, str(problem))
-                )
-                continue
-            written[ready.path, ready.caption] += 1
-            report.exported += 1
-            report.long_captions += count_words(ready.caption) > LONG_CAPTION_WORDS
 
-    to.layout.write(pairs(), folder, final)
-    if not report.exported:
-        reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
-        raise UsageError(
-            f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
-        )
-    _check_written(to, folder, final, written)
+def _noted(pairs: Iterable[Pair], written: Counter[tuple[str, str]], report: ExportReport) -> Iterator[Pair]:
+    for pair in pairs:
+        yield pair
+        written[pair.path, pair.caption] += 1
+        report.exported += 1
+        report.formulas += pair.caption.startswith(("=", "+", "-", "@"))
+        report.long_captions += count_words(pair.caption) > LONG_CAPTION_WORDS
 
 
 def _check_written(to: Format, folder: Path, final: Path, written: Counter[tuple[str, str]]) -> None:

@@ -1,13 +1,16 @@
-"""Hugging Face VideoFolder: the split ``train``, with paths relative to its metadata file."""
+"""Hugging Face VideoFolder: the split ``train``, with paths relative to its metadata file.
 
-from framescribe.export.csv_table import CsvTable
+In a CSV file pandas would take ``NA`` for no caption.
+"""
+
+from framescribe.export.json_lines import JsonLines
 from framescribe.export.pair import Format
 from framescribe.export.reads import FFMPEG, UPRIGHT, Reads
 
 FORMAT = Format(
     name="videofolder",
     trainer="Hugging Face VideoFolder",
-    layout=CsvTable("train/metadata.csv", "file_name", "text"),
+    layout=JsonLines("train/metadata.jsonl", "file_name", "text"),
     reads=Reads(
         suffixes=frozenset({".mkv", ".mp4", ".avi", ".mpeg", ".mov"}),
         codecs=FFMPEG | {"av1"},

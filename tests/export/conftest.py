@@ -29,10 +29,14 @@ CAPTIONS = [
     "[] = true",
     "ends with a quote\"",
     "Zero\u200bwidth and a soft\u00adhyphen.",
+    "NA",
+    "null",
+    "=1+1",
 ]  # fmt: skip
 NAMES = [
     "clip.mp4", "same.mp4", "sub/same.mp4", "with space.mp4", "dots.in.name.mp4", "comma,quote\".mp4", "雪.mp4",
     "videos.mp4", "a.txt.mp4", "CLIP.mp4", "-dash.mp4", "line\nbreak.mp4", "videos/videos.mp4",
+    "na.mp4", "null.mp4", "=1.mp4",
 ]  # fmt: skip
 
 

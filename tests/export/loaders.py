@@ -5,7 +5,6 @@ Each takes the exported folder and gives (the clip's bytes, caption) pairs, in w
 
 from __future__ import annotations
 
-import csv
 import glob
 import json
 import os
@@ -13,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import av
+import pyarrow.parquet
 import webdataset
 
 Pairs = list[tuple[bytes, str]]
@@ -72,13 +72,14 @@ def cogvideox_factory(root: Path) -> Pairs:
     return [(video.read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
 
 
-def table(root: Path, file: str, video: str, caption: str, base: str = ".") -> Pairs:
-    with open(root / file, encoding="utf-8", newline="") as lines:
-        return [((root / base / line[video]).read_bytes(), line[caption]) for line in csv.DictReader(lines)]
+def json_lines(root: Path, file: str, video: str, caption: str, base: str = ".") -> Pairs:
+    with open(root / file, encoding="utf-8") as lines:
+        entries = [json.loads(line.strip()) for line in lines]
+    return [((root / base / entry[video]).read_bytes(), entry[caption]) for entry in entries]
 
 
 def diffsynth(root: Path) -> Pairs:
-    return table(root, "metadata.csv", "video", "prompt")
+    return json_lines(root, "metadata.jsonl", "video", "prompt")
 
 
 def musubi(root: Path) -> Pairs:
@@ -131,30 +132,26 @@ def videox_fun(root: Path) -> Pairs:
 
 
 def ltx(root: Path) -> Pairs:
-    with open(root / "dataset.jsonl", encoding="utf-8") as file:
-        entries = [json.loads(line) for line in file]
-    return [((root / entry["video"]).read_bytes(), entry["caption"]) for entry in entries]
+    return json_lines(root, "dataset.jsonl", "video", "caption")
 
 
 def open_sora(root: Path) -> Pairs:
     pairs = []
-    with open(root / "dataset.csv", encoding="utf-8", newline="") as lines:
-        for line in csv.DictReader(lines):
-            assert list(line) == [
-                "path", "text", "num_frames", "height", "width", "aspect_ratio", "resolution", "fps",
-            ]  # fmt: skip
-            height, width = int(line["height"]), int(line["width"])
-            assert int(line["resolution"]) == height * width
-            assert abs(float(line["aspect_ratio"]) - height / width) < 1e-3
-            assert int(line["num_frames"]) > 0
-            assert float(line["fps"]) > 0
-            assert os.path.isabs(line["path"])  # opened as it stands, wherever the trainer was started
-            pairs.append((Path(line["path"]).read_bytes(), line["text"]))
+    for line in pyarrow.parquet.read_table(root / "dataset.parquet").to_pylist():
+        assert list(line) == [
+            "path", "text", "num_frames", "height", "width", "aspect_ratio", "resolution", "fps",
+        ]  # fmt: skip
+        assert line["resolution"] == line["height"] * line["width"]
+        assert abs(line["aspect_ratio"] - line["height"] / line["width"]) < 1e-3
+        assert line["num_frames"] > 0
+        assert line["fps"] > 0
+        assert os.path.isabs(line["path"])  # opened as it stands, wherever the trainer was started
+        pairs.append((Path(line["path"]).read_bytes(), line["text"]))
     return pairs
 
 
 def videofolder(root: Path) -> Pairs:
-    return table(root, "train/metadata.csv", "file_name", "text", base="train")
+    return json_lines(root, "train/metadata.jsonl", "file_name", "text", base="train")
 
 
 def webdataset_tars(root: Path) -> Pairs:

@@ -11,8 +11,11 @@ import pytest
 
 from framescribe.export.formats import FORMATS
 from framescribe.export.line_lists import LineLists
-from framescribe.export.run import REPORT, export
+from framescribe.export.run import export
+from framescribe.export.target import REPORT
 from framescribe.quality.cleanup import CleanupRules, Replacement
+from framescribe.types import Clip
+from framescribe.video.decode import probe
 from tests.export.conftest import row, video
 from tests.export.loaders import LOADERS
 
@@ -39,7 +42,7 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
     assert captions(tmp_path / "set") == sorted(" ".join(each["caption"].split()) for each in rows)
     told = json.loads((tmp_path / "set" / REPORT).read_text())
     assert (told["rows"], told["exported"]) == (len(rows) + len(others), len(rows))
-    assert [(each["clip_id"], each["reason"]) for each in told["left_out"]] == [
+    assert {(each["clip_id"], each["reason"]) for each in told["left_out"]} == {
         (f"{20:016x}", "status truncated"),
         (f"{21:016x}", "flagged looping"),
         (f"{22:016x}", "the clip's file cannot be read"),
@@ -48,9 +51,10 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
         (f"{25:016x}", "the clip's file cannot be read"),
         (f"{26:016x}", "no text left after clean-up"),
         (f"{0:016x}", "the clip is there already"),
-    ]
-    assert "from 7 s to 8 s" in told["left_out"][2]["detail"]
-    assert "gone.mp4" in told["left_out"][5]["detail"]
+    }
+    details = {each["clip_id"]: each["detail"] for each in told["left_out"]}
+    assert "from 7 s to 8 s" in details[f"{22:016x}"]
+    assert "gone.mp4" in details[f"{25:016x}"]
     assert report.reasons.total() == len(others)
 
 
@@ -113,8 +117,8 @@ def test_refusals_leave_everything_as_it_was(rows, tmp_path):
     for target, name, options, said in [
         ("mine", "ltx", {}, "is no export"),
         ("mine", "ltx", {"overwrite": True}, "is no export"),
-        ("set", "ltx", {}, "--overwrite"),
-        ("new", "simpletuner", {"link": "reference"}, "--link copy"),
+        ("set", "ltx", {}, "overwrite=True"),
+        ("new", "simpletuner", {"link": "reference"}, "link. copy"),
         ("new", "webdataset", {"link": "symlink"}, "tar files"),
     ]:
         with pytest.raises(ValueError, match=said):
@@ -145,6 +149,60 @@ def test_an_export_of_an_export_into_itself_loses_no_clip(rows, tmp_path):
         export(inside, LTX, tmp_path / "set", link="symlink", overwrite=True)
     export(inside, LTX, tmp_path / "set", overwrite=True)
     assert len(captions(tmp_path / "set")) == len(rows)
+
+
+def test_the_same_rows_in_any_order_make_the_same_files(rows, tmp_path):
+    bad = [row(30, tmp_path / "gone.mp4", "x"), row(31, tmp_path / "gone.mp4", "x", flags=["looping"])]
+    made = []
+    for name in FORMATS:
+        for each in ([*rows[:4], *bad], [*bad[::-1], *rows[3::-1]]):
+            export(each, FORMATS[name], tmp_path / "set", overwrite=True)
+            files = {path.relative_to(tmp_path): path for path in (tmp_path / "set").rglob("*")}
+            made.append({name: path.read_bytes() for name, path in files.items() if path.is_file()})
+        assert made[-1] == made[-2]
+
+
+def test_pairs_are_in_the_order_of_their_sources_and_spans(tmp_path):
+    (tmp_path / "b.mp4").write_bytes(video(1, frames=30))
+    (tmp_path / "a.mp4").write_bytes(video(2, frames=30))
+    asked = [
+        row(1, tmp_path / "b.mp4", "4"),
+        row(2, tmp_path / "b.mp4", "3", start_s=0.0, end_s=1.0),
+        row(3, tmp_path / "a.mp4", "2", start_s=2.0, end_s=3.0),
+        row(4, tmp_path / "a.mp4", "1", start_s=0.5, end_s=1.0),
+    ]
+    export(asked, LTX, tmp_path / "set")
+    assert [caption for _, caption in LOADERS["ltx"](tmp_path / "set")] == ["1", "2", "3", "4"]
+
+
+def test_spans_are_cut_out(tmp_path):
+    (tmp_path / "long.mp4").write_bytes(video(1, frames=30))
+    spans = [(0.0, 1.0), (0.5, 2.0), (2.0, None)]
+    asked = [
+        row(at, tmp_path / "long.mp4", f"Span {at}.", start_s=start_s, end_s=end_s)
+        for at, (start_s, end_s) in enumerate(spans)
+    ]
+    for name in ("ltx", "webdataset", "open-sora"):
+        export(asked, FORMATS[name], tmp_path / "set", overwrite=True)
+        seen = {}
+        for content, caption in LOADERS[name](tmp_path / "set"):
+            (tmp_path / "seen.mp4").write_bytes(content)
+            seen[caption] = probe(Clip(str(tmp_path / "seen.mp4"))).facts.num_frames
+        assert seen == {"Span 0.": 10, "Span 1.": 15, "Span 2.": 10}
+
+
+def test_clips_of_fewer_frames_than_asked_for_are_left_out(rows, tmp_path):
+    (tmp_path / "long.mp4").write_bytes(video(1, frames=30))
+    report = export([*rows, row(99, tmp_path / "long.mp4", "Long.")], LTX, tmp_path / "set", min_frames=4)
+    assert captions(tmp_path / "set") == ["Long."]
+    assert dict(report.reasons) == {"too short": len(rows)}
+    assert len(list((tmp_path / "set/videos").iterdir())) == 1
+
+
+def test_two_videos_under_one_id_are_said(rows, tmp_path):
+    again = rows[1] | {"clip_id": rows[0]["clip_id"], "source_video": rows[0]["source_video"]}
+    report = export([rows[0], again], LTX, tmp_path / "set")
+    assert (report.exported, dict(report.reasons)) == (1, {"the clip is there already": 1})
 
 
 def test_a_full_disk_leaves_nothing_half_written(rows, tmp_path):
