@@ -15,13 +15,14 @@ import threading
 
 import pytest
 
-from framescribe.export.formats import FORMATS
+from framescribe.export import formats
 from framescribe.export.run import export
 from tests.cli.run import invoke
-from tests.export.conftest import row, video
+from tests.export.conftest import of_any_length, row, video
 from tests.export.loaders import LOADERS
 
 SECRET = b"root:$6$secret:19000:0:99999:7:::\n"
+FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
 LTX = FORMATS["ltx"]
 
 
@@ -189,8 +190,8 @@ def test_long_ids_and_names_that_are_alike_after_cleaning_stay_apart(good, tmp_p
     ):
         (tmp_path / name).write_bytes(video(10 + at))
         rows.append(row(10 + at, tmp_path / name, name, clip_id=f"{'id/' * 5_000}{at}"))
-    for name in FORMATS:
-        report = export(rows, FORMATS[name], tmp_path / "set", overwrite=True)
+    for name, layout in FORMATS.items():
+        report = export(rows, layout, tmp_path / "set", overwrite=True)
         assert report.exported == len(rows)
         assert sorted(caption for _, caption in LOADERS[name](tmp_path / "set")) == sorted(
             row["caption"] for row in rows
@@ -200,18 +201,18 @@ def test_long_ids_and_names_that_are_alike_after_cleaning_stay_apart(good, tmp_p
 @pytest.mark.parametrize("target", ["videos", "labels", ".framescribe", "train"])
 def test_ids_cannot_name_files_of_the_layout(target, good, tmp_path):
     bad = row(2, tmp_path / "allowed/good.mp4", "A dog.", clip_id=f"../{target}/../../x")
-    for name in FORMATS:
-        export([*good, bad], FORMATS[name], tmp_path / "set", overwrite=True)
+    for layout in FORMATS.values():
+        export([*good, bad], layout, tmp_path / "set", overwrite=True)
         assert sorted(os.listdir(tmp_path)) == ["allowed", "set"]
 
 
 def test_control_characters_of_names_and_captions_reach_neither_files_nor_terminal(good, tmp_path):
     evil = tmp_path / "evil\x1b[2J\n\r.mp4"
-    evil.write_bytes(video(2))
+    evil.write_bytes(video(2, frames=100))
     missing = tmp_path / "gone\x1b]0;title\x07\n.mp4"
     rows = [
         *good,
-        row(2, evil, "A \x1b[31mred\x1b[0m\x07 dog.\nsecond\x00 line\u2028third"),
+        row(2, evil, "A \x1b[31mred\x1b[0m\x07 dog.\nsecond line\u2028third"),
         row(3, missing, "x"),
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))

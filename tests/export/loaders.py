@@ -5,6 +5,7 @@ Each takes the exported folder and gives (the clip's bytes, caption) pairs, in w
 
 from __future__ import annotations
 
+import csv
 import glob
 import json
 import os
@@ -250,7 +251,8 @@ def llava(root: Path) -> Pairs:
 
 
 def plain_csv(root: Path) -> Pairs:
-    return table(root, "clips.csv", "path", "caption")
+    with open(root / "clips.csv", encoding="utf-8", newline="") as lines:
+        return [((root / line["path"]).read_bytes(), line["caption"]) for line in csv.DictReader(lines)]
 
 
 LOADERS = {

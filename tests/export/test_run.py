@@ -9,16 +9,17 @@ from dataclasses import replace
 import fsspec
 import pytest
 
-from framescribe.export.formats import FORMATS
+from framescribe.export import formats
 from framescribe.export.line_lists import LineLists
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
 from framescribe.quality.cleanup import CleanupRules, Replacement
 from framescribe.types import Clip
 from framescribe.video.decode import probe
-from tests.export.conftest import row, video
+from tests.export.conftest import of_any_length, row, video
 from tests.export.loaders import LOADERS
 
+FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
 LTX = FORMATS["ltx"]
 
 
@@ -154,9 +155,9 @@ def test_an_export_of_an_export_into_itself_loses_no_clip(rows, tmp_path):
 def test_the_same_rows_in_any_order_make_the_same_files(rows, tmp_path):
     bad = [row(30, tmp_path / "gone.mp4", "x"), row(31, tmp_path / "gone.mp4", "x", flags=["looping"])]
     made = []
-    for name in FORMATS:
+    for layout in FORMATS.values():
         for each in ([*rows[:4], *bad], [*bad[::-1], *rows[3::-1]]):
-            export(each, FORMATS[name], tmp_path / "set", overwrite=True)
+            export(each, layout, tmp_path / "set", overwrite=True)
             files = {path.relative_to(tmp_path): path for path in (tmp_path / "set").rglob("*")}
             made.append({name: path.read_bytes() for name, path in files.items() if path.is_file()})
         assert made[-1] == made[-2]
