@@ -8,6 +8,7 @@ from framescribe.export.csv_table import CsvTable
 from framescribe.export.pair import Format, Pair
 from framescribe.export.reads import PYAV
 from framescribe.pipeline.sources import VIDEO_SUFFIXES
+from framescribe.shown import shown
 
 
 class PlainTable(CsvTable):
@@ -17,8 +18,7 @@ class PlainTable(CsvTable):
         facts = pair.facts
         return super().columns(pair) | {
             "clip_id": pair.clip_id,
-            # A file name that is no UTF-8 holds lone surrogates.
-            "source_video": pair.clip.source_video.encode("utf-8", "backslashreplace").decode(),
+            "source_video": shown(pair.clip.source_video),
             "start_s": pair.clip.start_s,
             "end_s": pair.clip.end_s,
             "width": facts.width,

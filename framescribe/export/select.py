@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,9 +62,9 @@ def _caption(caption: str | None, rules: CleanupRules) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise Unusable("not valid text", str(error)) from error
-    # What every reader of lines depends on; a caption of control characters only has no visible text.
-    if text.splitlines() != [text] or "\0" in text:
-        raise Unusable("not valid text", repr(text))
+    # What every reader of lines depends on; and terminals obey control characters.
+    if text.splitlines() != [text] or any(unicodedata.category(each) == "Cc" for each in text):
+        raise Unusable("control characters in the caption", repr(text))
     return text
 
 

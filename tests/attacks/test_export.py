@@ -212,7 +212,8 @@ def test_control_characters_of_names_and_captions_reach_neither_files_nor_termin
     missing = tmp_path / "gone\x1b]0;title\x07\n.mp4"
     rows = [
         *good,
-        row(2, evil, "A \x1b[31mred\x1b[0m\x07 dog.\nsecond line\u2028third"),
+        row(2, evil, "A dog.\nsecond line\u2028third"),
+        row(5, evil, "A \x1b[31mred\x1b[0m\x07 dog."),
         row(3, missing, "x"),
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
