@@ -8,7 +8,7 @@ from typing import Any
 
 from framescribe.errors import ErrorStage
 from framescribe.quality.checks import caption_status, check
-from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames
+from framescribe.types import CaptionRow, CaptionSettings, Clip, FinishReason, Frames
 from framescribe.version import __version__
 
 
@@ -36,13 +36,14 @@ class RowMaker:
         frames: Frames,
         *,
         text: str,
-        is_truncated: bool,
+        finish_reason: FinishReason,
         prompt_tokens: int,
         output_tokens: int,
     ) -> CaptionRow:
         """The row of a clip whose caption is ``text``, checked; its pixels are not needed any more."""
         caption = text.strip()
-        flags = check(caption, is_truncated=is_truncated)
+        is_truncated = finish_reason == "length"
+        flags = check(caption, is_truncated=is_truncated, loops=finish_reason == "loop")
         facts = frames.facts
         damage = None
         if facts.missing_s > 0:
@@ -62,6 +63,7 @@ class RowMaker:
             missing_s=facts.missing_s,
             caption=caption,
             caption_raw=text,
+            finish_reason=finish_reason,
             error_message=damage,
             frame_indices=frames.indices,
             frame_timestamps_s=frames.timestamps_s,
@@ -91,6 +93,7 @@ class RowMaker:
             "top_p": generation.top_p,
             "repetition_penalty": generation.repetition_penalty,
             "seed": generation.seed,
+            "stop_loops": generation.stop_loops,
             "engine_version": __version__,
             "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }

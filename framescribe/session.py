@@ -85,7 +85,7 @@ class CaptionSession:
             settings,
             prepared.frames,
             text=self._tokenizer.decode(completion.token_ids),
-            is_truncated=completion.finish_reason == "length",
+            finish_reason=completion.finish_reason,
             prompt_tokens=len(prepared.prompt),
             output_tokens=len(completion.token_ids),
         )

@@ -18,6 +18,7 @@ Strategy = Literal["chat", "base", "uniform"]
 Template = Literal["chat", "base", "vqa"]
 CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
 CAPTION_STATUSES: tuple[CaptionStatus, ...] = get_args(CaptionStatus)
+FinishReason = Literal["stop", "length", "loop", "error"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -179,6 +180,8 @@ class GenerationSettings:
         top_p: draw only from the most probable tokens that together reach this probability (nucleus sampling).
         repetition_penalty: above 1, tokens that prompt or caption contain become less likely (CTRL, arXiv 1909.05858).
         seed: of the draw; each clip draws from its own generator, so a batch's make-up changes nothing.
+        stop_loops: end a caption that certainly loops (``engine/loops.py``) there, as ``repetitive``; False lets it run
+            to the limit, as published.
     """
 
     max_new_tokens: int = 2048
@@ -186,6 +189,7 @@ class GenerationSettings:
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     seed: int = 0
+    stop_loops: bool = True
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "repetition_penalty"):
@@ -253,6 +257,8 @@ class CaptionRow:
     Seconds are counted from the video's first frame for ``start_s`` and ``end_s`` and from the clip's start elsewhere.
     ``caption_raw`` is the first text that the model wrote, ``caption`` the same without surrounding white space, or
     the text of the repair that ``repairs`` ends with. ``flags`` are what is wrong with ``caption`` (see ``quality``).
+    ``finish_reason`` is how the decoding of ``caption`` ended: ``stop`` by itself, ``length`` at ``max_new_tokens``,
+    ``loop`` as it certainly looped (see ``engine/loops.py``); None for ``error`` rows.
     ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
     ``source_sha256`` is of the source's bytes, where that was asked for. ``created_at`` is ISO 8601, UTC.
     """
@@ -272,6 +278,7 @@ class CaptionRow:
     caption_status: CaptionStatus
     flags: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    finish_reason: FinishReason | None = None
     error_stage: ErrorStage | None = None
     error_message: str | None = None
     frame_indices: tuple[int, ...] = ()
@@ -289,6 +296,7 @@ class CaptionRow:
     top_p: float
     repetition_penalty: float
     seed: int
+    stop_loops: bool = False
     engine_version: str
     created_at: str | None = None
     prompt_tokens: int | None = None

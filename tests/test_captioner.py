@@ -43,7 +43,7 @@ def test_real_clips_give_the_recorded_captions(name, clip, strategy, captioner):
 
 REMAKEABLE = [
     settings(),
-    settings(temperature=0.8, top_p=0.9, repetition_penalty=1.2, seed=11),
+    settings(temperature=0.8, top_p=0.9, repetition_penalty=1.2, seed=11, stop_loops=False),
     CaptionSettings("What?", "vqa", FrameSampling("uniform", 5), GenerationSettings(max_new_tokens=4)),
     CaptionSettings(sampling=FrameSampling("base", 3), generation=GenerationSettings(max_new_tokens=4)),
 ]
@@ -61,7 +61,12 @@ def test_a_row_is_enough_to_make_its_caption_again(made_with, captioner):
         again = Captioner.from_pretrained(row["model"], device="cpu", dtype=row["precision"])
         clip = Clip(row["source_video"], row["start_s"], row["end_s"])
         generation = GenerationSettings(
-            row["max_new_tokens"], row["temperature"], row["top_p"], row["repetition_penalty"], row["seed"]
+            row["max_new_tokens"],
+            row["temperature"],
+            row["top_p"],
+            row["repetition_penalty"],
+            row["seed"],
+            row["stop_loops"],
         )
         sampling = FrameSampling(row["strategy"], row["num_frames"])
         remade = CaptionSettings(row["prompt"], row["template"], sampling, generation)

@@ -53,7 +53,7 @@ def run_files(
     Returns:
         Seconds, and the share of them in which the GPU was busy (None where that is not known).
     """
-    settings = CaptionSettings(generation=GenerationSettings(new_tokens))
+    settings = CaptionSettings(generation=GenerationSettings(new_tokens, stop_loops=False))
     sources = [Clip(str(paths[number % len(paths)]), given_id=str(number)) for number in range(clips)]
     with gpu_busy(captioner.precision.device) as busy:
         began = time.perf_counter()

@@ -115,7 +115,9 @@ class FromFrames:
 
     def _request(self, number: int, new_tokens: int) -> Request:
         pixels_F3SS: Tensor = self._preparer.pixels(self._frames[number % len(self._frames)])
-        return Request(str(number), self._prompt, pixels_F3SS, GenerationSettings(new_tokens))
+        return Request(
+            str(number), self._prompt, pixels_F3SS, GenerationSettings(new_tokens, stop_loops=False)
+        )
 
 
 def timed_run(engine: TimedEngine, clips: FromFrames) -> Run:

@@ -32,6 +32,7 @@ def ask(
     top_p: options.TopP = 1.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: options.Seed = 0,
+    stop_loops: options.StopLoops = True,
 ) -> None:
     """Ask questions about a video; answers stream as they are written.
 
@@ -56,6 +57,7 @@ def ask(
         top_p=top_p,
         repetition_penalty=repetition_penalty,
         seed=seed,
+        stop_loops=stop_loops,
     )
     if settings.resolved_template == "base" and len(questions or ()) != 1:
         raise UsageError("the base template has no turns; ask one question, or use --template chat")

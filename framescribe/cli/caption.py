@@ -73,6 +73,7 @@ def caption(
     top_p: options.TopP = 1.0,
     repetition_penalty: options.RepetitionPenalty = 1.0,
     seed: options.Seed = 0,
+    stop_loops: options.StopLoops = True,
     repair: Annotated[
         bool | None,
         typer.Option(
@@ -178,6 +179,7 @@ def caption(
             top_p=top_p,
             repetition_penalty=repetition_penalty,
             seed=seed,
+            stop_loops=stop_loops,
             repair=into_folder if repair is None else repair,
         )
 

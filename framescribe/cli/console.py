@@ -175,7 +175,10 @@ def print_problem(row: CaptionRow) -> None:
     elif row.error_message:
         err.print(Text.assemble(("damaged ", "yellow"), row.error_message))
     elif row.caption_status != "success":
-        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), row.source_video))
+        reason = (
+            f": ended after {row.output_tokens} tokens, as it loops" if row.finish_reason == "loop" else ""
+        )
+        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), row.source_video, reason))
 
 
 def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:

@@ -111,6 +111,14 @@ RepetitionPenalty = Annotated[
     float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
 ]
 Seed = Annotated[int, typer.Option(help="Random seed for sampling.", rich_help_panel=_DECODING)]
+StopLoops = Annotated[
+    bool,
+    typer.Option(
+        "--stop-loops/--no-stop-loops",
+        help="End a caption that certainly loops there, instead of at the token limit.",
+        rich_help_panel=_DECODING,
+    ),
+]
 Segment = Annotated[
     str,
     typer.Option(
@@ -171,6 +179,7 @@ def caption_settings(
     top_p: float,
     repetition_penalty: float,
     seed: int,
+    stop_loops: bool = True,
     repair: bool = False,
 ) -> CaptionSettings:
     """The settings that the options spell.
@@ -182,6 +191,8 @@ def caption_settings(
         prompt=prompt,
         template=template,
         sampling=FrameSampling(strategy, frames),
-        generation=GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed),
+        generation=GenerationSettings(
+            max_new_tokens, temperature, top_p, repetition_penalty, seed, stop_loops
+        ),
         repair=repair,
     )

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -22,7 +20,9 @@ from torch import Tensor
 from framescribe.engine.batch import DecodeBatch, decode_step, to_device
 from framescribe.engine.graphs import GraphedStep
 from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
+from framescribe.engine.loops import CHECK_EVERY, certainly_loops
 from framescribe.engine.memory import on_device, phase_limits, plan_cache
+from framescribe.engine.readback import Readback
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
 from framescribe.engine.sequence import Sequence
@@ -30,19 +30,14 @@ from framescribe.errors import DeviceError, UsageError
 from framescribe.model import kernels
 from framescribe.model.device_errors import is_device_failure
 from framescribe.model.model import CaptionModel
+from framescribe.types import FinishReason
 
 log = logging.getLogger("framescribe")
 
 Deliver = Callable[[Completion], None]
 
-
-@dataclass(frozen=True, slots=True)
-class _Unread:
-    """Tokens that have been chosen on the device: on their way to ``tokens_B``, there once ``event`` has happened."""
-
-    sequences: list[Sequence]
-    tokens_B: Tensor
-    event: torch.cuda.Event | None
+# Steps whose tokens are read only while the next is computed. On a CPU computing ahead would only be work for nothing.
+_STEPS_AHEAD = {"cuda": 1, "cpu": 0, "mps": 0}
 
 
 class Engine:
@@ -89,22 +84,15 @@ class Engine:
             max_batch,
             is_captured=is_captured and kernels.run_on(device),
         )
-        self._unread: deque[_Unread] = deque()
-        # On a CPU computing ahead would only be work for nothing.
-        self._steps_ahead = 1 if device.type == "cuda" else 0
+        self._in_flight = Readback()
+        self._steps_ahead = _STEPS_AHEAD[device.type]
         self._lock = threading.RLock()
         self._has_failed = False
 
     def __len__(self) -> int:
         """Requests that are not done."""
         with self._lock:
-            ending = {
-                id(sequence)
-                for unread in self._unread
-                for sequence in unread.sequences
-                if sequence.is_launched and not sequence.is_done
-            }
-            return len(self._scheduler) + len(ending)
+            return len(self._scheduler) + self._in_flight.ending()
 
     def add(self, request: Request, deliver: Deliver) -> Sequence:
         """Queues a request.
@@ -237,13 +225,7 @@ class Engine:
 
     def _launched(self, sequences: list[Sequence], tokens_B: Tensor) -> None:
         """The next token of these sequences is being computed: its way to this side begins."""
-        event = None
-        if tokens_B.is_cuda:
-            there_B = torch.empty(tokens_B.shape, dtype=tokens_B.dtype, pin_memory=True)
-            tokens_B = there_B.copy_(tokens_B, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record()
-        self._unread.append(_Unread(sequences, tokens_B, event))
+        self._in_flight.start(sequences, tokens_B)
         for sequence in sequences:
             sequence.new_tokens += 1
         # Nothing more is computed for these; their blocks are written to after all that is under way.
@@ -251,32 +233,39 @@ class Engine:
 
     def _read(self, keep: int) -> None:
         """Takes in the tokens of all steps but the last ``keep``, and delivers what they finish."""
-        while len(self._unread) > keep:
-            unread = self._unread.popleft()
-            if unread.event is not None:
-                unread.event.synchronize()
+        while len(self._in_flight) > keep:
             ended = []
-            for sequence, token in zip(unread.sequences, unread.tokens_B.tolist(), strict=True):
-                if sequence.is_done:
-                    continue
-                if token in self._stop_ids:
+            for sequence, token in self._in_flight.take():
+                if (reason := self._take_in(sequence, token)) is not None:
                     ended.append(sequence)
-                    self._complete(sequence, "stop")
-                    continue
-                sequence.token_ids.append(token)
-                if len(sequence.token_ids) == sequence.max_new_tokens:
-                    self._complete(sequence, "length")
+                    self._complete(sequence, reason)
             self._leave(ended)
+
+    def _take_in(self, sequence: Sequence, token: int) -> FinishReason | None:
+        """One more token of a sequence: whether that ends it, and how."""
+        if token in self._stop_ids:
+            return "stop"
+        token_ids = sequence.token_ids
+        token_ids.append(token)
+        if len(token_ids) == sequence.max_new_tokens:
+            return "length"
+        if (
+            sequence.request.settings.stop_loops
+            and len(token_ids) % CHECK_EVERY == 0
+            and certainly_loops(token_ids)
+        ):
+            return "loop"
+        return None
 
     def _leave(self, sequences: list[Sequence]) -> None:
         if sequences:
             self._scheduler.retire(sequences)
             self._batch.remove(sequences)
 
-    def _complete(self, sequence: Sequence, reason: str, error: str | None = None) -> None:
+    def _complete(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
         sequence.is_done = True
         sequence.features_FVD = None
-        sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))  # type: ignore[arg-type]
+        sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))
 
     def _make_smaller(self, phase: Phase[Sequence] | None, error: torch.OutOfMemoryError) -> None:
         """The device ran out of memory: what was tried is put back, to be tried again in smaller pieces."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from framescribe.types import GenerationSettings, Prompt
+from framescribe.types import FinishReason, GenerationSettings, Prompt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,11 +35,12 @@ class Completion:
     Attributes:
         id: of its request.
         token_ids: what was generated, without the end-of-text token.
-        finish_reason: ``stop`` at end of text, ``length`` at the token limit, ``error`` where it cannot be computed.
+        finish_reason: ``stop`` at end of text, ``length`` at the token limit, ``loop`` where the caption certainly loops
+            (``loops.py``), ``error`` where it cannot be computed.
         error: why, for ``error``.
     """
 
     id: str
     token_ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length", "error"]
+    finish_reason: FinishReason
     error: str | None = None

@@ -152,7 +152,7 @@ class _Runner:
             yield "loss", _largest(loss[None], recorded["loss"])
         if "greedy_ids" in recorded:
             expected = recorded["greedy_ids"].tolist()
-            settings = GenerationSettings(max_new_tokens=len(expected) + 1)
+            settings = GenerationSettings(max_new_tokens=len(expected) + 1, stop_loops=False)
             engine = Engine(model, self.stop_ids, max_batch=1, kv_tokens=len(prompt) + len(expected) + 1)
             found = list(engine.stream(Request(case["name"], prompt, pixels, settings)))
             yield from self._greedy_differences(found, expected, case)

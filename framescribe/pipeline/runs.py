@@ -18,6 +18,8 @@ _SCHEMA_VERSION = 1
 _PACKAGES = ("framescribe", "torch", "av", "numpy", "pyarrow")
 
 Identity = dict[str, Any]
+# What was so before it became a setting: a folder from then goes on under these.
+_BEFORE: Identity = {"stop_loops": False}
 
 
 def run_identity(settings: CaptionSettings, model: str, revision: str | None, precision: str) -> Identity:
@@ -41,6 +43,7 @@ def run_identity(settings: CaptionSettings, model: str, revision: str | None, pr
         "top_p": generation.top_p,
         "repetition_penalty": generation.repetition_penalty,
         "seed": generation.seed,
+        "stop_loops": generation.stop_loops,
         "repair": settings.repair,
     }
 
@@ -55,6 +58,7 @@ class Run:
         versions: of the packages that matter, in the last sitting.
         rates: for each kind of hardware, clips captioned and the seconds that took.
         is_redo: whether it only ever mended captions of other runs.
+        fingerprint: 16 hexadecimal digits of the identity as it was first written; shards carry it.
     """
 
     identity: Identity
@@ -62,12 +66,12 @@ class Run:
     versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
     is_redo: bool = False
+    fingerprint: str = ""
 
-    @property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits; shards carry it."""
-        key = json.dumps(self.identity, sort_keys=True)
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            key = json.dumps(self.identity, sort_keys=True)
+            self.fingerprint = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def add_rate(self, hardware: str, clips: int, seconds: float) -> None:
         """Counts clips that were captioned on such hardware, and the time that they took."""
@@ -99,11 +103,12 @@ class RunLog:
             try:
                 self._runs = [
                     Run(
-                        run["identity"],
+                        _BEFORE | run["identity"],
                         run["created"],
                         run["versions"],
                         run["rates"],
                         run.get("is_redo", False),
+                        run["run"],
                     )
                     for run in json.loads(content)["runs"]
                 ]

@@ -19,7 +19,7 @@ def row_schema() -> pyarrow.Schema:
     import pyarrow as pa
 
     kinds = {
-        "float": pa.float64(), "int": pa.int64(), "str": pa.string(),
+        "float": pa.float64(), "int": pa.int64(), "str": pa.string(), "bool": pa.bool_(),
         "tuple[int, ...]": pa.list_(pa.int64()), "tuple[float, ...]": pa.list_(pa.float64()),
         "tuple[str, ...]": pa.list_(pa.string()),
     }  # fmt: skip

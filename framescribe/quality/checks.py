@@ -35,19 +35,22 @@ _UNFINISHED = re.compile(
 _NO_FULL_STOP = re.compile(r"[\u0e00-\u0eff]")  # Thai and Lao end sentences with nothing
 
 
-def check(caption: str, *, is_truncated: bool = False, budget: Budget = Budget()) -> tuple[Flag, ...]:
+def check(
+    caption: str, *, is_truncated: bool = False, loops: bool = False, budget: Budget = Budget()
+) -> tuple[Flag, ...]:
     """What is wrong with a caption, in the order of ``Flag``; nothing for a good one.
 
     Args:
         caption: in any language.
         is_truncated: whether it reached its token limit.
+        loops: whether it was ended as it certainly loops, whatever the text here looks like.
         budget: the length that it should keep.
     """
     if not any(map(_is_visible, set(caption))):
         return ("empty",)
     found: dict[Flag, bool] = {
         "cut_off": is_truncated or _ends_mid_sentence(caption),
-        "looping": is_looping(caption),
+        "looping": loops or is_looping(caption),
         "exclamation": _EXCLAMATIONS.search(caption) is not None,
         "non_text": _is_non_text(caption),
         "over_budget": not budget.holds(caption),

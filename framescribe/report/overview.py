@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 
 _MADE_BY = (
     "model", "model_revision", "precision", "strategy", "num_frames", "template", "prompt",
-    "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "engine_version",
+    "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "stop_loops", "engine_version",
 )  # fmt: skip
 
 

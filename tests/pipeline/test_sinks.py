@@ -92,7 +92,7 @@ def test_parquet_columns_keep_their_types_when_all_rows_failed(tmp_path):
     schemas = [pq.read_schema(tmp_path / f"{name}.parquet") for name in ("ok", "failed", "none")]
     assert schemas[0] == schemas[1] == schemas[2]
     assert {str(kind) for kind in schemas[0].types} == {
-        "string", "double", "int64", "list<element: int64>", "list<element: double>",
+        "string", "double", "int64", "bool", "list<element: int64>", "list<element: double>",
         "list<element: string>",
     }  # fmt: skip
 
