@@ -202,7 +202,7 @@ class Engine:
         lengths = [sequence.tokens for sequence in sequences]
         features = [each.features_FVD for each in sequences if each.features_FVD is not None]
         x_BTD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
-        attend = self._cache.prefill(packed(_slots), lengths)
+        attend = self._cache.prefill(packed(lambda sequence: sequence.known_slots), lengths)
         ends_B = to_device([end - 1 for end in accumulate(lengths)], device)
         hidden_BD = model.decoder(x_BTD, positions_T[None], attend, wanted_W=ends_B)[0]
         tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
@@ -297,9 +297,3 @@ class Engine:
         for sequence in tried:
             sequence.rewind()
         return tried
-
-
-def _slots(sequence: Sequence) -> list[int]:
-    """Where in the cache each known token's keys and values go."""
-    starts = [block * BLOCK_SIZE for block in sequence.blocks]
-    return [starts[place // BLOCK_SIZE] + place % BLOCK_SIZE for place in range(sequence.tokens)]

@@ -35,7 +35,7 @@ class Completion:
     Attributes:
         id: of its request.
         token_ids: what was generated, without the end-of-text token.
-        finish_reason: ``stop`` at end of text, ``length`` at the token limit, ``loop`` where the caption certainly loops
+        finish_reason: ``stop`` at end of text, ``length`` at the token limit, ``loop`` where it certainly loops
             (``loops.py``), ``error`` where it cannot be computed.
         error: why, for ``error``.
     """

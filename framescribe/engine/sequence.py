@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.sampling import Dice
 from framescribe.engine.scheduler import Job
@@ -67,6 +68,12 @@ class Sequence(Job):
         """Position of each of ``known_ids``."""
         prompt = self.request.prompt
         return [*prompt.position_ids, *range(prompt.next_position, self.next_position)]
+
+    @property
+    def known_slots(self) -> list[int]:
+        """Where in the cache the keys and values of each of ``known_ids`` go."""
+        starts = [block * BLOCK_SIZE for block in self.blocks]
+        return [starts[place // BLOCK_SIZE] + place % BLOCK_SIZE for place in range(self.tokens)]
 
     @property
     def known_is_vision(self) -> list[bool]:

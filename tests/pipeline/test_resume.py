@@ -95,6 +95,17 @@ def test_on_a_terminal_other_settings_are_asked_about(answer, code, rows, videos
     os.close(theirs)
 
 
+def test_a_folder_from_before_loops_were_stopped_goes_on_without_stopping_them(videos, out):
+    assert invoke("caption", videos, "-o", out, *QUICK, "--no-stop-loops").exit_code == 1
+    runs = json.loads((out / "run.json").read_text())
+    del runs["runs"][0]["identity"]["stop_loops"]
+    (out / "run.json").write_text(json.dumps(runs))
+    assert "3 done, 0 to caption" in invoke("caption", videos, "-o", out, *QUICK, "--no-stop-loops").stderr
+    refused = invoke("caption", videos, "-o", out, *QUICK)
+    assert refused.exit_code == 2
+    assert "stop_loops was False, now True" in refused.stderr
+
+
 def test_redo_of_what_failed(videos, out):
     invoke("caption", videos, "-o", out, *QUICK)
     shutil.copy(SHORT, videos / "bad.mp4")
