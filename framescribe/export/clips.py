@@ -14,7 +14,7 @@ from framescribe.errors import ClipError, UsageError
 from framescribe.export.pair import Candidate, Format, Link, Pair, Unusable
 from framescribe.export.prepare import Preparation
 from framescribe.types import Clip, VideoFacts
-from framescribe.video.archive import MARK
+from framescribe.video.address import local_path, split_member
 from framescribe.video.decode import probe
 from framescribe.video.source import open_source
 
@@ -83,7 +83,7 @@ def _place(
     file: IO[bytes], source: str, name: str, target: Format, folder: Path, final: Path, link: Link
 ) -> str:
     """Brings a clip into the export; its path as the trainer's files name it."""
-    if link != "copy" and ("://" in source or f".tar{MARK}" in source):
+    if link != "copy" and (local_path(source) is None or split_member(source)):
         raise Unusable(f"no local file to {link}", f"{source}: use `link=copy`")
     if target.clips is None:
         return name

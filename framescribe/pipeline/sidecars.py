@@ -11,7 +11,7 @@ from framescribe.errors import ClipError, UsageError
 from framescribe.files import concerns_one_name, write_file
 from framescribe.shown import shown
 from framescribe.types import CaptionRow, Clip
-from framescribe.video.archive import MARK
+from framescribe.video.address import split_member
 
 _SUFFIX = ".txt"
 
@@ -22,7 +22,7 @@ def sidecar_path(source_video: str) -> Path:
     Raises:
         UsageError: the video is behind a URL or in a tar, so that it has no side.
     """
-    if f".tar{MARK}" in source_video:
+    if split_member(source_video):
         raise UsageError(
             f"{shown(source_video)}: `txt` writes beside local files; use `output` for videos in tars"
         )

@@ -2,154 +2,172 @@
 
 from __future__ import annotations
 
-import glob
-import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from itertools import chain
+from typing import IO, cast
 
 from framescribe.errors import UsageError
+from framescribe.pipeline.listing import (
+    TAR_SUFFIX,
+    VIDEO_SUFFIXES,
+    PassedOver,
+    find_files,
+    is_glob,
+    no_transport_stream,
+    passes,
+)
 from framescribe.pipeline.lists import LIST_SUFFIXES, is_list, read_list
 from framescribe.types import Clip
-from framescribe.video.archive import MARK, tar_members
+from framescribe.video.address import (
+    MARK,
+    WEB,
+    check_name,
+    local_path,
+    protocol_of,
+    split_member,
+    suffix_of,
+)
 
-VIDEO_SUFFIXES = {
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-}  # fmt: skip
+__all__ = ["VIDEO_SUFFIXES", "expand_sources"]
 
-log = logging.getLogger("framescribe")
+_OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
 
 
 def expand_sources(names: Iterable[str], start_s: float = 0.0, end_s: float | None = None) -> Iterator[Clip]:
     """Clips of everything that is named, in order; a folder's or glob's files sorted by name.
 
     Args:
-        names: files (any ending), folders (searched recursively for files with a video's ending; hidden ones are
-            passed over), globs (``**`` crosses folders), lists (see ``read_list``), tars of videos, and the same
-            behind URLs that fsspec opens.
+        names: files (any ending), folders (searched recursively for videos and tars of videos), globs (``**`` crosses
+            folders), lists (see ``read_list``), tars of videos, and the same behind URLs (``docs/sources.md`` has the
+            rules). What a search passes over is counted and logged, in one line a place.
         start_s, end_s: the span to take of every video, in seconds.
 
-    A name that is nothing of these is a clip as it stands: captioning it says what is wrong with it.
+    A URL that cannot be had, and what a list or tar has in it, is a clip that fails with the reason.
 
     Raises:
-        UsageError: a list that cannot be read as one.
+        UsageError: a path that is not there or no regular file, a folder, glob or list with nothing in it, a list that
+            cannot be read, a URL that is not read.
     """
+    owners: dict[int, int] = {}
     for name in names:
-        if is_list(name) and not _is_glob(name):
-            yield from read_list(name, start_s, end_s)
-            continue
-        nothing = True
-        for source in _expand_url(name) if "://" in name else _expand_path(name):
+        check_name(name)
+        if is_glob(name) or _is_folder(name):
+            yield from _expand_place(name, start_s, end_s, owners)
+        else:
+            yield from _expand_file(name, start_s, end_s, owners)
+
+
+def _expand_place(name: str, start_s: float, end_s: float | None, owners: dict[int, int]) -> Iterator[Clip]:
+    passed_over = PassedOver(name)
+    names_lists = is_glob(name) and suffix_of(name) in LIST_SUFFIXES
+    nothing = True
+    for file in find_files(name, passed_over):
+        if suffix_of(file) == TAR_SUFFIX:
+            clips = _expand_tar(file, start_s, end_s)
+        elif names_lists and is_list(file):
+            clips = read_list(file, start_s, end_s, owners)
+        else:
+            clips = iter((Clip(file, start_s, end_s),))
+        first = next(clips, None)
+        if first is None:
+            passed_over.reasons["empty lists"] += 1
+        else:
             nothing = False
-            yield from _expand_found(source, start_s, end_s, name)
+            yield from chain((first,), clips)
+    if nothing:
+        what = "nothing matches this pattern" if is_glob(name) else "there are no video files in this folder"
+        rest = f" (passed over: {passed_over})" if passed_over.reasons else ""
+        raise UsageError(f"{name}: {what}{rest}")
+    passed_over.say()
+
+
+def _expand_file(name: str, start_s: float, end_s: float | None, owners: dict[int, int]) -> Iterator[Clip]:
+    _check_file(name)
+    if split_member(name):
+        yield Clip(name, start_s, end_s)
+    elif suffix_of(name) == TAR_SUFFIX:
+        yield from _expand_tar(name, start_s, end_s)
+    elif is_list(name):
+        nothing = True
+        for clip in read_list(name, start_s, end_s, owners):
+            nothing = False
+            yield clip
         if nothing:
-            yield from _expand_found(name, start_s, end_s, name)
-
-
-def _expand_found(source: str, start_s: float, end_s: float | None, name: str) -> Iterator[Clip]:
-    if source.endswith(".tar"):
-        yield from _expand_tar(source, start_s, end_s)
-    elif name.endswith(LIST_SUFFIXES) and _is_glob(name) and is_list(source):
-        yield from read_list(source, start_s, end_s)
+            raise UsageError(f"{name}: the list is empty")
     else:
-        yield Clip(source, start_s, end_s)
+        yield Clip(name, start_s, end_s)
+
+
+def _check_file(name: str) -> None:
+    """Raises UsageError for what can be known to be no file of use before it is opened."""
+    if suffix_of(name) in _OTHER_ARCHIVES:
+        raise UsageError(
+            f"{name}: compressed archives are not read in place; unpack it, or make it a plain .tar"
+        )
+    found = split_member(name)
+    path = local_path(name if found is None else found[0])
+    if path is None:
+        return
+    try:
+        exists, is_file = os.path.exists(path), os.path.isfile(path)
+    except ValueError:  # a null byte
+        exists = is_file = False
+    if found is not None and os.path.exists(name):
+        return  # a file whose own name has the mark in it
+    if not exists:
+        raise UsageError(f"{name}: there is no such file or folder")
+    if not is_file:
+        raise UsageError(f"{name}: is not a regular file (a pipe or a device)")
 
 
 def _expand_tar(tar: str, start_s: float, end_s: float | None) -> Iterator[Clip]:
-    found = False
+    from framescribe.video.tar import index_tar
+
     try:
-        for name, content in tar_members(tar):
-            if _is_video(name):
-                found = True
-                yield Clip(f"{tar}{MARK}{name}", start_s, end_s, data=content)
+        index = index_tar(tar)
     except Exception as error:  # noqa: BLE001 - back ends raise types of their own
-        # Before the first member this is a clip that fails; after it, what was found before stands.
-        yield Clip(tar, start_s, end_s, problem=f"{tar}: cannot be read to its end: {error}")
+        yield Clip(tar, start_s, end_s, problem=f"{tar}: cannot be opened: {error}")
         return
-    if not found:
-        yield Clip(tar, start_s, end_s, problem=f"{tar}: there are no video files in this tar")
-
-
-def _expand_path(name: str) -> Iterator[str]:
-    if os.path.isdir(name):
-        found = False
-        for path in _walk(name):
-            found = True
-            yield path
-        if not found:
-            _warn_of_empty(name)
-    elif _is_glob(name):
-        yield from sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """The videos in a folder and those within, sorted by name, folder by folder."""
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted((e.name, e.is_dir(follow_symlinks=False), e.is_dir()) for e in listing)
-    except OSError as error:
-        log.warning("%s: cannot be listed: %s", folder, error.strerror)
-        return
-    for name, is_folder, is_folder_or_link in entries:
-        if name.startswith("."):
+    passed_over = PassedOver(tar)
+    passed_over.reasons += index.passed_over
+    found = False
+    for name, member in index.files.items():
+        reason = passes(name)
+        if reason is None and suffix_of(name) == TAR_SUFFIX:
+            reason = "tars in the tar"
+        if reason is None and local_path(tar) is not None:
+            reason = no_transport_stream(name, member.open)
+        if reason is not None:
+            passed_over.reasons[reason] += 1
             continue
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _walk(path)
-        elif not is_folder_or_link and _is_video(name):
-            yield path
+        found = True
+        yield Clip(f"{tar}{MARK}{name}", start_s, end_s, data=cast("IO[bytes]", member))
+    passed_over.say()
+    if index.problem is not None:
+        yield Clip(tar, start_s, end_s, problem=f"{tar}: cannot be read to its end: {index.problem}")
+    elif not found:
+        rest = f" (passed over: {passed_over})" if passed_over.reasons else ""
+        yield Clip(tar, start_s, end_s, problem=f"{tar}: there are no video files in this tar{rest}")
 
 
-def _is_video(name: str) -> bool:
-    file = name.rsplit("/", 1)[-1]
-    return Path(file).suffix.lower() in VIDEO_SUFFIXES and not file.startswith(".")
+def _is_folder(name: str) -> bool:
+    path = local_path(name)
+    if path is not None:
+        try:
+            return os.path.isdir(path)
+        except ValueError:  # a null byte
+            return False
+    if (
+        protocol_of(name) in WEB
+        or split_member(name)
+        or suffix_of(name) in (*VIDEO_SUFFIXES, *LIST_SUFFIXES, ".tar")
+    ):
+        return False
+    from framescribe.video.remote import open_filesystem
 
-
-def _is_glob(name: str) -> bool:
-    if "://" in name:
-        # A question mark is part of many http addresses, and http has no listing to match a glob against.
-        return glob.has_magic(name) and not name.startswith(("http://", "https://"))
-    return glob.has_magic(name) and not os.path.exists(name)
-
-
-def _expand_url(url: str) -> Iterator[str]:
-    """Files of a glob or folder behind a URL; none if it is neither, or cannot be listed."""
-    if url.startswith(("http://", "https://")) or (_is_video(url) and not _is_glob(url)):
-        return
-    import fsspec
-
-    nothing = True
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-        if _is_glob(url):
-            listing = filesystem.glob(path, detail=True)
-            found = (file for file, info in sorted(listing.items()) if info["type"] == "file")
-        elif filesystem.isdir(path):
-            root = path.rstrip("/")
-            found = (
-                f"{folder.rstrip('/')}/{file}"
-                for folder, folders, files in filesystem.walk(root)
-                # Sorting the folders in place decides the order of the walk, and which are passed over.
-                for file in _sorted_videos(folders, files)
-            )
-        else:
-            return
-        for file in found:
-            nothing = False
-            yield filesystem.unstrip_protocol(file)
-        if nothing and not _is_glob(url):
-            _warn_of_empty(url)
-    except Exception as error:  # back ends raise types of their own
-        if not nothing:
-            raise UsageError(f"{url}: listing it stopped midway: {error}") from error
-        # Opening the clip meets the same obstacle, and reports it as the clip's row.
-
-
-def _sorted_videos(folders: list[str], files: list[str]) -> list[str]:
-    folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-    return sorted(file for file in files if _is_video(file))
-
-
-def _warn_of_empty(folder: str) -> None:
-    log.warning("%s: no video files in this folder (looked for %s)", folder, " ".join(sorted(VIDEO_SUFFIXES)))
+        filesystem, root = open_filesystem(name)
+        return bool(filesystem.isdir(root))
+    except Exception:  # noqa: BLE001 - opening the clip meets the same obstacle, and reports it as the clip's row
+        return False

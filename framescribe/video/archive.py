@@ -1,32 +1,41 @@
-"""Videos inside tar files (WebDataset's shards), read in place: nothing is extracted."""
+"""Videos inside archives (tars, and Parquet tables that hold their bytes), read in place: nothing is extracted."""
 
 from __future__ import annotations
 
 import io
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO, Any
 
-MARK = "::"
-"""Between a tar and its member: ``shard-000.tar::clip.mp4``."""
+from framescribe.reading import open_regular
+from framescribe.video.address import local_path, split_member
+from framescribe.video.remote import open_remote
 
 
-class TarMember(io.RawIOBase):
-    """One file of a tar as a binary file that is opened when it is first read; can be sent to other processes.
+class Member(io.RawIOBase):
+    """One file of an archive as a binary file that is opened when it is first used; can be sent to other processes.
 
     Args:
-        tar: path or URL.
-        start, size: where its bytes lie in the tar.
+        where: what ``open`` needs to find its bytes, first the archive's path or URL.
     """
 
-    def __init__(self, tar: str, start: int, size: int) -> None:
-        self._tar, self._start, self._size = tar, start, size
-        self._at = 0
+    def __init__(self, *where: Any) -> None:
+        self._where = where
         self._file: IO[bytes] | None = None
 
-    def __reduce__(self) -> tuple[type[TarMember], tuple[str, int, int]]:
-        return TarMember, (self._tar, self._start, self._size)
+    def open(self) -> IO[bytes]:
+        """Its content, to be closed by the caller.
+
+        Raises:
+            OSError: it cannot be had; back ends raise errors of their own too.
+        """
+        raise NotImplementedError
+
+    def _content(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = self.open()
+        return self._file
+
+    def __reduce__(self) -> tuple[type[Member], tuple[Any, ...]]:
+        return type(self), self._where
 
     def readable(self) -> bool:
         return True
@@ -35,23 +44,15 @@ class TarMember(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        return self._content().tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
+        return self._content().seek(offset, whence)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = max(0, min(len(buffer), self._size - self._at))
-        if count == 0:
-            return 0
-        if self._file is None:
-            self._file = _open(self._tar)
-        self._file.seek(self._start + self._at)
-        read = self._file.read(count)
-        buffer[: len(read)] = read
-        self._at += len(read)
-        return len(read)
+        content = self._content().read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
     def close(self) -> None:
         if self._file is not None:
@@ -59,53 +60,32 @@ class TarMember(io.RawIOBase):
         super().close()
 
 
-def tar_members(tar: str) -> Iterator[tuple[str, IO[bytes]]]:
-    """Names and contents of the regular files in a tar (path or URL), in its order; read as it goes.
+def open_archive(name: str) -> IO[bytes]:
+    """An archive, a path or a URL, to read parts of.
 
     Raises:
-        OSError: it cannot be opened, or is damaged from some point on.
+        UsageError: a URL that is not read.
+        OSError: it cannot be opened, or is no regular file; back ends raise errors of their own too.
     """
-    with _reading(tar) as (archive, file):
-        for member in archive:
-            if member.isreg():
-                yield member.name, cast("IO[bytes]", TarMember(tar, member.offset_data, member.size))
-            archive.members.clear()  # type: ignore[attr-defined]  # it would remember every member
-        file.seek(archive.offset)
-        if any(
-            file.read(tarfile.BLOCKSIZE)
-        ):  # a tar ends in zeros; tarfile takes anything else for the end too
-            raise OSError(f"what comes at byte {archive.offset} is no part of a tar")
+    path = local_path(name)
+    return open_remote(name) if path is None else open_regular(path)
 
 
 def find_member(name: str) -> IO[bytes] | None:
     """The content of ``x.tar::k.mp4``; None if ``name`` is not of this form.
 
     Raises:
-        OSError: there is no such tar, or no such file in it.
+        UsageError: the archive is behind a URL that is not read.
+        OSError: there is no such archive, or no such file in it; back ends raise errors of their own too.
     """
-    tar, mark, wanted = name.partition(f".tar{MARK}")
-    if not mark:
+    found = split_member(name)
+    if found is None:
         return None
-    for member, content in tar_members(f"{tar}.tar"):
-        if member == wanted:
-            return content
-    raise FileNotFoundError(f"there is no {wanted} in {tar}.tar")
+    archive, member = found
+    if archive.lower().endswith(".parquet"):
+        from framescribe.video.table import find_row
 
+        return find_row(archive, member)
+    from framescribe.video.tar import find_file
 
-@contextmanager
-def _reading(tar: str) -> Iterator[tuple[tarfile.TarFile, IO[bytes]]]:
-    with _open(tar) as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:", errors="surrogateescape", errorlevel=2) as archive:
-                yield archive, file
-        except tarfile.TarError as error:
-            raise OSError(f"it is damaged or no tar file: {error}") from error
-
-
-def _open(tar: str) -> IO[bytes]:
-    if "://" not in tar:
-        return open(tar, "rb")
-    import fsspec
-
-    file: IO[bytes] = fsspec.open(tar, "rb").open()
-    return file
+    return find_file(archive, member)

@@ -28,7 +28,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling
-from framescribe.video.archive import TarMember
+from framescribe.video.archive import Member
 from framescribe.video.decode import decode_frames
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
@@ -209,8 +209,8 @@ def _told(deaths: list[int]) -> str:
 
 def can_cross(clip: Clip) -> bool:
     """Whether another process can read a clip."""
-    is_here = clip.data is None and clip.source_video.startswith("memory://")
-    return not is_here and isinstance(clip.data, bytes | TarMember | None)
+    is_here = not isinstance(clip.data, bytes) and clip.source_video.startswith("memory://")
+    return not is_here and isinstance(clip.data, bytes | Member | None)
 
 
 def _after_fork_in_parent() -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.errors import ClipError
+from framescribe.errors import ClipError, UsageError
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip
 from framescribe.video.source import open_source
@@ -111,7 +111,8 @@ def test_a_video_named_like_a_list_is_a_video(tmp_path):
 
 def test_what_a_glob_finds_beside_videos_is_no_list(tmp_path):
     (tmp_path / "a.txt").write_text("A caption.\n")
-    assert clips(tmp_path / "*") == [Clip(f"{tmp_path}/a.txt")]
+    with pytest.raises(UsageError, match=r"nothing matches this pattern \(passed over: 1 \.txt\)"):
+        clips(tmp_path / "*")
     assert clips(tmp_path / "*.txt") == [Clip(f"{tmp_path}/A caption.")]
 
 

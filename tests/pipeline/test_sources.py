@@ -3,6 +3,7 @@ import os
 import fsspec
 import pytest
 
+from framescribe.errors import UsageError
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip
 
@@ -34,6 +35,7 @@ def names(*sources: str) -> list[str]:
 
 
 IN_FOLDER = ["a.MOV", "b.mp4", "sub/deep/c.webm", "x[1].mp4", "ünï cødé 猫.mkv"]
+IN_VIDEOS = ["videos/x[1].mp4", "videos/ünï cødé 猫.mkv"]
 
 
 @pytest.mark.parametrize("spelling", ["videos", "videos/", "./videos", "../{here}/videos"])
@@ -48,14 +50,45 @@ def test_the_hidden_part_of_the_way_to_a_folder_does_not_matter(tree):
     assert len(names(".videos")) == len(IN_FOLDER)
 
 
-def test_a_folder_without_videos_is_said_and_becomes_a_clip_that_fails(tree, caplog):
-    assert names("empty") == ["empty"]
-    assert "empty: no video files in this folder" in caplog.text
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("missing.mp4", "missing.mp4: there is no such file or folder"),
+        ("missing/", "missing/: there is no such file or folder"),
+        ("missing.tar", "there is no such file"),
+        ("missing.tar::a.mp4", "there is no such file"),
+        ("missing.csv", "there is no such file"),
+        ("file:///missing.mp4", "there is no such file"),
+        ("no\0name.mp4", "there is no such file"),
+        ("empty", "empty: there are no video files in this folder"),
+        ("videos/*.avi", r"videos/\*.avi: nothing matches this pattern"),
+        ("nowhere/*.mp4", "nowhere: cannot be listed: No such file"),
+        ("videos/.git", r"passed over: 1 no video|there are no video files|d.mp4"),
+        ("empty.txt", "empty.txt: the list is empty"),
+        ("blank.csv", "blank.csv: the list is empty"),
+        ("only-header.csv", "only-header.csv: the list is empty"),
+        ("clips.tar.gz", "compressed archives are not read in place"),
+        ("clips.tgz", "compressed archives are not read in place"),
+        ("clips.ZIP", "compressed archives are not read in place"),
+        ("nosuch://bucket/*.mp4", "nothing is read by nosuch://"),
+        ("memory://nowhere/*.mp4", "cannot be listed|nothing matches"),
+    ],
+)
+def test_what_leads_to_no_clip_is_wrong_usage(source, said, tree):
+    for name in ("clips.tar.gz", "clips.tgz", "clips.ZIP", "empty.txt"):
+        (tree / name).touch()
+    (tree / "blank.csv").write_text("\n\n")
+    (tree / "only-header.csv").write_text("path,id\n")
+    (tree / "videos/.git/d.mp4").rename(tree / "videos/.git/d.dat")
+    with pytest.raises(UsageError, match=said):
+        names("videos/b.mp4", source)
 
 
 def test_files_are_taken_whatever_their_ending(tree):
-    assert names("videos/notes.txt", "videos/.hidden.mp4", "missing.mp4") == [
-        "videos/notes.txt", "videos/.hidden.mp4", "missing.mp4",
+    (tree / "videos/clip.dat").touch()
+    (tree / "videos/caption.txt").write_bytes(b"\0")
+    assert names("videos/caption.txt", "videos/.hidden.mp4", "videos/clip.dat") == [
+        "videos/caption.txt", "videos/.hidden.mp4", "videos/clip.dat",
     ]  # fmt: skip
 
 
@@ -63,7 +96,12 @@ def test_globs(tree):
     assert names("videos/*.mp4") == ["videos/b.mp4", "videos/x[1].mp4"]
     assert names("videos/**/*.webm") == ["videos/sub/deep/c.webm"]
     assert names("videos/?.mp4") == ["videos/b.mp4"]
-    assert names("videos/*.avi") == ["videos/*.avi"]
+    assert names("videos/*") == names("videos/[!s]*") == ["videos/a.MOV", "videos/b.mp4", *IN_VIDEOS]
+    assert names("videos/*/*/*.webm", "**/c.*") == ["videos/sub/deep/c.webm"] * 2
+    assert names(f"{tree}/*/b.*") == [f"{tree}/videos/b.mp4"]
+    (tree / "videos/notes.txt").write_bytes(b"no text: \0")
+    assert names("videos/*.txt") == ["videos/notes.txt"]
+    assert names("videos/**") == names("videos/**/*") == names("videos/**/**/*") == names("videos")
     # A file whose name looks like a glob is that file.
     assert names("videos/x[1].mp4") == ["videos/x[1].mp4"]
 
@@ -86,13 +124,15 @@ def test_url_globs(memory):
     found = names("memory://bucket/*.mp4")
     assert [fsspec.open(name).open().read() for name in found] == [b"a", b"b"]  # and not the folder
     assert names("memory://bucket/a.mp4") == ["memory://bucket/a.mp4"]
-    assert names("memory://bucket/z*.mp4") == ["memory://bucket/z*.mp4"]
+    assert names("memory://bucket/**/*.mp4") == [
+        "memory://bucket/a.mp4", "memory://bucket/b.mp4", "memory://bucket/dir.mp4/c.mp4"
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="nothing matches this pattern"):
+        names("memory://bucket/z*.mp4")
 
 
-@pytest.mark.parametrize(
-    "url", ["https://host/a.mp4?x=[1]*", "nosuch://bucket/*.mp4", "s3://no-such-bucket/?.mp4"]
-)
-def test_urls_that_cannot_be_listed_are_clips_as_they_stand(url):
+@pytest.mark.parametrize("url", ["https://host/a.mp4?x=[1]*", "https://host/folder/", "https://host/*.mp4"])
+def test_what_a_web_server_holds_is_not_listed(url):
     assert names(url) == [url]
 
 

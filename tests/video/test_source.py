@@ -97,7 +97,7 @@ def test_a_server_without_ranges_still_gives_a_seekable_file(server_url):
 
 
 def test_404(server_url):
-    assert "FileNotFoundError" in error_of(Clip(f"{server_url}/other.mp4"))
+    assert "cannot be fetched: HTTP 404 Not Found" in error_of(Clip(f"{server_url}/other.mp4"))
 
 
 def test_a_download_that_breaks_off(server_url):

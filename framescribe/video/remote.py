@@ -1,0 +1,125 @@
+"""Files behind URLs: fetched into temporary files without a name, which no end of the process leaves behind."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import tempfile
+import time
+from typing import IO, TYPE_CHECKING
+
+from framescribe.errors import UsageError
+from framescribe.video.address import WEB, check_name, protocol_of
+from framescribe.video.web import WebFile, decoded, ranged_size, requested
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+DOWNLOAD_SETTING = "FRAMESCRIBE_MAX_DOWNLOAD_GB"
+"""Environment variable with the limit on one file's bytes; decoding processes inherit it."""
+
+_DEFAULT_GB = 16.0
+_CHUNK_BYTES = 1 << 20
+_READ_AHEAD_BYTES = 1 << 20
+_PATIENCE_S = 60.0
+_SLOWEST_BYTES_PER_S = 10_000.0
+_EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+
+
+def max_download_bytes() -> int:
+    """How much is taken of one file behind a URL, compressed or not.
+
+    Raises:
+        UsageError: the environment's setting is no number.
+    """
+    text = os.environ.get(DOWNLOAD_SETTING, "")
+    try:
+        limit = float(text) if text else _DEFAULT_GB
+        return int(limit * 1e9)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{DOWNLOAD_SETTING} is {text!r}; a number of gigabytes is needed") from error
+
+
+def fetch(url: str) -> IO[bytes]:
+    """All of a file as a seekable temporary file at position 0.
+
+    Raises:
+        UsageError: a URL that is not read (see ``check_name``), or that needs a package.
+        OSError: it cannot be had, broke off, or is too large or too slow; back ends raise errors of their own too.
+    """
+    check_name(url)
+    if protocol_of(url) in WEB:
+        with requested(url) as response:
+            is_plain = "Content-Encoding" not in response.headers
+            return _copied(decoded(response), response.length if is_plain else None)
+    filesystem, path = open_filesystem(url)
+    with filesystem.open(path, "rb") as file:
+        return _copied(file, getattr(file, "size", None))
+
+
+def open_remote(url: str) -> IO[bytes]:
+    """A file to read parts of, seekable; all of it is fetched where the server sends no parts.
+
+    Raises:
+        As ``fetch``.
+    """
+    check_name(url)
+    if protocol_of(url) not in WEB:
+        filesystem, path = open_filesystem(url)
+        file: IO[bytes] = filesystem.open(path, "rb")
+        return file
+    with requested(url, 0, 1) as response:
+        size = ranged_size(response.headers) if response.status == http.client.PARTIAL_CONTENT else None
+    if size is None:
+        return fetch(url)
+    return io.BufferedReader(WebFile(url, size), _READ_AHEAD_BYTES)
+
+
+def open_filesystem(url: str) -> tuple[AbstractFileSystem, str]:
+    """What lists and reads a URL, and the path there; not for web servers.
+
+    Raises:
+        UsageError: a URL that is not read (see ``check_name``), or that needs a package.
+    """
+    from fsspec.core import url_to_fs
+
+    check_name(url)
+    try:
+        filesystem, path = url_to_fs(url)
+    except ImportError as error:
+        extra = _EXTRA_OF_PROTOCOL.get(protocol_of(url))
+        advice = f"install it with: pip install 'framescribe[{extra}]'" if extra else str(error)
+        raise UsageError(f"reading it needs a package that is missing; {advice}") from error
+    return filesystem, path
+
+
+def copy_part(file: IO[bytes]) -> IO[bytes]:
+    """The rest of an open file as a temporary file at position 0, within the limit of ``fetch``."""
+    return _copied(file, None)
+
+
+def _copied(file: IO[bytes], size: int | None) -> IO[bytes]:
+    """``size``: what is promised, in bytes."""
+    limit = max_download_bytes()
+    if size is not None and size > limit:
+        raise OSError(f"it has {size:,} bytes, more than the {limit:,} that {DOWNLOAD_SETTING} allows")
+    read = getattr(file, "read1", file.read)
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - handed to the caller
+    try:
+        started, count = time.monotonic(), 0
+        while chunk := read(_CHUNK_BYTES):
+            count += len(chunk)
+            if count > limit:
+                raise OSError(f"it has more than the {limit:,} bytes that {DOWNLOAD_SETTING} allows")
+            elapsed_s = time.monotonic() - started
+            if elapsed_s > _PATIENCE_S and count < elapsed_s * _SLOWEST_BYTES_PER_S:
+                raise OSError(f"only {count:,} bytes came in {elapsed_s:.0f} s")
+            copy.write(chunk)
+        if size is not None and count < size:
+            raise OSError(f"it broke off after {count:,} of {size:,} bytes")
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy

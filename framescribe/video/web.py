@@ -1,0 +1,185 @@
+"""Requests by HTTP: a URL goes out byte for byte as it is named, and leads nowhere but to web servers."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import http.client
+import io
+import re
+import socket
+import string
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from typing import IO, Any, cast
+from urllib.parse import quote, unquote
+
+from framescribe.video.address import WEB, host_of, is_metadata, is_this_machine, protocol_of
+
+_TIMEOUT_S = 60.0
+"""Without a byte."""
+
+
+class WebError(OSError):
+    """What a web server answered, or was not asked."""
+
+
+@contextmanager
+def requested(
+    url: str, start: int | None = None, end: int | None = None
+) -> Iterator[http.client.HTTPResponse]:
+    """The answer to a GET, after redirects, with its body unread.
+
+    Args:
+        url: sent as it is; only spaces and what is no ASCII are escaped, as no request can hold them.
+        start, end: ask for these bytes only, ``end`` excluded; the server may send all of them.
+
+    Raises:
+        WebError: no answer, or one that is no success; a redirect to anything but a web server.
+    """
+    request = _request(url)
+    if start is not None:
+        request.add_header("Range", f"bytes={start}-{'' if end is None else end - 1}")
+    try:
+        with _opener().open(request, timeout=_TIMEOUT_S) as response:
+            yield response
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise WebError(f"HTTP {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise WebError(str(error.reason)) from error
+    except (http.client.HTTPException, ValueError, zlib.error, EOFError) as error:
+        raise WebError(f"{type(error).__name__}: {error}") from error
+
+
+def decoded(response: http.client.HTTPResponse) -> IO[bytes]:
+    """The body, decompressed if the server compressed it unasked."""
+    match response.headers.get("Content-Encoding", "identity").lower():
+        case "" | "identity":
+            return response
+        case "gzip" | "x-gzip":
+            return cast("IO[bytes]", gzip.GzipFile(fileobj=response))
+        case encoding:
+            raise WebError(f"it is sent with Content-Encoding {encoding}, which was not asked for")
+
+
+def _request(url: str) -> urllib.request.Request:
+    if re.search("[\x00-\x1f\x7f]", url):
+        raise WebError("a URL cannot hold control characters")
+    address = url.partition("#")[0]
+    scheme = protocol_of(url)
+    authority, rest = re.fullmatch(r"([^/?]*)(.*)", address[len(scheme) + 3 :]).groups()  # type: ignore[union-attr]
+    user, _, host = authority.rpartition("@")
+    if not host:
+        raise WebError("it names no host")
+    request = urllib.request.Request(f"{scheme}://{host}{quote(rest, safe=string.punctuation)}")
+    request.add_header("User-Agent", "framescribe")
+    if user:
+        # For the server that the URL names, not for one that it redirects to.
+        token = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Made by hand: ``build_opener`` would open files, FTP and data URLs too."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(), _Http(), _Https(), _Redirects(), urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler(),
+    ):  # fmt: skip
+        opener.add_handler(handler)
+    return opener
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if protocol_of(newurl) not in WEB:
+            raise WebError(f"it redirects to {newurl!r}, which is no web server")
+        if is_this_machine(host_of(newurl)) and not is_this_machine(host_of(req.full_url)):
+            raise WebError(f"it redirects to {newurl!r}, which is this machine")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _connect(
+    address: tuple[str, int], timeout: float, source: tuple[str, int] | None = None
+) -> socket.socket:
+    """As ``socket.create_connection``, but to no address where clouds keep credentials, whatever name leads there."""
+    failure: OSError | None = None
+    for *_, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+        if is_metadata(str(place[0])):
+            raise WebError(f"{address[0]} is a link-local address, from which nothing is read")
+        try:
+            return socket.create_connection((str(place[0]), int(place[1])), timeout, source)
+        except OSError as error:
+            failure = error
+    raise failure or WebError(f"{address[0]} has no address")
+
+
+class _HttpConnection(http.client.HTTPConnection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._create_connection = _connect
+
+
+class _HttpsConnection(http.client.HTTPSConnection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._create_connection = _connect
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpConnection, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpsConnection, req)
+
+
+class WebFile(io.RawIOBase):
+    """A file behind a URL as a seekable file; each read is a request for these bytes.
+
+    Args:
+        url: of a server that sends ranges.
+        size: of the file, in bytes.
+    """
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url, self._size = url, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        end = min(self._at + len(buffer), self._size)
+        if self._at >= end:
+            return 0
+        with requested(self._url, self._at, end) as response:
+            if response.status != http.client.PARTIAL_CONTENT:
+                raise WebError("it stopped sending ranges")
+            content = response.read(end - self._at)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+def ranged_size(headers: Message) -> int | None:
+    """The size of the whole file, from the header of an answer with a part of it."""
+    found = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("Content-Range", ""))
+    return int(found.group(1)) if found else None
