@@ -34,13 +34,13 @@ def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     name = os.fspath(path)
     # Looked at before it is opened, which some devices take as a command; and after, as it may have been replaced.
     _check_regular(os.stat(name).st_mode, name)
-    file = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = open(name, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK))  # noqa: SIM115 - handed to the caller
     try:
-        _check_regular(os.fstat(file).st_mode, name)
+        _check_regular(os.fstat(file.fileno()).st_mode, name)
     except OSError:
-        os.close(file)
+        file.close()
         raise
-    return os.fdopen(file, "rb")
+    return file
 
 
 def _check_regular(mode: int, name: str) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, cast
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.reading import open_regular
@@ -14,7 +14,7 @@ from framescribe.shown import shorten
 from framescribe.types import Clip
 from framescribe.video.address import check_name, local_path
 from framescribe.video.archive import Member, find_member
-from framescribe.video.remote import fetch
+from framescribe.video.remote import copy_part, fetch
 from framescribe.video_frames import VideoFrames
 
 
@@ -43,6 +43,45 @@ def open_source(clip: Clip) -> Iterator[IO[bytes]]:
     else:
         with _opened(name, clip.data) as file:
             yield _rewound(file, name)
+
+
+def opened_again(file: IO[bytes]) -> IO[bytes]:
+    """A file of ``open_source`` once more, with a position of its own; valid while the first one is open."""
+    if isinstance(file, io.BytesIO):
+        return io.BytesIO(file.getbuffer())
+    try:
+        return cast("IO[bytes]", io.BufferedReader(_View(file.fileno())))
+    except (OSError, AttributeError):  # no file of the system's
+        position = file.tell()
+        file.seek(0)
+        copy = copy_part(file)
+        file.seek(position)
+        return copy
+
+
+class _View(io.RawIOBase):
+    """An open file, which may have no name, read from a position of its own."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        size = os.fstat(self._descriptor).st_size
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: size}[whence])
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        content = os.pread(self._descriptor, len(buffer), self._at)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 def _opened(name: str, member: Member | None) -> IO[bytes]:

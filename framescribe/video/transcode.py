@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import io
 import math
 import os
 from collections.abc import Generator, Iterator, Sequence
@@ -22,14 +20,13 @@ from av.video.stream import VideoStream
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
 from framescribe.types import Clip
-from framescribe.video.archive import TarMember
 from framescribe.video.container import video_stream
 from framescribe.video.decode import Probe, probe
 from framescribe.video.decode import _stamped_frames as stamped_frames
 from framescribe.video.normalize import Normalize, geometry
 from framescribe.video.packets import index_packets
 from framescribe.video.sound import Sound
-from framescribe.video.source import open_source
+from framescribe.video.source import open_source, opened_again
 from framescribe.video.timeline import PacketIndex
 
 _REPEATABLE = {"x264-params": "mbtree=0"}
@@ -72,7 +69,7 @@ def normalize_clips(
         file = stack.enter_context(open_source(clip))
         whole = replace(clip, start_s=0.0, end_s=None, data=file)  # fetched once
         seen = probe(whole)
-        second = stack.enter_context(_opened_again(file)) if wanted.keep_audio else None
+        second = stack.enter_context(opened_again(file)) if wanted.keep_audio else None
         reading = stack.enter_context(_reading(whole))
         outputs = [stack.enter_context(_Output(cut, seen, reading, second, wanted)) for cut in cuts]
         waiting = [output for output in outputs if not output.is_done]
@@ -117,15 +114,6 @@ def _reading(clip: Clip) -> Iterator[_Reading]:
             index = index_packets(*opened)
         with video_stream(file, clip) as opened:
             yield _Reading(*opened, index)
-
-
-def _opened_again(file: IO[bytes]) -> IO[bytes]:
-    """The same bytes with a position of their own: two containers cannot share one."""
-    if isinstance(file, io.BytesIO):
-        return io.BytesIO(file.getbuffer())
-    if isinstance(file, TarMember):
-        return copy.copy(file)
-    return open(file.name, "rb")
 
 
 class _Output:
