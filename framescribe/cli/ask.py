@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def ask(
 
 
 def _read_question() -> str:
+    with contextlib.suppress(ImportError):  # not every Python is built with it
+        import readline  # noqa: F401 - from now on `input` edits lines, and knows the earlier ones
     try:
         return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:

@@ -293,14 +293,20 @@ def caption(
                             unwritten += 1
                     print_problem(final)
             except KeyboardInterrupt:
-                note += "; stopped by Ctrl-C, the rows so far are kept"
+                note += "; the same command goes on from here" if sitting else ""
                 raise
             finally:
                 print_summary(counts, time.monotonic() - started, note)
         else:
-            print_summary(counts, 0.0, note)
+            err.print(f"Nothing to do: {_why_nothing(sitting, redo)}{note}")
     if counts["error"] or unwritten:
         raise typer.Exit(1)
+
+
+def _why_nothing(sitting: Sitting | None, redo: Redo | None) -> str:
+    if redo:
+        return f"no clip of these is {redo}"
+    return "each clip has its row already" if sitting else "no clip is left"
 
 
 def _prompt(prompt: str | None, prompt_file: Path | None) -> str:

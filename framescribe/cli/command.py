@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from framescribe.errors import ClipError, DeviceError, FramescribeError
 from framescribe.version import __version__
 
-EXIT_FAILED, EXIT_USAGE, EXIT_DEVICE, EXIT_BUG, EXIT_BROKEN_PIPE = 1, 2, 3, 70, 141
+EXIT_FAILED, EXIT_USAGE, EXIT_DEVICE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 3, 70, 130, 141
 
 # A setting in a message of the library: `quant`, `quant=8`, `quant="fp8"`, `overwrite=True`.
 _QUOTES = "\"'"
@@ -32,8 +32,8 @@ class Command(TyperCommand):
 
     What follows ``Examples:`` in its function's docstring, one command a line, stands at the end of its help.
 
-    Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 141 whoever read our
-    output has stopped, as in ``framescribe rows OUT | head``.
+    Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 130 Ctrl-C, 141 whoever
+    read our output has stopped, as in ``framescribe rows OUT | head``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,6 +61,9 @@ class Command(TyperCommand):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except KeyboardInterrupt as error:
+            _tell("stopped by Ctrl-C. What was written is kept.")
+            raise typer.Exit(EXIT_INTERRUPTED) from error
         except BrokenPipeError as error:
             # Nobody reads on. What is still buffered goes nowhere, or the interpreter complains at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

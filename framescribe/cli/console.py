@@ -184,8 +184,11 @@ def print_problem(row: CaptionRow) -> None:
 def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:
     """One closing line: clips by status, time, rate."""
     done = counts.total()
-    by_status = ", ".join(f"{number} {status}" for status, number in counts.most_common()) or "none"
-    rate = f", {done / elapsed_s:.2f} clips/s" if done and elapsed_s > 0 else ""
+    if not done:
+        err.print(f"No clip was captioned{note}")
+        return
+    by_status = ", ".join(f"{number} {status}" for status, number in counts.most_common())
+    rate = f", {done / elapsed_s:.2f} clips/s" if elapsed_s > 0 else ""
     err.print(f"{done} {'clip' if done == 1 else 'clips'} in {elapsed_s:.1f} s{rate}: {by_status}{note}")
 
 

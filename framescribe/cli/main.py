@@ -13,6 +13,8 @@ from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
 from framescribe.cli.command import Command, CommandGroup
+from framescribe.cli.doctor import doctor
+from framescribe.cli.download import download
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
@@ -35,7 +37,7 @@ app = typer.Typer(
 )
 app.command(cls=CaptionCommand)(caption)
 for command in (
-    rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench,
+    rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 

@@ -24,7 +24,7 @@ def above_zero(number: float) -> float:
     return number
 
 
-def _models(incomplete: str) -> list[str]:
+def models(incomplete: str) -> list[str]:
     """For the shell's completion."""
     from framescribe.model.hub import OFFICIAL_MODEL, bundled_models
 
@@ -48,7 +48,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        autocompletion=_models,
+        autocompletion=models,
         help="Folder, bundled name, Hugging Face id or modelscope:ID.",
         rich_help_panel=_MODEL,
     ),

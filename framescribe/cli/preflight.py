@@ -42,7 +42,8 @@ def _counted(report: Preflight) -> str:
     repeated = f", {again:,} named again" if again else ""
     done = report.clips - report.todo - report.left_out
     left_out = f", {report.left_out:,} without a row, for a run without --redo" if report.left_out else ""
-    return f"{report.clips:,} clips{repeated}; {done:,} done, {report.todo:,} to caption{left_out}"
+    clips = "clip" if report.clips == 1 else "clips"
+    return f"{report.clips:,} {clips}{repeated}; {done:,} done, {report.todo:,} to caption{left_out}"
 
 
 def _found(report: Preflight, strategy: str) -> list[str]:
@@ -59,7 +60,7 @@ def _found(report: Preflight, strategy: str) -> list[str]:
     if report.duration_s > 0:
         about = "about " if report.is_sample else ""
         lines.append(
-            f"{about}{report.estimated_duration_s / 3600:,.2f} h of video, of which the frames of "
+            f"{about}{_spelled(report.estimated_duration_s)} of video, of which the frames of "
             f"--strategy {strategy} stand for {report.covered_s / report.duration_s:.0%}"
         )
     if report.missing_s > 0:
@@ -67,12 +68,17 @@ def _found(report: Preflight, strategy: str) -> list[str]:
     return lines
 
 
+def _spelled(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
 def _time(todo: int, clips_per_s: float | None) -> str:
     if clips_per_s is None:
         return "unknown until the first clips are done (no earlier run with these settings on this hardware)"
     seconds = todo / clips_per_s
-    spelled = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
-    return f"about {spelled} at the {clips_per_s:.2f} clips/s measured here earlier"
+    return f"about {_spelled(seconds)} at the {clips_per_s:.2f} clips/s measured here earlier"
 
 
 def _disk(todo: int, folder: RowFolder) -> str:

@@ -35,6 +35,35 @@ def bundled_models() -> list[str]:
     return sorted(path.parent.name for path in _BUNDLED_FOLDER.glob(f"*/{CONFIG_FILE}"))
 
 
+def cache_folder() -> Path:
+    """Where the Hugging Face hub's downloads are kept."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
+def local_checkpoints() -> list[tuple[str, Path, int]]:
+    """Name, folder and bytes of each checkpoint that is on this machine: bundled, and of the hub's cache."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    found = [
+        (name, _BUNDLED_FOLDER / name, _folder_bytes(_BUNDLED_FOLDER / name)) for name in bundled_models()
+    ]
+    try:
+        repos = scan_cache_dir().repos
+    except CacheNotFound:
+        return found
+    for repo in sorted(repos, key=lambda repo: repo.repo_id):
+        if repo.repo_type == "model":
+            found.append((repo.repo_id, repo.repo_path, repo.size_on_disk))
+    return found
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
     """Finds ``model`` and downloads what is not here yet.
 

@@ -164,6 +164,13 @@ def clip_bytes(config: ModelConfig, precision: Precision) -> int:
     )
 
 
+def total_bytes(device: torch.device) -> int:
+    """Bytes of memory that ``device`` has; the host's for the CPU and for Apple GPUs, which share it."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return int(psutil.virtual_memory().total)
+
+
 def available_bytes(device: torch.device) -> int:
     """Bytes free on ``device`` now; host memory for the CPU and for Apple GPUs, which share it."""
     if device.type == "cuda":

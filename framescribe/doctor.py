@@ -1,0 +1,145 @@
+"""What this machine has for framescribe: devices, versions, extras, checkpoints, and what stands in the way."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from framescribe.version import __version__
+
+_PACKAGES = (
+    "torch",
+    "av",
+    "numpy",
+    "tokenizers",
+    "safetensors",
+    "huggingface_hub",
+    "pyarrow",
+    "fsspec",
+    "typer",
+)
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+_LITTLE_DISK_BYTES = 1e9
+
+
+def examine() -> dict[str, Any]:
+    """Looks at the machine and the installation; loads no model and asks nothing of the network.
+
+    Returns:
+        Plain JSON values: ``versions`` by package; ``devices``, each with ``name``, ``memory_bytes``, ``free_bytes``
+        and ``quant`` (what of it can be computed there); ``extras`` by name: the packages of each that are missing;
+        ``checkpoints``: ``name``, ``bytes`` and ``folder`` of each model that is here; ``folders``: where things are
+        kept, with ``free_bytes``; ``problems``: sentences that say what is wrong and what to do.
+    """
+    found: dict[str, Any] = {
+        "versions": _versions(),
+        "devices": _devices(),
+        "extras": _extras(),
+        "checkpoints": _checkpoints(),
+        "folders": _folders(),
+    }
+    return found | {"problems": _problems(found)}
+
+
+def _versions() -> dict[str, str]:
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"framescribe": __version__, "python": platform.python_version(), "system": system} | packages
+
+
+def _devices() -> list[dict[str, Any]]:
+    import torch
+
+    from framescribe.model.precision import available_bytes, total_bytes
+
+    kinds = [torch.device("cpu")]
+    kinds += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    kinds += [torch.device("mps")] if torch.backends.mps.is_available() else []
+    devices = []
+    for device in kinds:
+        name, quants = f"{os.cpu_count()} cores", ["8", "4"]
+        if device.type == "cuda":
+            name = torch.cuda.get_device_name(device)
+            if torch.cuda.get_device_capability(device) >= (8, 9):
+                quants += ["fp8", "fp8-kv"]
+        devices.append(
+            {
+                "device": str(device),
+                "name": name,
+                "memory_bytes": total_bytes(device),
+                "free_bytes": available_bytes(device),
+                "quant": quants,
+            }
+        )
+    return devices
+
+
+def _extras() -> dict[str, list[str]]:
+    """By extra, the packages of it that are not installed."""
+    missing: dict[str, list[str]] = {}
+    for line in metadata.requires("framescribe") or ():
+        requirement, _, marker = line.partition(";")
+        extra = re.search(r"extra == ['\"](?P<name>[\w-]+)['\"]", marker)
+        package = re.match(r"[\w.-]+", requirement)
+        if extra is None or package is None or extra["name"] == "dev":
+            continue
+        lacking = missing.setdefault(extra["name"], [])
+        if package.group() != "framescribe" and not _is_installed(package.group()):
+            lacking.append(package.group())
+    return missing
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _checkpoints() -> list[dict[str, Any]]:
+    from framescribe.model.hub import local_checkpoints
+
+    return [
+        {"name": name, "bytes": size, "folder": str(folder)} for name, folder, size in local_checkpoints()
+    ]
+
+
+def _folders() -> dict[str, dict[str, Any]]:
+    from framescribe.model.hub import cache_folder
+
+    return {
+        use: {"folder": str(folder), "free_bytes": _free_bytes(folder)}
+        for use, folder in (("checkpoints", cache_folder()), ("temporary", Path(tempfile.gettempdir())))
+    }
+
+
+def _free_bytes(folder: Path) -> int:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _problems(found: dict[str, Any]) -> list[str]:
+    import torch
+
+    problems = []
+    if _NVIDIA_DRIVER.exists() and not torch.cuda.is_available():
+        reason = (
+            "torch is a build without CUDA; install one with it"
+            if torch.version.cuda is None
+            else f"torch's CUDA {torch.version.cuda} does not work with it; a newer driver, or an older build, would"
+        )
+        problems.append(f"this machine has an NVIDIA driver, but torch sees no GPU: {reason}")
+    for use, folder in found["folders"].items():
+        if folder["free_bytes"] < _LITTLE_DISK_BYTES:
+            problems.append(
+                f"{folder['folder']} ({use}) has {folder['free_bytes'] / 1e9:.1f} GB free; make room, or set "
+                + ("HF_HOME" if use == "checkpoints" else "TMPDIR")
+            )
+    return problems
