@@ -362,15 +362,15 @@ def _sit_down(
     if dry_run:
         identity = run_identity(settings, model, find_revision(), precision)
         return Sitting(folder, RunLog(folder), identity, hardware, redo)
-    folder.prepare()
     stack.enter_context(locked(folder))
     identity = run_identity(settings, model, find_revision(), precision)
     log = RunLog(folder)
     if not new_run and sys.stdin.isatty() and (differing := log.differences(identity)):
         changes = ", ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
         new_run = typer.confirm(f"{changes}. Caption again, beside what is there?", err=True)
-    log.begin(identity, beside=new_run, redo=redo is not None)
-    return Sitting(folder, log, identity, hardware, redo)
+    sitting = Sitting(folder, log, identity, hardware, redo)
+    sitting.begin(beside=new_run)
+    return sitting
 
 
 def _lacks_sidecar(clip: Clip) -> bool:

@@ -1,4 +1,4 @@
-"""``run.json``: what the rows of a folder were made with, run by run."""
+"""``_run.json``: what the rows of a folder were made with, run by run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from importlib.metadata import version
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.pipeline.store import RowFolder
-from framescribe.types import CaptionSettings
+from framescribe.pipeline.parquet import check_version
+from framescribe.pipeline.store import OLD_NAMES, RUN_FILE, RowFolder
+from framescribe.shown import shown, shown_value
+from framescribe.types import SCHEMA_VERSION, CaptionSettings
 
-_NAME = "run.json"
-_SCHEMA_VERSION = 1
 _PACKAGES = ("framescribe", "torch", "av", "numpy", "pyarrow")
 
 Identity = dict[str, Any]
@@ -89,18 +89,22 @@ class RunLog:
     """The runs of a folder, the current one last.
 
     Raises:
-        UsageError: ``run.json`` cannot be read, or is damaged.
+        UsageError: ``_run.json`` cannot be read, is damaged, or was written by a newer framescribe.
     """
 
     def __init__(self, folder: RowFolder) -> None:
         self._folder = folder
         self._runs: list[Run] = []
+        name = OLD_NAMES[RUN_FILE] if folder.has(OLD_NAMES[RUN_FILE]) and not folder.has(RUN_FILE) else RUN_FILE
+        path = shown(f"{folder.name}/{name}")
         try:
-            content = folder.read(_NAME)
+            content = folder.read(name)
         except OSError as error:
-            raise UsageError(f"{folder.name}/{_NAME} cannot be read: {error.strerror or error}") from error
+            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
         if content is not None:
             try:
+                values = json.loads(content)
+                check_version(values.get("schema_version"), path)
                 self._runs = [
                     Run(
                         _BEFORE | run["identity"],
@@ -110,10 +114,12 @@ class RunLog:
                         run.get("is_redo", False),
                         run["run"],
                     )
-                    for run in json.loads(content)["runs"]
+                    for run in values["runs"]
                 ]
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"{folder.name}/{_NAME} is damaged: {error!r}; move it away") from error
+            except UsageError:
+                raise
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise UsageError(f"{path} is damaged: {shown_value(error)}; move it away") from error
 
     def differences(self, identity: Identity) -> dict[str, tuple[Any, Any]]:
         """By key: the current run's value and ``identity``'s, where they differ; none if there was no run.
@@ -161,7 +167,7 @@ class RunLog:
 
         Raises:
             UsageError: it differs and may not; the message names the keys.
-            OSError: ``run.json`` cannot be written.
+            OSError: ``_run.json`` cannot be written.
         """
         if not beside:
             self.check(identity)
@@ -174,11 +180,12 @@ class RunLog:
             self._runs = [*(other for other in self._runs if other is not run), run]
         elif known is None:
             self._runs.insert(-1, run)
+        self._folder.clean()
         self.save()
         return run
 
     def save(self) -> None:
-        """Writes ``run.json``.
+        """Writes ``_run.json``.
 
         Raises:
             OSError: it cannot be written.
@@ -194,5 +201,6 @@ class RunLog:
             }
             for run in self._runs
         ]
-        content = json.dumps({"schema_version": _SCHEMA_VERSION, "runs": runs}, indent=2)
-        self._folder.put(_NAME, content.encode("utf-8"))
+        content = json.dumps({"schema_version": SCHEMA_VERSION, "runs": runs}, indent=2)
+        self._folder.put(RUN_FILE, content.encode("utf-8"))
+        self._folder.remove(OLD_NAMES[RUN_FILE])

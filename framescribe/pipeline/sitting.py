@@ -19,11 +19,11 @@ class Sitting:
         log: of the folder.
         identity: of the run, from ``run_identity``.
         hardware: that captions.
-        redo: caption only clips that ``failed``, are ``flagged`` or ``rejected``, by their last row; None: those
-            whose caption is not the run's. Clips without any row are nothing to do again, and are left out.
+        redo: caption only clips that ``failed`` or are ``flagged``, by their last row; None: those whose caption is not
+            the run's. Clips without any row are nothing to do again, and are left out.
 
     Raises:
-        UsageError: a damaged folder.
+        UsageError: a damaged folder, or rows that a newer framescribe wrote.
     """
 
     def __init__(
@@ -34,7 +34,9 @@ class Sitting:
         self._identity = identity
         self._run = log.find(identity)
         self._hardware = hardware
-        self._done = folder.done(self._run.fingerprint, log.others(self._run)) if self._run else {}
+        others = log.others(self._run) if self._run else ()
+        self._done = folder.done(self._run.fingerprint if self._run else "", others)
+        self._is_redo = redo is not None
         self._chosen = None if redo is None else folder.chosen(redo)
         self._with_row = None if redo is None else folder.clip_ids(since=0)
         self._hashes: SourceHashes | None = None
@@ -42,6 +44,14 @@ class Sitting:
     def check(self) -> None:
         """Raises UsageError if the run cannot begin as the folder was made with other settings; it names them."""
         self._log.check(self._identity)
+
+    def begin(self, *, beside: bool) -> None:
+        """Begins the run, as ``RunLog.begin``; up to here nothing was written.
+
+        Args:
+            beside: whether a run with other settings than the folder's last one may go into it.
+        """
+        self._run = self._log.begin(self._identity, beside=beside, redo=self._is_redo)
 
     @property
     def clips_per_s(self) -> float | None:
@@ -76,7 +86,7 @@ class Sitting:
     @property
     def run(self) -> Run:
         """The run that has begun."""
-        assert self._run is not None, "RunLog.begin comes first"
+        assert self._run is not None, "begin comes first"
         return self._run
 
     def took(self, clips: int, seconds: float) -> None:

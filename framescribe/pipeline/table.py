@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from framescribe.errors import UsageError
 from framescribe.types import CaptionRow
 
 if TYPE_CHECKING:
@@ -43,3 +44,52 @@ def row_table(rows: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
 
 def _as_utf8(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def fitted(batch: pyarrow.RecordBatch, columns: Sequence[str] | None) -> pyarrow.RecordBatch:
+    """A batch of any file with the types of ``row_schema`` where it has such columns; others stay as they are.
+
+    Args:
+        batch: of any file.
+        columns: the wanted ones, nulls where the batch has none; None takes those of the batch.
+
+    Raises:
+        UsageError: a known column holds something else.
+    """
+    import pyarrow as pa
+
+    schema = row_schema()
+    arrays = []
+    names = batch.schema.names if columns is None else columns
+    for name in names:
+        kind = schema.field(name).type if name in schema.names else None
+        if name not in batch.schema.names:
+            arrays.append(pa.nulls(len(batch), kind or pa.null()))
+            continue
+        array = batch[name]
+        if kind is not None and array.type != kind:
+            if not _is_alike(array.type, kind):
+                raise UsageError(f"column {name} holds {array.type}, not {kind}")
+            array = array.cast(kind)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, list(names))
+
+
+def _is_alike(found: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
+    """Whether another writer may have spelled ``wanted`` so; text is never read as a number."""
+    from pyarrow import types
+
+    if types.is_null(found):
+        return True
+    if types.is_dictionary(found):
+        return _is_alike(found.value_type, wanted)
+    if types.is_list(wanted):
+        is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
+        return is_list and _is_alike(found.value_type, wanted.value_type)
+    if types.is_string(wanted):
+        return types.is_string(found) or types.is_large_string(found) or types.is_string_view(found)
+    if types.is_boolean(wanted):
+        return types.is_boolean(found)
+    if types.is_integer(wanted):
+        return types.is_integer(found)
+    return types.is_integer(found) or types.is_floating(found)
