@@ -104,7 +104,7 @@ def caption(
     redo: Annotated[
         Redo | None,
         typer.Option(
-            help="Caption again only clips whose last row `failed`, is `flagged` or `rejected`; clips without a row "
+            help="Caption again only clips whose last row `failed` or is `flagged`; clips without a row "
             "wait for a run without this.",
             rich_help_panel=_RUNS,
         ),
@@ -217,7 +217,7 @@ def caption(
         row_file = None
         if output and not into_folder and not dry_run:
             with path_errors():
-                row_file = RowFile(Path(output), overwrite)
+                row_file = RowFile(output, overwrite)
         sitting = None
         if output and into_folder:
             if ray:

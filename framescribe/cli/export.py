@@ -92,7 +92,7 @@ def export(
     from framescribe.export.run import export as run_export
     from framescribe.export.target import REPORT
     from framescribe.pipeline.filters import chosen_rows
-    from framescribe.pipeline.sinks import read_rows
+    from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.quality.budget import Budget
     from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules
@@ -114,7 +114,7 @@ def export(
         )
         chosen = FORMATS[to]
         report = run_export(
-            chosen_rows(read_rows(rows), where or ()),
+            chosen_rows(read_rows(rows, CAPTION_COLUMNS), where or ()),
             chosen,
             target or options.beside_rows(rows, f"-{to}"),
             link=link,

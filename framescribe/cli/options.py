@@ -164,7 +164,10 @@ Rows = Annotated[
 
 def beside_rows(rows: str, ending: str) -> Path:
     """Where something made of rows goes unless told otherwise: beside them, or here if they are behind a URL."""
-    name = rows.rstrip("/").rsplit("/", 1)[-1] if "://" in rows else os.path.abspath(rows)
+    from framescribe.pipeline.folder import local_path
+
+    local = local_path(rows)
+    name = rows.rstrip("/").rsplit("/", 1)[-1] if local is None else os.path.abspath(local)
     return Path(name.removesuffix(".jsonl").removesuffix(".parquet") + ending)
 
 

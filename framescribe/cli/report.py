@@ -32,7 +32,7 @@ def report(
 
     from framescribe.cli.console import err, out, path_errors
     from framescribe.files import write_file
-    from framescribe.pipeline.sinks import read_rows
+    from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.report.overview import Row, look_over
     from framescribe.report.page import page
     from framescribe.report.thumbnails import thumbnail
@@ -45,7 +45,7 @@ def report(
             raise UsageError(f"{path} exists; choose another with -o, or replace it with --overwrite")
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}")
-        overview = look_over(read_rows(rows), clips)
+        overview = look_over(read_rows(rows, CAPTION_COLUMNS), clips)
         if not overview.rows:
             raise UsageError(f"{rows} holds no rows")
         with Progress(console=err, disable=not err.is_terminal, transient=True) as bar:

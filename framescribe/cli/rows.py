@@ -36,12 +36,12 @@ def rows(
         framescribe rows captions/ --where 'caption~kite' --json
     """
     from framescribe.pipeline.filters import chosen_rows
-    from framescribe.pipeline.sinks import read_rows
+    from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.quality.checks import FLAGS
 
     if flag is not None and flag not in FLAGS:
         raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
-    chosen = chosen_rows(read_rows(source), where or ())
+    chosen = chosen_rows(read_rows(source, CAPTION_COLUMNS), where or ())
     if status is not None:
         chosen = (row for row in chosen if row["caption_status"] == status)
     if flag is not None:
@@ -53,7 +53,7 @@ def rows(
         if as_json:
             print(json.dumps(row))
         else:
-            text = " ".join((row["caption"] or row["error_message"] or "").split())
+            text = " ".join((row.get("caption") or row.get("error_message") or "").split())
             print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
 
 

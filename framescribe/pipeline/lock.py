@@ -79,7 +79,9 @@ def _kernel_lock(folder: RowFolder, name: str) -> Iterator[None]:
         raise UsageError(f"{shown(folder.name)} cannot be written: {name}: {reason}") from error
     with open(descriptor, "r+b", buffering=0) as lock:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{shown(folder.name)} cannot be written: {name} is no regular file; move it away")
+            raise UsageError(
+                f"{shown(folder.name)} cannot be written: {name} is no regular file; move it away"
+            )
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.pipeline.parquet import check_version
+from framescribe.pipeline.sealed_parquet import check_version
 from framescribe.pipeline.store import OLD_NAMES, RUN_FILE, RowFolder
 from framescribe.shown import shown, shown_value
 from framescribe.types import SCHEMA_VERSION, CaptionSettings
@@ -95,7 +95,9 @@ class RunLog:
     def __init__(self, folder: RowFolder) -> None:
         self._folder = folder
         self._runs: list[Run] = []
-        name = OLD_NAMES[RUN_FILE] if folder.has(OLD_NAMES[RUN_FILE]) and not folder.has(RUN_FILE) else RUN_FILE
+        name = (
+            OLD_NAMES[RUN_FILE] if folder.has(OLD_NAMES[RUN_FILE]) and not folder.has(RUN_FILE) else RUN_FILE
+        )
         path = shown(f"{folder.name}/{name}")
         try:
             content = folder.read(name)
@@ -104,7 +106,7 @@ class RunLog:
         if content is not None:
             try:
                 values = json.loads(content)
-                check_version(values.get("schema_version"), path)
+                check_version(values.get("schema_version"))
                 self._runs = [
                     Run(
                         _BEFORE | run["identity"],
@@ -116,8 +118,8 @@ class RunLog:
                     )
                     for run in values["runs"]
                 ]
-            except UsageError:
-                raise
+            except UsageError as error:
+                raise UsageError(f"{path}: {error}") from error
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise UsageError(f"{path} is damaged: {shown_value(error)}; move it away") from error
 

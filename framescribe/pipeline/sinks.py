@@ -5,18 +5,28 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
 from framescribe.files import create_file, new_file
+from framescribe.pipeline.folder import local_path, written
+from framescribe.pipeline.json_rows import json_rows
+from framescribe.pipeline.sealed_parquet import ParquetRows, check_version, write_sealed
 from framescribe.pipeline.store import RowFolder
-from framescribe.pipeline.table import BATCH_ROWS, row_schema, row_table
+from framescribe.pipeline.table import BATCH_ROWS, row_table
+from framescribe.reading import open_regular
+from framescribe.shown import shown
 from framescribe.types import CaptionRow
 
+if TYPE_CHECKING:
+    import pyarrow
+
 ROW_FILE_SUFFIXES = (".jsonl", ".parquet")
+CAPTION_COLUMNS = ("clip_id", "source_video", "caption_status")
+"""What every row of ``caption`` has."""
 
 
 def is_row_file(output: str) -> bool:
@@ -32,7 +42,7 @@ def is_row_file(output: str) -> bool:
         raise UsageError(
             f"{output}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}, or in / for a folder"
         )
-    if "://" in output:
+    if local_path(output) is None:
         raise UsageError(f"{output}: behind a URL rows go into a folder; leave out {suffix}")
     return True
 
@@ -44,14 +54,15 @@ class RowFile:
     also when the end is Ctrl-C or a full disk: what was written is kept, and no reader ever meets half a file.
 
     Args:
-        path: what to write.
+        path: what to write; it may be a ``file:`` URL.
         overwrite: replace ``path``, and a ``PATH.partial`` that a killed run left.
 
     Raises:
         UsageError: another ending, no such folder, the file exists.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
+    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+        path = Path(local_path(str(path)) or path)
         if path.suffix not in ROW_FILE_SUFFIXES:
             raise UsageError(
                 f"{path}: the output must end in {' or '.join(ROW_FILE_SUFFIXES)}; a folder's name has no ending"
@@ -73,7 +84,8 @@ class RowFile:
             self._partial.unlink(missing_ok=True)
             self._file = create_file(self._partial, buffering=0)
         except OSError as error:
-            raise UsageError(f"{self._partial} cannot be written: {error.strerror}") from error
+            told = written(error, str(self._partial))
+            raise UsageError(f"{self._partial} cannot be written: {told.strerror}") from error
         return self
 
     def write(self, row: CaptionRow) -> None:
@@ -86,9 +98,9 @@ class RowFile:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except OSError:
+        except OSError as error:
             self._file.truncate(end)
-            raise
+            raise written(error, str(self._partial), "the rows so far are whole") from error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -114,60 +126,72 @@ class RowFile:
         self._partial.unlink()
 
 
-def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Rows of a ``.jsonl`` or ``.parquet`` file or of a folder that ``caption -o`` wrote, as dictionaries of columns.
+def read_rows(
+    path: str | Path,
+    required: Collection[str] = (),
+    on_bad: Callable[[int, str], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Rows of a ``.jsonl`` or ``.parquet`` file or of a folder that ``caption`` wrote, as dictionaries of columns.
 
     Of a folder's rows for one clip the last one counts.
 
+    Args:
+        path: file or folder; a folder may be behind a URL.
+        required: columns that every row must have and that are not null, such as ``CAPTION_COLUMNS``.
+        on_bad: told of each row that cannot be used, by line (or row) and reason, which is then passed over. None ends
+            at the first such row.
+
     Raises:
-        UsageError: it is none of these, or cannot be read; the message says where.
+        UsageError: it is none of these, cannot be read, was written by a newer framescribe, or a row cannot be used;
+            the message says where.
     """
     name = str(path)
     try:
-        if name.endswith(".jsonl"):
-            yield from _json_lines(name)
-        elif name.endswith(".parquet"):
-            yield from _parquet_rows(name)
-        else:
-            folder = RowFolder(name)
-            if not folder.exists():
-                raise UsageError(
-                    f"{name}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
-                )
-            yield from folder.rows()
+        for number, row, problem in _numbered(local_path(name) or name):
+            reason = problem or _lacking(row, required)
+            if reason is None:
+                yield row
+            elif on_bad is None:
+                raise UsageError(f"{shown(name)}, line {number}: {reason}")
+            else:
+                on_bad(number, reason)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise UsageError(f"{shown(name)} cannot be read: {error.strerror or error}") from error
 
 
-def _json_lines(name: str) -> Iterator[dict[str, Any]]:
-    with open(name, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"{name}, line {number}: is not JSON: {error}") from error
+def _numbered(name: str) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+    if name.endswith(".jsonl"):
+        with open_regular(name) as file:
+            for number, row, problem in json_rows(file, shown(name)):
+                try:
+                    check_version(row.get("schema_version"))
+                except UsageError as error:
+                    raise UsageError(f"{shown(name)}, line {number}: {error}") from error
+                yield number, row, problem
+    elif name.endswith(".parquet"):
+        with open_regular(name) as file:
+            rows = ParquetRows(file, name, "bring back a copy, or write it again").rows(None)
+            yield from ((number, row, None) for number, row in enumerate(rows, start=1))
+    else:
+        folder = RowFolder(name)
+        if not folder.exists():
+            raise UsageError(
+                f"{shown(name)}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
+            )
+        yield from ((number, row, None) for number, row in enumerate(folder.rows(), start=1))
 
 
-def _parquet_rows(name: str) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with open(name, "rb") as file:
-        try:
-            with pq.ParquetFile(file) as table:
-                for batch in table.iter_batches(BATCH_ROWS):
-                    yield from batch.to_pylist()
-        except pa.ArrowInvalid as error:
-            raise UsageError(f"{name} is damaged: {error}") from error
+def _lacking(row: Mapping[str, Any], required: Collection[str]) -> str | None:
+    for column in required:
+        if row.get(column) is None:
+            return f"has no {column}: it is no row that `framescribe caption` wrote"
+    return None
 
 
 def _write_parquet(json_lines: Path, target: Path) -> None:
-    import pyarrow.parquet as pq
-
-    with (
-        json_lines.open("rb") as lines,
-        new_file(target) as file,
-        pq.ParquetWriter(file, row_schema()) as writer,
-    ):
+    def tables(lines: IO[bytes]) -> Iterator[pyarrow.Table]:
         while batch := list(itertools.islice(lines, BATCH_ROWS)):
-            writer.write_table(row_table(map(json.loads, batch)))
+            yield row_table(map(json.loads, batch))
+
+    with json_lines.open("rb") as lines, new_file(target) as file:
+        write_sealed(file, tables(lines), {})

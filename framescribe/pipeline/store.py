@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from framescribe.errors import UsageError
 from framescribe.pipeline.folder import Folder
-from framescribe.pipeline.parquet import ParquetRows, write_parquet
+from framescribe.pipeline.sealed_parquet import ParquetRows, write_sealed
 from framescribe.pipeline.table import row_schema, row_table
 from framescribe.shown import shown
 
@@ -55,7 +55,11 @@ class RowFolder(Folder):
             UsageError: it cannot be made or written, or holds what no run wrote.
         """
         ours = {_ROWS, RUN_FILE, LOCK_FILE, *OLD_NAMES.values()}
-        others = [] if self.exists() else [name for name in self.list() if name not in ours and name[0] not in "._"]
+        others = (
+            []
+            if self.exists()
+            else [name for name in self.list() if name not in ours and name[0] not in "._"]
+        )
         if others:
             raise UsageError(
                 f"{shown(self.name)} holds {shown(others[0])}, but no rows; name a new or empty folder"
@@ -82,13 +86,15 @@ class RowFolder(Folder):
             OSError: as ``put``.
         """
         buffer = io.BytesIO()
-        write_parquet(buffer, [row_table(rows)], {_RUN_KEY: run})
+        write_sealed(buffer, [row_table(rows)], {_RUN_KEY: run})
         self.put(f"{_ROWS}/part-{number:06}-{token or secrets.token_hex(4)}.parquet", buffer.getvalue())
 
     def shards(self) -> list[str]:
         """Paths of the shards, oldest first."""
         names = [name for name in self.list(_ROWS) if name.startswith("part-") and name.endswith(".parquet")]
-        return [self.path(f"{_ROWS}/{name}") for name in sorted(names, key=lambda name: (_number(name), name))]
+        return [
+            self.path(f"{_ROWS}/{name}") for name in sorted(names, key=lambda name: (_number(name), name))
+        ]
 
     def next_number(self) -> int:
         """The number of the shard to write next."""
@@ -168,7 +174,9 @@ class RowFolder(Folder):
                 made_by = file.metadata.get(_RUN_KEY.encode(), b"").decode("utf-8", "replace")
                 for batch in file.batches(names):
                     if batch["clip_id"].null_count:
-                        raise UsageError(f"{shown(shard)} holds rows without a clip_id: no run wrote it; {_ADVICE}")
+                        raise UsageError(
+                            f"{shown(shard)} holds rows without a clip_id: no run wrote it; {_ADVICE}"
+                        )
                     yield made_by, batch
 
     @contextmanager

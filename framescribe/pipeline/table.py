@@ -86,10 +86,13 @@ def _is_alike(found: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
     if types.is_list(wanted):
         is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
         return is_list and _is_alike(found.value_type, wanted.value_type)
-    if types.is_string(wanted):
-        return types.is_string(found) or types.is_large_string(found) or types.is_string_view(found)
-    if types.is_boolean(wanted):
-        return types.is_boolean(found)
-    if types.is_integer(wanted):
-        return types.is_integer(found)
-    return types.is_integer(found) or types.is_floating(found)
+    spellings = (
+        ((types.is_string,), (types.is_string, types.is_large_string, types.is_string_view)),
+        ((types.is_boolean,), (types.is_boolean,)),
+        ((types.is_integer,), (types.is_integer,)),
+        ((types.is_floating,), (types.is_floating, types.is_integer)),
+    )
+    return any(
+        any(is_it(wanted) for is_it in ours) and any(is_it(found) for is_it in theirs)
+        for ours, theirs in spellings
+    )

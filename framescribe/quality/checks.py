@@ -16,7 +16,7 @@ from framescribe.types import CaptionStatus
 
 Flag = Literal["empty", "cut_off", "looping", "exclamation", "non_text", "over_budget", "opener", "duplicate"]
 # What a row can be flagged with: by ``check``, by ``duplicates``, or by a person who looked at it.
-FLAGS: tuple[str, ...] = (*get_args(Flag), "rejected")
+FLAGS: tuple[str, ...] = get_args(Flag)
 # What another decoding may mend. The other flags are mended at export, by clean-up rules or by leaving out.
 DEFECTS: frozenset[str] = frozenset(("empty", "cut_off", "looping", "exclamation", "non_text"))
 

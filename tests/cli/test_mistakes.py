@@ -84,8 +84,8 @@ def rows(tmp_path):
         ("caption CLIP -o FILE/rows/", "FILE/rows cannot be written: Not a directory"),
         (f"caption CLIP -o {LONG}.jsonl", f"{LONG}.jsonl.partial cannot be written: File name too long"),
         ("caption CLIP -o dangling.jsonl --model no-such-model", "dangling.jsonl.partial exists"),
-        ("caption CLIP -o ODD", "ODD cannot be written: lock: Is a directory"),
-        ("caption CLIP -o ODD --dry-run", "ODD/run.json cannot be read: Is a directory"),
+        ("caption CLIP -o ODD", "ODD cannot be written: _lock: Is a directory"),
+        ("caption CLIP -o ODD --dry-run", "ODD/_run.json cannot be read: Is a directory"),
         ("train FOLDER -o FOLDER/run", "FOLDER: Is a directory"),
         ("train RECIPE -o FILE/run", "FILE/run: Not a directory"),
         ("report ROWS -o FOLDER", "FOLDER is a folder; name a file"),
@@ -105,7 +105,7 @@ def rows(tmp_path):
 )
 def test_what_the_system_refuses_is_named_before_any_work(command, said, rows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for folder in ("FOLDER", "FOLDER.jsonl", "ODD/lock", "ODD/run.json"):
+    for folder in ("FOLDER", "FOLDER.jsonl", "ODD/_lock", "ODD/_run.json"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "FILE").touch()
     (tmp_path / "dangling.jsonl.partial").symlink_to("nowhere/rows")

@@ -64,7 +64,7 @@ def test_rows_are_those_of_a_local_run(workers, tmp_path):
     assert there == here
     assert sum(row["caption_status"] == "error" for row in there.values()) >= 30
     assert len({row["caption"] for row in there.values()}) > 20  # else equal says little
-    assert sorted(os.listdir(tmp_path / "ray")) == ["lock", "rows", "run.json"]
+    assert sorted(os.listdir(tmp_path / "ray")) == ["_lock", "_run.json", "rows"]
     assert len(list((tmp_path / "ray" / "rows").iterdir())) >= 6
 
 

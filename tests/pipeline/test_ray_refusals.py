@@ -74,7 +74,7 @@ def test_ray_needs_a_folder(tmp_path):
 @pytest.mark.ray
 def test_hosts_with_another_version_or_without_the_folder_are_named(tmp_path, monkeypatch):
     here, elsewhere = RowFolder(tmp_path), RowFolder(tmp_path / "elsewhere")
-    (tmp_path / "run.json").touch()
+    (tmp_path / "_run.json").touch()
     with connected("local") as there:
         assert there.hosts == 1
         check_hosts(here)

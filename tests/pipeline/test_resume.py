@@ -60,7 +60,7 @@ def test_the_same_command_goes_on(videos, out):
     assert "3 done, 0 to caption" in again.stderr
     assert "random weights" not in again.stderr  # no model was loaded
     assert len(rows_of(out)) == 3
-    assert sorted(os.listdir(out)) == ["lock", "rows", "run.json"]
+    assert sorted(os.listdir(out)) == ["_lock", "_run.json", "rows"]
 
 
 def test_other_settings_are_refused_by_name_unless_a_new_run_is_asked_for(videos, out):
@@ -77,7 +77,7 @@ def test_other_settings_are_refused_by_name_unless_a_new_run_is_asked_for(videos
     assert len(rows_of(out)) == 6
     assert [(row["prompt"], row["max_new_tokens"]) for row in read_rows(out)] == [("Why?", 4)] * 3
     assert "3 done, 0 to caption" in invoke(*other).stderr
-    assert len(json.loads((out / "run.json").read_text())["runs"]) == 2
+    assert len(json.loads((out / "_run.json").read_text())["runs"]) == 2
     assert invoke("caption", videos, "-o", out, *QUICK).exit_code == 2
 
 
@@ -116,7 +116,7 @@ def test_redo_of_what_failed(videos, out):
         ["a.mp4", "b.mp4", "bad.mp4"], "truncated"
     )
     assert len(rows_of(out)) == 4
-    assert "0 to caption" in invoke("caption", videos, "-o", out, "--redo", "rejected", *QUICK).stderr
+    assert "0 to caption" in invoke("caption", videos, "-o", out, "--redo", "failed", *QUICK).stderr
     assert "--redo takes failed" in invoke("caption", videos, "-o", out, "--redo", "all", *QUICK).stderr
 
 

@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.errors import UsageError
+from framescribe.files import temporary_beside
 from framescribe.pipeline.lock import locked
 from framescribe.pipeline.runs import RunLog, run_identity
 from framescribe.pipeline.sinks import read_rows
+from framescribe.pipeline.sitting import Sitting
 from framescribe.pipeline.store import RowFolder
-from framescribe.pipeline.writer import RowWriter
 from framescribe.types import CaptionSettings
 from tests.pipeline.test_sinks import AWKWARD_TEXTS, ERROR, row
 
@@ -34,13 +36,13 @@ def target(request, tmp_path):
         memory.rm("/store", recursive=True)
 
 
-def write(target: str, *rows, identity=IDENTITY, rows_per_shard: int = 2) -> RowFolder:
+def write(target: str, *rows, identity=IDENTITY, rows_per_shard: int = 2, beside: bool = True) -> RowFolder:
     folder = RowFolder(target)
-    folder.prepare()
     with locked(folder):
         log = RunLog(folder)
-        run = log.begin(identity, beside=True)
-        with RowWriter(folder, log, run, "cpu", rows_per_shard) as writer:
+        sitting = Sitting(folder, log, identity, "cpu", None)
+        sitting.begin(beside=beside)
+        with sitting.writer(rows_per_shard) as writer:
             for each in rows:
                 writer.write(each)
     return folder
@@ -108,10 +110,10 @@ def test_what_another_run_has_mended_is_done(target):
 
 
 def test_what_is_to_be_redone(target):
-    folder = write(target, row(0), row(1, **ERROR), row(2, flags=("looping",)), row(3, flags=("rejected",)))
+    folder = write(target, row(0), row(1, **ERROR), row(2, flags=("looping",)), row(3, flags=("opener",)))
     write(target, row(2))
-    ids = {redo: {name[-1] for name in folder.chosen(redo)} for redo in ("failed", "flagged", "rejected")}
-    assert ids == {"failed": {"1"}, "flagged": {"3"}, "rejected": {"3"}}
+    ids = {redo: {name[-1] for name in folder.chosen(redo)} for redo in ("failed", "flagged")}
+    assert ids == {"failed": {"1"}, "flagged": {"3"}}
 
 
 def test_shards_of_an_older_version_lack_columns(tmp_path):
@@ -125,20 +127,24 @@ def test_shards_of_an_older_version_lack_columns(tmp_path):
 
 def test_leftovers_of_a_kill_are_not_read_and_go(tmp_path):
     folder = write(str(tmp_path), row(0))
-    left = tmp_path / "rows" / ".part-000001-00000000.parquet.tmp"
+    left = temporary_beside(tmp_path / "rows" / "part-000001-00000000.parquet")
     left.write_bytes(b"PAR1 half")
     assert len(list(read_rows(tmp_path))) == 1
     assert len(pq.read_table(tmp_path / "rows")) == 1
-    folder.prepare()
+    with pytest.raises(UsageError, match="other settings"):
+        write(str(tmp_path), row(1), identity=IDENTITY | {"seed": 1}, beside=False)
+    assert left.exists()  # who is refused removes nothing
+    write(str(tmp_path), row(1))
     assert not left.exists()
+    assert folder.num_rows() == 2
 
 
 def test_a_kill_before_the_first_row_is_no_obstacle(tmp_path):
     (tmp_path / "rows").mkdir()
     (tmp_path / "lock").touch()
-    (tmp_path / ".run.json.tmp").write_text("{")
+    temporary_beside(tmp_path / "_run.json").write_text("{")
     write(str(tmp_path), row(0))
-    assert sorted(os.listdir(tmp_path)) == ["lock", "rows", "run.json"]
+    assert sorted(os.listdir(tmp_path)) == ["_lock", "_run.json", "rows"]
 
 
 def test_a_damaged_shard_is_named(tmp_path):
@@ -157,7 +163,10 @@ def test_a_folder_without_rows_is_no_rows(tmp_path):
 
 HOLD = """
 import sys
+from framescribe.errors import UsageError
+from framescribe.files import temporary_beside
 from framescribe.pipeline.lock import locked
+from framescribe.pipeline.sitting import Sitting
 from framescribe.pipeline.store import RowFolder
 with locked(RowFolder(sys.argv[1])):
     print("held", flush=True)
@@ -193,24 +202,24 @@ def test_a_lock_behind_a_url():
         (os.getppid(), here, True),
         (dead.pid, "other", True),
     ):
-        memory.pipe("/store/out/lock", json.dumps({"pid": pid, "host": host}).encode())
+        memory.pipe("/store/out/_lock", json.dumps({"pid": pid, "host": host}).encode())
         if is_refused:
             with (
-                pytest.raises(ValueError, match=f"process {pid} on {host} is writing.*delete {MEMORY}/lock"),
+                pytest.raises(ValueError, match=f"process {pid} on {host} is writing.*delete {MEMORY}/_lock"),
                 locked(folder),
             ):
                 pass
         else:
             with locked(folder):
-                assert json.loads(memory.cat("/store/out/lock"))["pid"] == os.getpid()
-            assert not memory.exists("/store/out/lock")
+                assert json.loads(memory.cat("/store/out/_lock"))["pid"] == os.getpid()
+            assert not memory.exists("/store/out/_lock")
     memory.rm("/store", recursive=True)
 
 
 def test_the_rate_of_a_run_is_kept(target):
     folder = write(target, row(0), row(1), row(2))
     write(target, row(3))
-    (run,) = json.loads(folder.read("run.json"))["runs"]
+    (run,) = json.loads(folder.read("_run.json"))["runs"]
     assert run["rates"]["cpu"]["clips"] == 4
     assert run["identity"] == IDENTITY
     assert RunLog(folder).find(IDENTITY).clips_per_s("cpu") == pytest.approx(
@@ -221,6 +230,6 @@ def test_the_rate_of_a_run_is_kept(target):
 
 def test_a_damaged_run_file_is_named(tmp_path):
     folder = write(str(tmp_path), row(0))
-    (tmp_path / "run.json").write_text('{"runs": [{}]}')
+    (tmp_path / "_run.json").write_text('{"runs": [{}]}')
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
         RunLog(folder)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
-from framescribe.pipeline.store import RowFolder
+from framescribe.pipeline.store import RUN_FILE, RowFolder
 from framescribe.version import __version__
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def check_hosts(folder: RowFolder) -> None:
             return platform.python_version(), None, True
         return platform.python_version(), version.__version__, marker is None or os.path.exists(marker)
 
-    marker = folder.path("run.json") if folder.is_local else None
+    marker = folder.path(RUN_FILE) if folder.is_local else None
     for node in ray.nodes():
         if not node["Alive"]:
             continue

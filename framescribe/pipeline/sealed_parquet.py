@@ -1,0 +1,177 @@
+"""Parquet files of rows, written and read in one way: whatever is damaged in one is told, never passed on.
+
+Pages carry the checksums that the format has. They leave out the footer, so that its metadata holds, under
+``framescribe.sha256``, the SHA-256 of the whole file as it is with 64 zeros in that place. Every read compares both. A
+file that has neither, of an older version or of another writer, is read as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from framescribe.errors import UsageError
+from framescribe.pipeline.table import BATCH_ROWS, fitted, row_schema
+from framescribe.shown import shorten, shown
+from framescribe.types import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
+
+_SEAL_KEY = "framescribe.sha256"
+_UNSEALED = b"0" * 64
+_SEAL = re.compile(
+    re.escape(_SEAL_KEY.encode()) + rb"..(.{64})", re.DOTALL
+)  # in between, the value's type and length
+_MOST_FOOTER_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 20
+_VERSION = "schema_version"
+
+
+def write_sealed(file: BinaryIO, tables: Iterable[pyarrow.Table], metadata: Mapping[str, str]) -> None:
+    """Writes tables of ``row_schema`` as one Parquet file, with all its checksums.
+
+    Args:
+        file: empty, open for writing and reading.
+        tables: a row group each.
+        metadata: goes into the footer.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(file, row_schema(), compression="zstd", write_page_checksum=True) as writer:
+        for table in tables:
+            writer.write_table(table)
+        writer.add_key_value_metadata({**metadata, _SEAL_KEY: _UNSEALED.decode()})
+    file.flush()
+    start = _seal_start(file)
+    assert start is not None, "its footer is too large"
+    digest = _digest(file, start)
+    file.seek(start)
+    file.write(digest)
+
+
+class ParquetRows:
+    """Rows of a Parquet file.
+
+    Args:
+        file: open for reading, in a ``with`` statement around this.
+        name: for messages.
+        advice: what to do if it is damaged.
+
+    Raises:
+        UsageError: it is damaged or no Parquet file. So do all methods, also for rows of a newer version.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, advice: str) -> None:
+        import pyarrow.parquet as pq
+
+        self._name, self._advice = name, advice
+        with self._damage_told():
+            start = _seal_start(file)
+            if start is not None and _read(file, start, len(_UNSEALED)) != _digest(file, start):
+                raise ValueError("its bytes are not those that were written")
+            file.seek(0)
+            # Without threads of Arrow's: one may outlive the interpreter, and then end the process.
+            self._file = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+            self._schema = self._file.schema_arrow
+
+    @property
+    def num_rows(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def metadata(self) -> dict[bytes, bytes]:
+        """Of the footer."""
+        return self._file.metadata.metadata or {}
+
+    def batches(self, columns: Sequence[str] | None) -> Iterator[pyarrow.RecordBatch]:
+        """Rows in order, the known columns with the types of ``row_schema``.
+
+        Args:
+            columns: which; one that the file has not is null. None is all that it has.
+        """
+        present = [name for name in self._schema.names if columns is None or name in (*columns, _VERSION)]
+        with self._damage_told():
+            batches = self._file.iter_batches(BATCH_ROWS, columns=present, use_threads=False)
+        while True:
+            with self._damage_told():
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                _check_version(batch)
+                fitting = fitted(batch, columns)
+            yield fitting
+
+    def rows(self, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+        """As ``batches``, in plain values."""
+        for batch in self.batches(columns):
+            yield from self.values(batch)
+
+    def values(self, batch: pyarrow.RecordBatch) -> list[dict[str, Any]]:
+        """Rows of a batch in plain values."""
+        with self._damage_told():
+            rows: list[dict[str, Any]] = batch.to_pylist()
+            return rows
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"{shown(self._name)}: {error}") from error
+        except Exception as error:  # damaged bytes raise many types, which have no base in common
+            reason = shown(shorten(f"{error}" or type(error).__name__, 300))
+            raise UsageError(f"{shown(self._name)} is damaged: {reason}; {self._advice}") from error
+
+
+def check_version(version: Any) -> None:
+    """Raises UsageError if a row or file is of a later schema version than this framescribe knows."""
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UsageError(
+            f"a newer framescribe wrote it: its schema version is {version}, and this one knows those up to "
+            f"{SCHEMA_VERSION}; update framescribe"
+        )
+
+
+def _check_version(batch: pyarrow.RecordBatch) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if _VERSION in batch.schema.names and pa.types.is_integer(batch[_VERSION].type):
+        check_version(pc.max(batch[_VERSION]).as_py())
+
+
+def _seal_start(file: IO[bytes]) -> int | None:
+    """Where the digest is; None if there is none."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - _MOST_FOOTER_BYTES)
+    places = [found.start(1) for found in _SEAL.finditer(_read(file, start, end - start))]
+    return start + places[-1] if places else None
+
+
+def _digest(file: IO[bytes], seal_start: int) -> bytes:
+    """Hexadecimal digits, of the file with zeros for the seal."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    left = seal_start
+    while left:
+        chunk = file.read(min(left, _CHUNK_BYTES))
+        if not chunk:
+            raise ValueError("it ends early")
+        digest.update(chunk)
+        left -= len(chunk)
+    digest.update(_UNSEALED)
+    file.seek(len(_UNSEALED), os.SEEK_CUR)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest().encode()
+
+
+def _read(file: IO[bytes], start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
