@@ -69,10 +69,8 @@ class CaptionTokenizer:
     def decode_settled(self, token_ids: Sequence[int]) -> str:
         """The start of ``decode(token_ids)`` that no further token changes."""
         text = self._decode(token_ids).rstrip("\ufffd")  # the last character may be half there
-        while self._tidies_up and (space := text.rfind(" ")) >= 0:
-            if not any(untidy.startswith(text[space:]) for untidy, _ in _TIDY_UP):
-                break
-            text = text[:space]
+        while self._tidies_up and (end := _first_open_space(text)) is not None:
+            text = text[:end]
         return self._tidied(text)
 
     def _decode(self, token_ids: Sequence[int]) -> str:
@@ -84,6 +82,22 @@ class CaptionTokenizer:
             for untidy, tidy in _TIDY_UP:
                 text = text.replace(untidy, tidy)
         return text
+
+
+def _first_open_space(text: str) -> int | None:
+    """Where the first space is that tidying may yet take away, depending on what follows ``text``; None: nowhere.
+
+    Spaces after it are left out of account: tidying may take these away first.
+    """
+    first, tail = None, ""
+    for place in reversed(range(len(text))):
+        if text[place] != " ":
+            tail = text[place] + tail
+            if not any(tail in tidy for _, tidy in _TIDY_UP):
+                break
+        elif any(tidy.startswith(tail) for _, tidy in _TIDY_UP):
+            first = place
+    return first
 
 
 def learn_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> None:
