@@ -260,7 +260,7 @@ def _rows(table: pq.ParquetFile, name: str) -> Iterator[Entry]:
     number = 0
     for group in range(table.num_row_groups):
         holds = itertools.repeat(False) if held is None else rows_with_bytes(table, held, group)
-        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted):
+        for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
             for entry in batch.to_pylist() if wanted else itertools.repeat({}, batch.num_rows):
                 row = {column: None, **entry}
                 if next(holds):

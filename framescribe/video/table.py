@@ -97,7 +97,7 @@ def rows_with_bytes(table: pq.ParquetFile, column: str, group: int) -> Iterator[
         for _ in range(facts.num_rows):
             yield statistics.null_count == 0
         return
-    for batch in table.iter_batches(1, row_groups=[group], columns=[column]):
+    for batch in table.iter_batches(1, row_groups=[group], columns=[column], use_threads=False):
         yield _leaf(batch, column).null_count == 0
 
 
@@ -107,7 +107,7 @@ def _cell(table: pq.ParquetFile, column: str, row: int) -> bytes | None:
         if row >= rows:
             row -= rows
             continue
-        for batch in table.iter_batches(1, row_groups=[group], columns=[column]):
+        for batch in table.iter_batches(1, row_groups=[group], columns=[column], use_threads=False):
             if row == 0:
                 return _leaf(batch, column)[0].as_py()  # type: ignore[no-any-return]
             row -= 1

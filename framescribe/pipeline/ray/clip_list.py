@@ -66,8 +66,8 @@ class ClipList:
         """The clips of slice ``number``."""
         import pyarrow.parquet as pq
 
-        with folder.open(_NAME) as file, pq.ParquetFile(file) as table:
-            rows = table.read_row_group(number).to_pylist()
+        with folder.open(_NAME) as file, pq.ParquetFile(file, pre_buffer=False) as table:
+            rows = table.read_row_group(number, use_threads=False).to_pylist()
         for row in rows:
             yield pickle.loads(row["clip"]), row["source_sha256"]
 
