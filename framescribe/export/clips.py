@@ -1,108 +1,117 @@
-"""A clip's file into the export: copied, linked, named where it is, made anew, or handed on open."""
+"""A clip's file into the export: copied, linked, named where it is, or handed on open."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.export.pair import Candidate, Format, Link, Pair, Unusable
-from framescribe.export.prepare import Preparation
-from framescribe.types import Clip, VideoFacts
-from framescribe.video.address import local_path, split_member
-from framescribe.video.decode import probe
+from framescribe.export.prepare import Ready, is_far
+from framescribe.types import Clip
+from framescribe.video.address import local_path
 from framescribe.video.source import open_source
 
 
 @contextmanager
 def placed(
-    candidate: Candidate, target: Format, folder: Path, final: Path, link: Link, preparation: Preparation
+    candidate: Candidate, ready: Ready, target: Format, folder: Path, final: Path, link: Link
 ) -> Iterator[Pair]:
     """The clip with its caption, once its file is where its path leads and the trainer can read it.
 
     Args:
         candidate: whose clip to place.
+        ready: the clip as it is, or as it was made.
         target: the format.
         folder: that is written into.
         final: what ``folder`` will be renamed to.
-        link: how; a clip that is made anew lies in the export in any case.
-        preparation: how clips are made anew.
+        link: how; a clip that was made lies in the export in any case.
 
     Raises:
         Unusable: the clip cannot be had, not in this way, or not read by the trainer.
         UsageError: hard links do not reach from here to there.
     """
-    clip = candidate.clip
-    _check_texts(candidate, target)
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(open_source(clip))
-            facts = probe(replace(clip, data=file)).facts
-            suffix = PurePosixPath(clip.source_video).suffix.lower()
-            problem = target.reads.problem(suffix, facts)
-            if is_made := preparation.wants(clip, problem):
-                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)), "made.mp4")
-                preparation.make(replace(clip, data=file), facts, target.reads, scratch)
-                file = stack.enter_context(scratch.open("rb"))
-                facts, suffix = probe(Clip(str(scratch))).facts, ".mp4"
-                problem = target.reads.problem(suffix, facts)
-        except ClipError as error:
-            raise Unusable("the clip's file cannot be read", str(error)) from error
-        if problem is not None:
-            raise Unusable(*problem)
-        way = "copy" if is_made else link
-        path = _place(file, clip.source_video, f"{candidate.stem}{suffix}", target, folder, final, way)
-        yield _pair(candidate, suffix, facts, path, file if target.clips is None else None)
-
-
-def _check_texts(candidate: Candidate, target: Format) -> None:
     for word in target.forbidden_in_texts:
         if word in candidate.caption or word in (candidate.clip.prompt or ""):
             raise Unusable(f"{word} in the caption or the prompt", f"{target.trainer} takes it for a picture")
+    if problem := target.reads.problem(ready.suffix, ready.facts):
+        raise Unusable(*problem)
+    with ExitStack() as stack:
+        name = f"{candidate.stem}{ready.suffix}"
+        if target.clips is None:
+            path, file = name, stack.enter_context(_opened(candidate.clip, ready.made))
+        else:
+            path, file = (
+                _place(candidate.clip, ready.made, Path(target.clips, name), target, folder, final, link),
+                None,
+            )
+        yield Pair(
+            clip_id=candidate.clip_id,
+            clip=candidate.clip,
+            stem=candidate.stem,
+            suffix=ready.suffix,
+            caption=candidate.caption,
+            facts=ready.facts,
+            path=path,
+            file=file,
+            image=_place_image(candidate.stem, ready.first_frame, target, folder),
+        )
 
 
-def _pair(candidate: Candidate, suffix: str, facts: VideoFacts, path: str, file: IO[bytes] | None) -> Pair:
-    return Pair(
-        clip_id=candidate.clip_id,
-        clip=candidate.clip,
-        stem=candidate.stem,
-        suffix=suffix,
-        caption=candidate.caption,
-        facts=facts,
-        path=path,
-        file=file,
-    )
+@contextmanager
+def _opened(clip: Clip, made: Path | None) -> Iterator[IO[bytes]]:
+    try:
+        with open_source(clip if made is None else Clip(str(made))) as file:
+            yield file
+    except ClipError as error:
+        raise Unusable("the clip's file cannot be read", str(error)) from error
 
 
 def _place(
-    file: IO[bytes], source: str, name: str, target: Format, folder: Path, final: Path, link: Link
+    clip: Clip, made: Path | None, place: Path, target: Format, folder: Path, final: Path, link: Link
 ) -> str:
     """Brings a clip into the export; its path as the trainer's files name it."""
-    if link != "copy" and (local_path(source) is None or split_member(source)):
-        raise Unusable(f"no local file to {link}", f"{source}: use `link=copy`")
-    if target.clips is None:
-        return name
-    place = Path(target.clips, name)
+    if made is None and link != "copy" and is_far(clip):
+        raise Unusable(f"no local file to {link}", f"{clip.source_video}: use `link=copy`")
     path = place.relative_to(target.base).as_posix()
     if target.has_absolute_paths:
         path = _listable(final / place)
-    match link:
-        case "copy":
-            file.seek(0)
-            with (folder / place).open("xb") as copy:
-                shutil.copyfileobj(file, copy, 1 << 20)
-        case "symlink":
-            (folder / place).symlink_to(_outside(Path(source).resolve(), final))
-        case "hardlink":
-            _hardlink(Path(source).resolve(), folder / place)
-        case "reference":
-            path = _listable(_outside(Path(source).resolve(), final))
+    source = Path(local_path(clip.source_video) or clip.source_video)
+    if made is not None:
+        _link_or_copy(made, folder / place)
+    elif link == "copy":
+        with _opened(clip, made) as file, (folder / place).open("xb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+    elif link == "symlink":
+        (folder / place).symlink_to(_outside(source.resolve(), final))
+    elif link == "hardlink":
+        _hardlink(source.resolve(), folder / place)
+    else:
+        path = _listable(_outside(source.resolve(), final))
     return path
+
+
+def _place_image(stem: str, image: Path | None, target: Format, folder: Path) -> str:
+    if image is None or target.images is None:
+        return ""
+    place = Path(target.images, f"{stem}.png")
+    (folder / target.images).mkdir(parents=True, exist_ok=True)
+    _link_or_copy(image, folder / place)
+    return place.relative_to(target.base).as_posix()
+
+
+def _link_or_copy(made: Path, place: Path) -> None:
+    """Another name for a file that we made, where the file system has such."""
+    with contextlib.suppress(OSError):
+        os.link(made, place)
+        return
+    with made.open("rb") as file, place.open("xb") as copy:
+        shutil.copyfileobj(file, copy, 1 << 20)
 
 
 def _outside(source: Path, final: Path) -> Path:

@@ -52,6 +52,7 @@ class Pair:
         facts: of the clip's file, as it is in the export.
         path: of the clip, as the trainer's files name it.
         file: the clip, open, where it is packed into the format's own files.
+        image: its first frame's path, as the trainer's files name it; empty where none was asked for.
     """
 
     clip_id: str
@@ -62,6 +63,7 @@ class Pair:
     facts: VideoFacts
     path: str
     file: IO[bytes] | None = field(default=None, repr=False, compare=False)
+    image: str = ""
 
 
 class Layout(Protocol):
@@ -84,6 +86,7 @@ class Format:
         layout: its files.
         reads: which clips its loader can read.
         clips: folder of the clips; None packs them into the layout's own files.
+        images: folder of first frames; None where the trainer takes them from the clips itself, or wants none.
         base: folder that paths are relative to.
         has_absolute_paths: the trainer opens a path as it is written, whatever folder it is started in.
         may_reference: clips may stay where they are, named by absolute paths.
@@ -98,6 +101,7 @@ class Format:
     reads: Reads
     use: str
     clips: str | None = "videos"
+    images: str | None = None
     base: str = "."
     has_absolute_paths: bool = False
     may_reference: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -13,7 +14,7 @@ from framescribe.errors import UsageError
 from framescribe.export.clips import placed
 from framescribe.export.pair import Candidate, Format, Link, Pair, Unusable
 from framescribe.export.places import Places
-from framescribe.export.prepare import Preparation
+from framescribe.export.prepare import Preparation, prepared
 from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
 from framescribe.export.select import to_candidate
 from framescribe.export.target import REPORT, new_target
@@ -125,12 +126,16 @@ def _placed(
     preparation: Preparation,
     report: ExportReport,
 ) -> Iterator[Pair]:
-    for candidate in candidates:
-        try:
-            with placed(candidate, to, folder, final, report.link, preparation) as pair:
-                yield pair
-        except Unusable as problem:
-            report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+        fetch = report.link == "copy"
+        for candidate, ready in prepared(candidates, preparation, Path(scratch), fetch):
+            try:
+                if isinstance(ready, Unusable):
+                    raise ready
+                with placed(candidate, ready, to, folder, final, report.link) as pair:
+                    yield pair
+            except Unusable as problem:
+                report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
 
 
 def _noted(pairs: Iterable[Pair], written: Counter[tuple[str, str]], report: ExportReport) -> Iterator[Pair]:

@@ -46,7 +46,7 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
     assert {(each["clip_id"], each["reason"]) for each in told["left_out"]} == {
         (f"{20:016x}", "status truncated"),
         (f"{21:016x}", "flagged looping"),
-        (f"{22:016x}", "the clip's file cannot be read"),
+        (f"{22:016x}", "it cannot be cut out or made anew"),
         (f"{23:016x}", "not a video file"),
         (f"{24:016x}", "not a video file"),
         (f"{25:016x}", "the clip's file cannot be read"),
