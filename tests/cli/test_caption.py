@@ -158,19 +158,42 @@ def test_what_is_named_twice_is_captioned_once(videos):
 
 
 @pytest.mark.parametrize(
-    "names", [["empty"], ["missing.mp4"], ["no*.mp4"], ["zero.mp4"], ["https://127.0.0.1:9/a.mp4"]]
+    ("name", "reason"), [("zero.mp4", "0 bytes"), ("https://127.0.0.1:9/a.mp4", "cannot be fetched")]
 )
-def test_what_cannot_be_read_is_named_with_its_reason(names, tmp_path, monkeypatch):
+def test_what_cannot_be_read_is_named_with_its_reason(name, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
     (tmp_path / "zero.mp4").touch()
-    result = invoke("caption", *names, *QUICK)
+    result = invoke("caption", name, *QUICK)
     assert result.exit_code == 1
     assert "1 error" in result.stderr
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error")]
-    assert names[0] in line
-    reason = {"empty": "folder", "zero.mp4": "0 bytes", "https://127.0.0.1:9/a.mp4": "cannot be fetched"}
-    assert reason.get(names[0], "No such file") in line
+    assert name in line
+    assert reason in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["empty", "missing.mp4", "no*.mp4", "empty.txt", "pipe.mp4", "pipe.tar", "pipe.csv", "zip://a::b.zip"],
+)
+def test_what_leads_to_no_clip_is_wrong_usage_before_a_model_loads(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.txt").touch()
+    for pipe in ("pipe.mp4", "pipe.tar", "pipe.csv"):
+        os.mkfifo(pipe)
+    for to in ((), ("-o", "rows"), ("--txt",), ("--dry-run",)):
+        result = invoke("caption", SHORT, name, *to, "--model", "no-such-model")
+        assert result.exit_code == 2
+        assert name in result.stderr
+        assert "no-such-model" not in result.stderr
+
+
+def test_a_file_that_a_list_names_and_that_is_not_there_is_one_row(tmp_path):
+    (tmp_path / "l.txt").write_text(f"{SHORT}\nmissing.mp4\n")
+    result = invoke("caption", tmp_path / "l.txt", *QUICK)
+    assert result.exit_code == 1
+    assert "missing.mp4: cannot be opened: No such file or directory" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -325,7 +348,9 @@ def test_a_device_that_fails_ends_the_run_and_keeps_the_rows(output, videos, tmp
 def test_names_that_are_no_utf8_are_shown_as_escapes(tmp_path):
     name = os.fsencode(tmp_path) + b"/clip-\xff.mp4"
     shutil.copy(SHORT, name)
-    process = start("caption", os.fsdecode(name), os.fsdecode(b"/missing-\xfe.mp4"), *QUICK)
+    listed = tmp_path / "l.txt"
+    listed.write_bytes(name + b"\n/missing-\xfe.mp4\n")
+    process = start("caption", listed, *QUICK)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert r"clip-\udcff.mp4" in out
