@@ -161,7 +161,7 @@ def caption(
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sinks import RowFile, is_row_file
-    from framescribe.pipeline.sources import expand_sources
+    from framescribe.pipeline.sources import check_sources, expand_sources
     from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.video.segment import SegmentRule, segment
 
@@ -169,6 +169,7 @@ def caption(
         # All that can be wrong with the options is found before a folder is made or a model loaded.
         into_folder = output is not None and not is_row_file(output)
         Clip(sources[0], start, end)  # raises for a span that cannot be
+        check_sources(sources)
         settings = options.caption_settings(
             prompt=_prompt(prompt, prompt_file),
             strategy=strategy,

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from framescribe.errors import UsageError
+from framescribe.shown import shown
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
@@ -43,9 +44,18 @@ _REFUSALS = {
 }  # fmt: skip
 
 
+class _OneLine(logging.Formatter):
+    """A message is one line, with nothing in it that a terminal obeys; a traceback comes below it as it is."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return shown(super().formatMessage(record))
+
+
 def set_up_logging(verbose: bool) -> None:
     """Sends the package's log to stderr; of other libraries only errors, unless ``verbose``."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, force=True)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_OneLine("%(message)s"))
     logging.getLogger("framescribe").setLevel(logging.DEBUG if verbose else logging.INFO)
     if not verbose:
         logging.getLogger("torch").setLevel(logging.ERROR)
@@ -150,8 +160,8 @@ def track(rows: Iterable[CaptionRow], total: int, counts: Counter[str]) -> Itera
 
 def print_caption(row: CaptionRow) -> None:
     """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
-    caption = " ".join((row.caption or "").split())
-    name = row.source_video
+    caption = shown(" ".join((row.caption or "").split()))
+    name = shown(row.source_video)
     if row.start_s > 0 or row.end_s is not None:
         # A span as W3C media fragments write it.
         name += f"#t={row.start_s:g}" + ("" if row.end_s is None else f",{row.end_s:g}")
@@ -165,7 +175,7 @@ def print_caption(row: CaptionRow) -> None:
 
 def print_error(message: str) -> None:
     """What became of one clip, while the others go on, on stderr."""
-    err.print(Text.assemble(("error ", "red"), message))
+    err.print(Text.assemble(("error ", "red"), shown(message)))
 
 
 def print_problem(row: CaptionRow) -> None:
@@ -173,12 +183,12 @@ def print_problem(row: CaptionRow) -> None:
     if row.caption_status == "error":
         print_error(row.error_message or "")
     elif row.error_message:
-        err.print(Text.assemble(("damaged ", "yellow"), row.error_message))
+        err.print(Text.assemble(("damaged ", "yellow"), shown(row.error_message)))
     elif row.caption_status != "success":
         reason = (
             f": ended after {row.output_tokens} tokens, as it loops" if row.finish_reason == "loop" else ""
         )
-        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), row.source_video, reason))
+        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), shown(row.source_video), reason))
 
 
 def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:

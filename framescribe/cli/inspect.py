@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framescribe.cli import options
+from framescribe.shown import shown
 
 if TYPE_CHECKING:
     from framescribe.video.decode import Probe
@@ -37,7 +38,7 @@ def inspect(
         print(json.dumps(report))
         return
     facts = report["facts"]
-    out.print(video, style="bold", markup=False)
+    out.print(shown(video), style="bold", markup=False)
     out.print(
         f"  {facts['width']}×{facts['height']}, {facts['codec']}, {facts['duration_s']:.2f} s, "
         f"{facts['num_frames']} frames, {facts['fps']:.3f} per second"

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from framescribe.shown import shown
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -34,7 +36,7 @@ def print_preflight(
         if folder is not None:
             lines.append(f"disk: {_disk(report.todo, folder)}")
     for line in lines:
-        to.print(line, markup=False)
+        to.print(shown(line), markup=False)
 
 
 def _counted(report: Preflight) -> str:

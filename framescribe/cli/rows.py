@@ -11,6 +11,7 @@ import typer
 
 from framescribe.cli import options
 from framescribe.errors import UsageError
+from framescribe.shown import shown
 from framescribe.types import CaptionStatus
 
 Row = Mapping[str, Any]
@@ -54,7 +55,8 @@ def rows(
             print(json.dumps(row))
         else:
             text = " ".join((row.get("caption") or row.get("error_message") or "").split())
-            print(row["clip_id"], row["caption_status"], row["source_video"], text, sep="\t")
+            texts = (row["clip_id"], row["caption_status"], row["source_video"], text)
+            print(*(shown(str(text)) for text in texts), sep="\t")
 
 
 def _print_counts(chosen: Iterator[Row], as_json: bool) -> None:

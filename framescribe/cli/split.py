@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from framescribe.cli import options
+from framescribe.shown import shown
 
 
 def split(
@@ -63,10 +64,10 @@ def split(
                     print(json.dumps(row | ({} if path is None else {"file": str(path)})))
                 else:
                     print(
-                        clip.source_video,
+                        shown(clip.source_video),
                         f"{start_s:.3f}",
                         f"{end_s:.3f}",
-                        *([path] if path else []),
+                        *([shown(str(path))] if path else []),
                         sep="\t",
                     )
     if failed:

@@ -29,7 +29,7 @@ from framescribe.video.address import (
     suffix_of,
 )
 
-__all__ = ["VIDEO_SUFFIXES", "expand_sources"]
+__all__ = ["VIDEO_SUFFIXES", "check_sources", "expand_sources"]
 
 _OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
 
@@ -56,6 +56,14 @@ def expand_sources(names: Iterable[str], start_s: float = 0.0, end_s: float | No
             yield from _expand_place(name, start_s, end_s, owners)
         else:
             yield from _expand_file(name, start_s, end_s, owners)
+
+
+def check_sources(names: Iterable[str]) -> None:
+    """Raises UsageError, as ``expand_sources`` would, for names that lead to no clip; no server is asked."""
+    for name in names:
+        check_name(name)
+        if local_path(name) is not None:
+            next(expand_sources([name]), None)
 
 
 def _expand_place(name: str, start_s: float, end_s: float | None, owners: dict[int, int]) -> Iterator[Clip]:

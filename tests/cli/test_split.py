@@ -45,9 +45,10 @@ def test_written_files_hold_their_spans(tmp_path):
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path):
-    result = invoke("split", tmp_path / "missing.mp4", LONG, "--segment", "window:70")
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    result = invoke("split", tmp_path / "bad.mp4", LONG, "--segment", "window:70")
     assert result.exit_code == 1
-    assert "missing.mp4" in result.stderr
+    assert "bad.mp4" in result.stderr
     assert len(result.stdout.splitlines()) == 1
 
 
