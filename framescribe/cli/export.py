@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framescribe.cli import options
+from framescribe.cli import clip_options, options
 from framescribe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ def export(
             help="Read clips from here only; repeatable. Otherwise from any file, and any URL but private servers.",
         ),
     ] = None,
+    normalize: clip_options.NormalizeFlag = False,
+    fps: clip_options.Fps = None,
+    size: clip_options.Size = None,
+    fit: clip_options.FitName = None,
+    frames: clip_options.Frames = None,
+    keep_audio: clip_options.KeepAudio = False,
+    crf: clip_options.Crf = None,
+    first_frames: clip_options.FirstFrames = False,
+    keep_clips: clip_options.KeepClips = None,
+    decode_timeout: clip_options.DecodeTimeout = 120.0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier export; what others put there stays.")
     ] = False,
@@ -81,9 +91,13 @@ def export(
     over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
     in .framescribe/report.json in the target.
 
+    Spans of longer videos are cut out: H.264 in MP4, encoded anew. With --normalize every clip is made as the trainer's
+    models take it.
+
     Examples:
         framescribe export captions/ --to cogvideo-finetune --strip-openers
         framescribe export rows.jsonl --to musubi -t dataset/ --link symlink --max-words 100
+        framescribe export captions/ --to diffsynth --normalize --size 832x480 --frames 81 --min-frames 81
     """
     from framescribe.cli.console import err, out, path_errors
     from framescribe.export.formats import FORMATS
@@ -126,6 +140,19 @@ def export(
             },
             min_frames=min_frames,
             sources=sources or (),
+            preparation=clip_options.preparation(
+                chosen.reads,
+                normalize=normalize,
+                fps=fps,
+                size=size,
+                fit=fit,
+                frames=frames,
+                keep_audio=keep_audio,
+                crf=crf,
+                first_frames=first_frames,
+                keep_clips=keep_clips,
+                decode_timeout=decode_timeout,
+            ),
             overwrite=overwrite,
         )
     err.print(f"{report.exported} of {report.rows} clips in {report.target}", markup=False)
@@ -142,7 +169,8 @@ def export(
         )
     if report.left_out:
         err.print(f"  each of them in {report.target}/{REPORT}", markup=False)
-    out.print(f"{chosen.trainer}: {chosen.use.format(target=report.target)}", markup=False)
+    use = f"{chosen.use} {chosen.use_images}" if first_frames else chosen.use
+    out.print(f"{chosen.trainer}: {use.format(target=report.target)}", markup=False)
 
 
 def _replacement(option: str) -> Replacement:

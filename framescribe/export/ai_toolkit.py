@@ -9,7 +9,9 @@ FORMAT = Format(
     trainer="ai-toolkit",
     layout=Sidecars(),
     reads=Reads(
-        suffixes=frozenset({".mp4", ".avi", ".mov", ".webm", ".mkv", ".wmv", ".m4v", ".flv"}), upright=UPRIGHT
+        suffixes=frozenset({".mp4", ".avi", ".mov", ".webm", ".mkv", ".wmv", ".m4v", ".flv"}),
+        upright=UPRIGHT,
+        fps=16,
     ),
     use='datasets: [{{folder_path: "{target}", caption_ext: "txt"}}]',
     clips=".",

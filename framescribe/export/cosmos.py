@@ -43,7 +43,7 @@ FORMAT = Format(
     clips="train/videos",
     base="train",
     # Others are skipped. It decodes with the ffmpeg command.
-    reads=replace(PYAV, upright=UPRIGHT, min_frames=61, max_s=61.0),
+    reads=replace(PYAV, upright=UPRIGHT, min_frames=61, max_s=61.0, fps=24),
     use="DATASET_PATH={target} bash examples/launch_sft_vision_nano.sh",
     may_reference=True,
 )

@@ -11,6 +11,6 @@ FORMAT = Format(
     trainer="Cosmos-Predict2",
     layout=Sidecars("videos", "metas"),
     # It takes 93, and draws where they start from what is left, which must not be nothing.
-    reads=replace(DECORD, suffixes=frozenset({".mp4"}), min_frames=94),
+    reads=replace(DECORD, suffixes=frozenset({".mp4"}), min_frames=94, fps=16),
     use='L(VideoDataset)(dataset_dir="{target}", num_frames=93, video_size=(704, 1280))',
 )

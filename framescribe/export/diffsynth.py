@@ -13,6 +13,7 @@ FORMAT = Format(
         suffixes=frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".gif"}),
         codecs=FFMPEG | {"av1", "gif"},
         upright=UPRIGHT,
+        fps=16,
     ),
     use="--dataset_base_path {target} --dataset_metadata_path {target}/metadata.jsonl",
     may_reference=True,

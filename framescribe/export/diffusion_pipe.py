@@ -10,7 +10,7 @@ FORMAT = Format(
     name="diffusion-pipe",
     trainer="diffusion-pipe",
     layout=Sidecars(),
-    reads=replace(PYAV, suffixes=frozenset({".mp4", ".mov", ".mkv", ".avi", ".wmv"})),
+    reads=replace(PYAV, suffixes=frozenset({".mp4", ".mov", ".mkv", ".avi", ".wmv"}), side_step=32),
     use='[[directory]] path = "{target}" in the dataset TOML',
     clips=".",
 )

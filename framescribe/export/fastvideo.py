@@ -38,7 +38,7 @@ FORMAT = Format(
     layout=VideosToCaptions("videos2caption.json"),
     base="videos",
     # It drops all others without a word.
-    reads=replace(PYAV, min_s=_FRAMES / _FPS, max_s=_LONGEST * _FRAMES / _FPS),
+    reads=replace(PYAV, min_s=_FRAMES / _FPS, max_s=_LONGEST * _FRAMES / _FPS, fps=_FPS),
     use="torchrun --nproc_per_node=1 -m fastvideo.pipelines.preprocess.v1_preprocessing_new --mode preprocess "
     "--model_path Wan-AI/Wan2.1-T2V-1.3B-Diffusers --workload_type t2v --preprocess.dataset_type merged "
     "--preprocess.dataset_path {target} --preprocess.dataset_output_dir {target}-latents "

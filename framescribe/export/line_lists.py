@@ -11,10 +11,14 @@ from framescribe.export.pair import Pair
 
 @dataclass(frozen=True, slots=True)
 class LineLists:
-    """Captions in ``prompts``, paths in ``videos``. A blank line would shift every pair after it: there is none."""
+    """Captions in ``prompts``, paths in ``videos``, those of first frames, if any, in ``images``.
+
+    A blank line would shift every pair after it: there is none.
+    """
 
     prompts: str
     videos: str = "videos.txt"
+    images: str = "images.txt"
 
     def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
         with (
@@ -24,6 +28,9 @@ class LineLists:
             for pair in pairs:
                 prompts.write(f"{pair.caption}\n")
                 videos.write(f"{pair.path}\n")
+                if pair.image:
+                    with (folder / self.images).open("a", encoding="utf-8", newline="\n") as images:
+                        images.write(f"{pair.image}\n")
 
     def read(self, folder: Path) -> Iterator[tuple[str, str]]:
         prompts, videos = (

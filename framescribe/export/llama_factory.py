@@ -39,7 +39,9 @@ FORMAT = Format(
     trainer="LLaMA-Factory",
     layout=LlamaFactoryData("framescribe.jsonl"),
     # It picks frames by their number in the header, and reads the first ones where that says none (mkv, ts).
-    reads=replace(PYAV, suffixes=frozenset({".mp4", ".mov", ".m4v", ".3gp", ".avi"})),
+    reads=replace(
+        PYAV, suffixes=frozenset({".mp4", ".mov", ".m4v", ".3gp", ".avi"}), frame_step=1, side_step=2
+    ),
     use="llamafactory-cli train --stage sft --do_train true --finetuning_type lora "
     "--model_name_or_path Qwen/Qwen3-VL-4B-Instruct --template qwen3_vl_nothink "
     "--dataset_dir {target} --dataset framescribe --output_dir saves/framescribe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from framescribe.export.chat import question
@@ -34,7 +35,7 @@ FORMAT = Format(
     name="llava",
     trainer="LLaVA",
     layout=Conversations("conversations.json"),
-    reads=DECORD,
+    reads=replace(DECORD, frame_step=1, side_step=2),
     use="--data_path {target}/conversations.json --video_folder {target}",
     may_reference=True,
     forbidden_in_texts=(_TAG,),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
@@ -73,7 +74,7 @@ FORMAT = Format(
     name="musubi",
     trainer="musubi-tuner",
     layout=MusubiDatasets(),
-    reads=PYAV,
+    reads=replace(PYAV, fps=16),
     use="--dataset_config {target}/dataset.toml",
     has_absolute_paths=True,
     may_reference=True,

@@ -35,6 +35,7 @@ FORMAT = Format(
         PYAV,
         suffixes=frozenset({".webm", ".mkv", ".flv", ".avi", ".mov", ".wmv", ".mp4", ".mpeg", ".m4v"}),
         min_frames=2,
+        fps=24,
     ),
     use='python scripts/train.py --preset-path "training_presets/Hunyuan Video/#hunyuan video LoRA.json" '
     "--config-path {target}/config.json",

@@ -6,6 +6,7 @@ Parquet, since pandas takes the captions ``NA`` and ``null`` in a CSV file for m
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
@@ -48,7 +49,7 @@ FORMAT = Format(
     name="open-sora",
     trainer="Open-Sora 2",
     layout=OpenSoraTable(),
-    reads=PYAV,
+    reads=replace(PYAV, fps=24),
     use="--dataset.data-path {target}/" + _FILE,
     has_absolute_paths=True,
     may_reference=True,

@@ -93,6 +93,7 @@ class Format:
         forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
         forbidden_in_texts: words that captions and questions must not contain, because the trainer replaces them.
         use: how to point the trainer at the target.
+        use_images: what goes behind it where there are first frames.
     """
 
     name: str
@@ -107,3 +108,4 @@ class Format:
     may_reference: bool = False
     forbidden_in_target: tuple[str, ...] = ()
     forbidden_in_texts: tuple[str, ...] = ()
+    use_images: str = ""

@@ -17,6 +17,7 @@ class PlainTable(CsvTable):
     def columns(self, pair: Pair) -> dict[str, object]:
         facts = pair.facts
         return super().columns(pair) | {
+            "first_frame": pair.image,
             "clip_id": pair.clip_id,
             "source_video": shown(pair.clip.source_video),
             "start_s": pair.clip.start_s,
@@ -33,7 +34,10 @@ FORMAT = Format(
     name="csv",
     trainer="CSV",
     layout=PlainTable("clips.csv", "path", "caption", quotes_all=True),
-    reads=replace(PYAV, suffixes=frozenset(VIDEO_SUFFIXES), upright=frozenset(VIDEO_SUFFIXES)),
+    reads=replace(
+        PYAV, suffixes=frozenset(VIDEO_SUFFIXES), upright=frozenset(VIDEO_SUFFIXES), frame_step=1, side_step=2
+    ),
     use='pandas.read_csv("{target}/clips.csv", keep_default_na=False)',
+    images="images",
     may_reference=True,
 )

@@ -40,17 +40,17 @@ class Preparation:
         first_frames: write each clip's first picture too, where the trainer has a place for it.
         keep: a folder where clips that were made are kept: the next export, or the same one after an interruption,
             takes them from there. None keeps nothing.
-        timeout_s: seconds without progress after which a video is given up.
+        decode_timeout_s: seconds without progress after which a video is given up.
     """
 
     normalize: Normalize | None = None
     first_frames: bool = False
     keep: Path | None = None
-    timeout_s: float = DEFAULT_TIMEOUT_S
+    decode_timeout_s: float = DEFAULT_TIMEOUT_S
 
     def __post_init__(self) -> None:
-        if not self.timeout_s > 0:
-            raise UsageError(f"timeout_s must be above 0, not {self.timeout_s}")
+        if not self.decode_timeout_s > 0:
+            raise UsageError(f"`decode_timeout_s` must be above 0, not {self.decode_timeout_s}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def prepared(
     """
     groups = _groups(candidates)
     with ExitStack() as stack:
-        workers = stack.enter_context(DecodeWorkers(_IDLE, preparation.timeout_s))
+        workers = stack.enter_context(DecodeWorkers(_IDLE, preparation.decode_timeout_s))
         pool = ThreadPoolExecutor(usable_cpus())
         stack.callback(pool.shutdown, cancel_futures=True)
         ahead: deque[tuple[_Group, Future[list[Outcome]]]] = deque()

@@ -32,7 +32,9 @@ class Reads:
         upright: endings of the files whose pictures it shows turned as the file asks, as captions tell of them.
         min_frames: of a clip; shorter ones are skipped, or end the training.
         min_s, max_s: length of a clip in seconds; the same.
-        frame_step: it takes 1, 1 + step, 1 + 2 × step … frames, and drops those beyond; 1: any number.
+        fps: rate that its models are trained at; None where they differ.
+        frame_step: its models take 1, 1 + step, 1 + 2 × step … frames; 1: any number.
+        side_step: width and height that its models take are multiples of this.
     """
 
     suffixes: frozenset[str]
@@ -41,7 +43,9 @@ class Reads:
     min_frames: int = 1
     min_s: float = 0.0
     max_s: float = math.inf
-    frame_step: int = 1
+    fps: float | None = None
+    frame_step: int = 4
+    side_step: int = 16
 
     def problem(self, suffix: str, facts: VideoFacts) -> tuple[str, str] | None:
         """Why a clip cannot be read, as a short reason and its details; None if it can.

@@ -63,6 +63,8 @@ def export(
     to = replace(to, reads=replace(to.reads, min_frames=max(min_frames, to.reads.min_frames)))
     final = target.resolve()
     _check(to, final, link)
+    if preparation.first_frames and to.images is None:
+        raise UsageError(f"{to.name} has no place for first frames; leave out `first_frames`")
     report = ExportReport(
         format=to.name, target=str(final), link=link, rules=rules, accepted_flags=sorted(accepted_flags)
     )

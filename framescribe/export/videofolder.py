@@ -15,6 +15,8 @@ FORMAT = Format(
         suffixes=frozenset({".mkv", ".mp4", ".avi", ".mpeg", ".mov"}),
         codecs=FFMPEG | {"av1"},
         upright=UPRIGHT,
+        frame_step=1,
+        side_step=2,
     ),
     use='datasets.load_dataset("videofolder", data_dir="{target}")',
     clips="train/videos",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from framescribe.export.pair import Format, Pair
@@ -33,7 +34,7 @@ FORMAT = Format(
     name="videox-fun",
     trainer="VideoX-Fun",
     layout=VideoXFunList(),
-    reads=DECORD,
+    reads=replace(DECORD, fps=16),
     use="--train_data_dir {target} --train_data_meta {target}/" + _METADATA,
     clips="train",
     may_reference=True,

@@ -43,7 +43,7 @@ FORMAT = Format(
     name="webdataset",
     trainer="WebDataset",
     layout=Tars(),
-    reads=replace(PYAV, suffixes=frozenset({".mp4"})),
+    reads=replace(PYAV, suffixes=frozenset({".mp4"}), frame_step=1, side_step=2),
     use='webdataset.WebDataset("{target}/00000.tar")',
     clips=None,
 )

@@ -49,17 +49,17 @@ class Normalize:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 240):
-            raise UsageError(f"fps must be above 0 and at most 240, not {self.fps}")
+            raise UsageError(f"`fps` must be above 0 and at most 240, not {self.fps}")
         if self.fit not in get_args(Fit):
-            raise UsageError(f"unknown fit {self.fit!r}; choose crop or pad")
+            raise UsageError(f"unknown `fit` {self.fit!r}; choose crop or pad")
         if self.frame_step < 1 or self.side_step < 2 or self.side_step % 2:
             raise UsageError("frame_step must be 1 or more, side_step even and 2 or more")
         if self.frames is not None and (self.frames < 1 or (self.frames - 1) % self.frame_step):
             nearest = max(0, round((self.frames - 1) / self.frame_step)) * self.frame_step + 1
             raise UsageError(
-                f"frames must be a multiple of {self.frame_step} and one, not {self.frames}; take {nearest}"
+                f"`frames` must be a multiple of {self.frame_step} and one, not {self.frames}; take {nearest}"
                 if self.frame_step > 1
-                else f"frames must be 1 or more, not {self.frames}"
+                else f"`frames` must be 1 or more, not {self.frames}"
             )
         if self.size is not None and any(
             side < 2 or side > 8192 or side % self.side_step for side in self.size
@@ -68,11 +68,11 @@ class Normalize:
                 str(min(8192, max(1, round(side / self.side_step)) * self.side_step)) for side in self.size
             )
             raise UsageError(
-                f"width and height must be multiples of {self.side_step} and at most 8192, "
+                f"`size` must be multiples of {self.side_step} and at most 8192, "
                 f"not {self.size[0]}x{self.size[1]}; take {nearest_size}"
             )
         if not 0 <= self.crf <= 51:
-            raise UsageError(f"crf must be 0 to 51, not {self.crf}")
+            raise UsageError(f"`crf` must be 0 to 51, not {self.crf}")
 
     def num_frames(self, duration_s: float, fps: Fraction) -> int:
         """Frames of the result for a clip of ``duration_s`` seconds at ``fps``; 1 at least."""

@@ -1,5 +1,7 @@
 import json
 
+import av
+
 from tests.cli.run import invoke
 from tests.export.conftest import row, video
 from tests.export.loaders import LOADERS
@@ -78,3 +80,36 @@ def test_refusals(tmp_path):
         assert result.exit_code == 2
         assert said in result.stderr
     assert {path.suffix for path in tmp_path.iterdir()} == {".mp4", ".jsonl"}
+
+
+def test_clips_are_made_anew(tmp_path):
+    """64x48 at 10 fps: by ffprobe 5.1 48x32, 20/1, 5 frames, no sound."""
+    rows = rows_file(tmp_path)
+    target = ("--to", "cogvideo-finetune", "-t", tmp_path / "set", "--accept", "looping")
+    form = ("--fps", "20", "--size", "48x32", "--frames", "9", "--first-frames")
+    result = invoke("export", rows, *target, *form, "--keep-clips", tmp_path / "kept")
+    assert result.exit_code == 0, result.stderr
+    assert "--image_column images.txt" in result.stdout
+    assert len(list((tmp_path / "kept").iterdir())) == len(list((tmp_path / "set/images").iterdir())) == 3
+    for path in (tmp_path / "set/videos").iterdir():
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            assert (stream.width, stream.height, stream.average_rate) == (48, 32, 20)
+            # Three frames of a tenth of a second: six at this rate, of which 8n + 1 leaves one.
+            assert sum(1 for _ in container.decode(stream)) == 1
+
+
+def test_forms_that_cannot_be_are_told_in_flags(tmp_path):
+    rows = rows_file(tmp_path)
+    for options, said in [
+        (("--size", "500x300"), "--size must be multiples of 32 and at most 8192, not 500x300; take 512x288"),
+        (("--size", "wide"), "--size must be width x height"),
+        (("--frames", "48"), "--frames must be a multiple of 8 and one, not 48; take 49"),
+        (("--fit", "stretch"), "unknown --fit"),
+        (("--fps", "-1"), "--fps must be above 0"),
+        (("--first-frames",), "has no place for first frames; leave out --first-frames"),
+    ]:
+        result = invoke("export", rows, "--to", "ltx", "-t", tmp_path / "set", *options)
+        assert result.exit_code == 2
+        assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "set").exists()

@@ -12,6 +12,7 @@ import pytest
 from framescribe.errors import UsageError
 from framescribe.export.formats import FORMATS
 from framescribe.export.prepare import Preparation
+from framescribe.export.preset import form_for
 from framescribe.export.run import export
 from framescribe.video.normalize import Normalize
 from tests import awkward
@@ -133,7 +134,50 @@ def test_one_that_cannot_be_made_is_left_out_and_said(long, tmp_path):
 def test_a_video_that_makes_no_progress_is_given_up(long, tmp_path):
     start_s = time.monotonic()
     with pytest.raises(UsageError, match="2 the clip's file cannot be read"):
-        export(spans(long)[:2], LTX, tmp_path / "set", preparation=Preparation(timeout_s=1e-6))
+        export(spans(long)[:2], LTX, tmp_path / "set", preparation=Preparation(decode_timeout_s=1e-6))
     assert time.monotonic() - start_s < 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
     assert export(spans(long)[:2], LTX, tmp_path / "set").exported == 2
+
+
+def test_first_frames_beside_the_clips(long, tmp_path):
+    """Of the span's first moment, and as large as the clip; in the list that the trainer reads beside the others."""
+    wanted = Preparation(
+        normalize=form_for(FORMATS["cogvideo-finetune"].reads, size=(48, 32)), first_frames=True
+    )
+    export(spans(long)[:4], FORMATS["cogvideo-finetune"], tmp_path / "set", preparation=wanted)
+    images = (tmp_path / "set/images.txt").read_text().splitlines()
+    videos = (tmp_path / "set/videos.txt").read_text().splitlines()
+    assert [Path(image).stem for image in images] == [Path(video).stem for video in videos]
+    shown = {}
+    for image, caption in zip(images, (tmp_path / "set/prompts.txt").read_text().splitlines(), strict=True):
+        with av.open(str(tmp_path / "set" / image)) as file:
+            picture = next(file.decode(video=0)).to_ndarray(format="rgb24")
+        assert picture.shape == (32, 48, 3)
+        shown[caption] = picture[-4, -4].mean()
+    assert shown == pytest.approx(
+        {"Span 0.": grey(0), "Span 1.": grey(8), "Span 2.": grey(4), "Span 3.": grey(20)}, abs=4
+    )
+    with pytest.raises(UsageError, match="no place for first frames"):
+        export(spans(long), LTX, tmp_path / "other", preparation=Preparation(first_frames=True))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_trainer_has_a_form_that_it_reads(name, tmp_path):
+    """A lying 10-bit video of 67x51 with 121 uneven frames becomes one that the trainer takes."""
+    (tmp_path / "source").mkdir()
+    source = tmp_path / "source" / "awkward.mkv"
+    awkward.video(source, "ffv1", size=(66, 50), pts=[42 * n + n % 3 for n in range(160)], ticks_per_s=1000)
+    reads = FORMATS[name].reads
+    preparation = Preparation(normalize=form_for(reads))
+    report = export([row(0, source, "A clip.")], FORMATS[name], tmp_path / "set", preparation=preparation)
+    assert report.left_out == []
+    ((content, _),) = LOADERS[name](tmp_path / "set")
+    (tmp_path / "one.mp4").write_bytes(content)
+    with av.open(str(tmp_path / "one.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width % reads.side_step, stream.height % reads.side_step) == (0, 0)
+        assert stream.average_rate == pytest.approx(Fraction(reads.fps or stream.average_rate))
+        assert sum(1 for _ in container.decode(stream)) % reads.frame_step == (
+            1 if reads.frame_step > 1 else 0
+        )
