@@ -1,4 +1,4 @@
-"""From a clip to the frames that the model sees. The only file that decodes.
+"""From a clip to the frames that the model sees.
 
 A first pass reads the packets without decoding them: they say when each frame is shown. Frames are chosen
 from that, and a second pass decodes what leads to them. Where the packets turn out not to tell the truth
@@ -12,48 +12,38 @@ pixels and HDR transfer curves (pictures are given as they are stored, upright).
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
+from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
-from framescribe.video.packets import SEEKABLE_FORMATS, index_packets, packets
+from framescribe.video.packets import SEEKABLE_FORMATS, index_packets
+from framescribe.video.reading import (
+    IndexDisagrees,
+    ReadableFrames,
+    announced_frames,
+    frames_numbered,
+    readable_pts,
+)
 from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
-from framescribe.video.timeline import PacketIndex, Span, cut
+from framescribe.video.timeline import PacketIndex, Span, Timeline, cut
 from framescribe.video_frames import VideoFrames
 
-_SEEK_FRAMES = 24
-"""About as many frames are decoded in the time that a seek takes."""
-
-_LARGE_PIXELS = 1280 * 720
-"""Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Opened = tuple[InputContainer, VideoStream]
 Chooser = Callable[[Span, float], Selection]
 Allocator = Callable[[tuple[int, ...]], Pixels]
-FrameReader = Callable[[InputContainer, VideoStream, PacketIndex, list[int]], Iterator[VideoFrame]]
-
-
-class _IndexDisagrees(Exception):
-    """The decoder does not give the frames that were announced."""
-
-    def __str__(self) -> str:
-        return "its frames differ from one reading to the next"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +54,13 @@ class Probe:
         facts: of the clip.
         timestamps_s: float64 [N], seconds from the clip's start to each of its frames.
         average_fps: frames per second as the container states them.
+        numbers: int64 [N]: which frame of the clip that is; a picture that is held since before it comes once a second.
     """
 
     facts: VideoFacts
     timestamps_s: NDArray[np.float64]
     average_fps: float
+    numbers: NDArray[np.int64]
 
 
 def _allocate(shape: tuple[int, ...]) -> Pixels:
@@ -100,7 +92,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
     seen, selection, pixels = _read(clip, choose, allocate)
     return Frames(
         pixels=pixels,
-        indices=selection.indices,
+        indices=tuple(seen.numbers[list(selection.indices)].tolist()),
         timestamps_s=tuple(seen.timestamps_s[list(selection.indices)].tolist()),
         covered_s=selection.covered_s,
         facts=seen.facts,
@@ -124,56 +116,118 @@ def read_frames(clip: Clip, long_side: int | None = None) -> Iterator[tuple[floa
         long_side: shrinks pictures to so many pixels on their longer side; None keeps their size.
 
     Yields:
-        Seconds from the video's first frame, and the picture: uint8 [3, H, W], RGB, upright.
+        Seconds from the video's first frame, and the picture: uint8 [3, H, W], RGB, upright. A picture that is held
+        since before the clip comes at its start.
 
     Raises:
-        ClipError: as ``decode_frames``, but for a clip without frames, which yields none.
+        ClipError: as ``decode_frames``.
     """
-    end_s = math.inf if clip.end_s is None else clip.end_s
-    display = _Display(long_side)
-    with open_source(clip) as file:
-        try:
-            with video_stream(file, clip) as (container, stream):
-                index = index_packets(container, stream)
-            with video_stream(file, clip) as (container, stream):
-                first: int | None = None
-                for pts, frame in _stamped_frames(container, stream, index):
-                    first = pts if first is None else first
-                    time_s = (pts - first) * index.time_base_s
-                    if time_s >= end_s:
-                        return
-                    if time_s >= clip.start_s:
-                        yield time_s, display(frame)
-        except (av.FFmpegError, OSError) as error:
-            raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
+    display = Display(long_side)
+    for shown in shown_frames(clip):
+        yield shown.time_s, display(shown.frame)
 
 
-def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
+def shown_frames(clip: Clip) -> Iterator[ShownFrame]:
+    """As ``read_frames``; the frames as they were decoded.
+
+    Raises:
+        ClipError: as ``decode_frames``.
+    """
+    last_s = -1.0
+    for plan, number, frame in _planned(
+        clip, lambda span, average_fps: Selection(tuple(range(len(span.numbers))), 0.0)
+    ):
+        at = int(np.searchsorted(plan.span.numbers, plan.numbers[number]))
+        time_s = clip.start_s + float(plan.span.timestamps_s[at])
+        if time_s > last_s:  # after a failure it is read again, and this one has been given
+            last_s = time_s
+            yield ShownFrame(time_s, frame, plan.first_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownFrame:
+    """A decoded frame.
+
+    Attributes:
+        time_s: seconds from the video's first frame until it is shown.
+        frame: as it was decoded: not turned.
+        first_s: when the video's first frame is shown, on the container's own clock.
+    """
+
+    time_s: float
+    frame: VideoFrame
+    first_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What is read of a clip, after one way of finding out what there is."""
+
+    span: Span
+    selection: Selection
+    average_fps: float
+    codec: str
+    first_s: float
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of the frames, counted in the video: ascending, each once."""
+        return np.unique(self.span.numbers[list(self.selection.indices)]).tolist()  # type: ignore[no-any-return]
+
+
+def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFrame]]:
+    """The frames that are chosen: the plan, the place among ``plan.numbers``, the frame.
+
+    If the packets did not tell the truth, it all comes once more under another plan.
+    """
     with open_source(clip) as file:
         try:
             with video_stream(file, clip) as opened:
                 index = index_packets(*opened)
                 if index.is_reliable:
                     with (
-                        contextlib.suppress(_IndexDisagrees, av.FFmpegError),
+                        contextlib.suppress(IndexDisagrees, av.FFmpegError),
                         _from_start(file, clip, opened, index) as again,
                     ):
-                        return _read_chosen(clip, again, choose, allocate, index, index.pts, _frames_at)
+                        plan = _plan(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
+                        frames = announced_frames(*again, index, plan.numbers)
+                        yield from ((plan, place, frame) for place, frame in enumerate(frames))
+                        return
             with video_stream(file, clip) as opened:
-                pts = _readable_pts(*opened, index)
+                readable = ReadableFrames(*opened, index)
+                pts = readable_pts(readable, index)
             if len(pts) == 0:
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
             with video_stream(file, clip) as opened:
-                return _read_chosen(clip, opened, choose, allocate, index, pts, _frames_numbered)
-        except (_IndexDisagrees, av.FFmpegError, OSError) as error:
+                timeline = index.timeline(pts, readable.is_whole)
+                plan = _plan(clip, choose, index, timeline, pts, opened[1])
+                frames = frames_numbered(ReadableFrames(*opened, index), plan.numbers)
+                yield from ((plan, place, frame) for place, frame in enumerate(frames))
+        except (IndexDisagrees, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
+
+
+def _plan(
+    clip: Clip,
+    choose: Chooser,
+    index: PacketIndex,
+    timeline: Timeline,
+    pts: NDArray[np.int64],
+    stream: VideoStream,
+) -> _Plan:
+    span = cut(timeline, clip)
+    codec = stream.codec_context.codec.canonical_name
+    return _Plan(
+        span, choose(span, index.average_fps), index.average_fps, codec, float(pts[0]) * index.time_base_s
+    )
 
 
 @contextlib.contextmanager
 def _from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) -> Iterator[Opened]:
     """A stream whose packets have been read, to be read once more."""
     container, stream = opened
-    if container.format.name in SEEKABLE_FORMATS:  # opening again takes about as long as decoding a frame
+    # Opening again takes about as long as decoding a frame.
+    if container.format.name in SEEKABLE_FORMATS and not index.has_jumps:
         container.seek(int(index.keyframe_pts[0]), stream=stream)
         yield opened
     else:
@@ -181,135 +235,31 @@ def _from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex)
             yield again
 
 
-def _read_chosen(
-    clip: Clip,
-    opened: Opened,
-    choose: Chooser,
-    allocate: Allocator,
-    index: PacketIndex,
-    pts: NDArray[np.int64],
-    frames: FrameReader,
-) -> tuple[Probe, Selection, Pixels]:
-    container, stream = opened
-    span = cut(index.timeline(pts), clip)
-    selection = choose(span, index.average_fps)
-    wanted, slots = np.unique(selection.indices, return_inverse=True)
+def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
     pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
-    display = _Display()
-    pictures = map(display, frames(container, stream, index, (wanted + span.first).tolist()))
-    for number, picture in enumerate(pictures):
-        if number == 0:
+    display = Display()
+    for plan, place, frame in _planned(clip, choose):
+        if place == 0:
+            display = Display()
+            slots = np.searchsorted(plan.numbers, plan.span.numbers[list(plan.selection.indices)])
+            picture = display(frame)
             pixels = allocate((len(slots), *picture.shape))
-        pixels[slots == number] = picture
+        else:
+            picture = display(frame)
+        pixels[slots == place] = picture
+    span = plan.span
     facts = VideoFacts(
         width=pixels.shape[3],
         height=pixels.shape[2],
-        fps=index.average_fps,
+        fps=plan.average_fps,
         duration_s=span.duration_s,
-        codec=stream.codec_context.codec.canonical_name,
-        num_frames=len(span.timestamps_s),
+        codec=plan.codec,
+        num_frames=span.num_frames,
         missing_s=span.missing_s,
         rotation=display.quarter_turns % 4 * 90,
     )
-    return Probe(facts, span.timestamps_s, index.average_fps), selection, pixels
-
-
-class _Display:
-    """Frames to RGB pictures [3, H, W], turned as displayed, all of the first one's size (a stream may change it)."""
-
-    def __init__(self, long_side: int | None = None) -> None:
-        self._long_side = long_side
-        self._stored: tuple[int, int] | None = None  # width and height before turning
-        self.quarter_turns = 0
-        self._reformatter = VideoReformatter()  # kept: one for each frame costs 5 % more in all
-
-    def __call__(self, frame: VideoFrame) -> Pixels:
-        if self._stored is None:
-            scale = min(1.0, (self._long_side or math.inf) / max(frame.width, frame.height))
-            self._stored = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-            self.quarter_turns = round(frame.rotation / 90)
-        rgb = self._reformatter.reformat(frame, *self._stored, "rgb24").to_ndarray()
-        upright: Pixels = np.rot90(rgb, self.quarter_turns)  # both count counterclockwise
-        return upright.transpose(2, 0, 1)
-
-
-def _frames_at(
-    container: InputContainer, stream: VideoStream, index: PacketIndex, wanted: list[int]
-) -> Iterator[VideoFrame]:
-    """The frames with the timestamps ``index.pts[wanted]``, in order.
-
-    Raises:
-        _IndexDisagrees: one of them does not come, or comes damaged.
-    """
-    if stream.codec_context.width * stream.codec_context.height > _LARGE_PIXELS:
-        stream.thread_type = "AUTO"
-    else:
-        stream.codec_context.thread_count = 1
-    may_seek = container.format.name in SEEKABLE_FORMATS
-    frames = _decoded(container, stream)
-    position = 0  # number of the frame that comes next
-    for number in wanted:
-        target = int(index.pts[number])
-        keyframe = int(index.keyframe_pts[np.searchsorted(index.keyframe_pts, target, side="right") - 1])
-        is_far = np.searchsorted(index.pts, keyframe) - position > _SEEK_FRAMES
-        sought = may_seek and is_far
-        if sought:
-            container.seek(keyframe, stream=stream)
-            frames = _decoded(container, stream)
-        for frame in frames:
-            if sought and frame.pts is not None and frame.pts < index.pts[position]:
-                may_seek = False  # landed before where we were: a file without an index; read on from here
-            sought = False
-            if frame.pts == target and not frame.is_corrupt:
-                yield frame
-                position = number + 1
-                break
-            if frame.pts is None or frame.pts >= target:
-                raise _IndexDisagrees
-        else:
-            raise _IndexDisagrees
-
-
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    for packet in itertools.chain(packets(container, stream), [None]):  # None: give what is held back
-        yield from stream.codec_context.decode(packet)
-
-
-def _frames_numbered(
-    container: InputContainer, stream: VideoStream, index: PacketIndex, wanted: list[int]
-) -> Iterator[VideoFrame]:
-    """Of the frames that can be read, those with the numbers ``wanted``, in order."""
-    remaining = set(wanted)
-    for number, frame in enumerate(_readable_frames(container, stream)):
-        if number in remaining:
-            remaining.remove(number)
-            yield frame
-        if not remaining:
-            return
-    raise _IndexDisagrees
-
-
-def _readable_pts(container: InputContainer, stream: VideoStream, index: PacketIndex) -> NDArray[np.int64]:
-    """int64 [N], ascending: when each frame that can be read is shown."""
-    return np.array([pts for pts, _ in _stamped_frames(container, stream, index)], np.int64)
-
-
-def _stamped_frames(
-    container: InputContainer, stream: VideoStream, index: PacketIndex
-) -> Iterator[tuple[int, VideoFrame]]:
-    """Every frame that can be read, with when it is shown, ascending; by the frame rate where that is unsaid."""
-    last: int | None = None
-    for frame in _readable_frames(container, stream):
-        stamps = (frame.pts, frame.dts, 0 if last is None else last + index.frame_units)
-        stamp = next(stamp for stamp in stamps if stamp is not None)
-        last = stamp if last is None else max(stamp, last)
-        yield last, frame
-
-
-def _readable_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Every frame that decodes without damage, packet by packet, whatever fails in between."""
-    context = stream.codec_context
-    context.thread_count = 1  # threads report an error late, and good frames are lost with it
-    for packet in itertools.chain(packets(container, stream), [None]):
-        with contextlib.suppress(av.FFmpegError):
-            yield from [frame for frame in context.decode(packet) if not frame.is_corrupt]
+    return (
+        Probe(facts, span.timestamps_s, plan.average_fps, span.numbers - span.numbers[0]),
+        plan.selection,
+        pixels,
+    )

@@ -21,9 +21,9 @@ def chosen_frames(video: VideoFrames, clip: Clip, sampling: FrameSampling) -> Fr
     indices = list(selection.indices)
     height, width = video.pixels.shape[2:]
     return Frames(
-        pixels=np.ascontiguousarray(video.pixels[[span.first + index for index in indices]]),
-        indices=selection.indices,
+        pixels=np.ascontiguousarray(video.pixels[span.numbers[indices]]),
+        indices=tuple((span.numbers[indices] - span.numbers[0]).tolist()),
         timestamps_s=tuple(span.timestamps_s[indices].tolist()),
         covered_s=selection.covered_s,
-        facts=VideoFacts(width, height, video.fps, span.duration_s, "frames", len(span.timestamps_s)),
+        facts=VideoFacts(width, height, video.fps, span.duration_s, "frames", span.num_frames),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import av
 import numpy as np
 from av.container import InputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -20,15 +21,65 @@ SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 _HEADER_TELLS_DURATION = SEEKABLE_FORMATS | {"avi"}
 """Elsewhere a duration is FFmpeg's estimate, not a promise of the file."""
 
+_FIELD_FORMATS = {"mpegts", "mpeg"}
+"""Where the two fields of a picture may come in packets of their own."""
+
+
+_JUMP_AHEAD_S = 10.0
+"""In formats whose clock may jump, a longer step is a jump and no picture that is held; FFmpeg has it so too."""
+
+
+class Clock:
+    """One clock for all packets of a stream, also where recordings were joined and their stamps start anew.
+
+    What comes after a jump is shown when what came before it is over.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._may_jump = bool(container.format.flags & Flags.ts_discont.value)  # type: ignore[operator]  # numbers both
+        self._longest_step = _JUMP_AHEAD_S / _time_base_s(stream)
+        self._frame_units = max(1, round(1 / (_stated_fps(stream) or 25.0) / _time_base_s(stream)))
+        self._offset = 0
+        self._last_dts: int | None = None
+        self._last_pts = -(1 << 62)  # the largest so far, on the one clock
+        self._end = 0
+        self.has_jumped = False
+
+    def set(self, packet: Packet[VideoStream]) -> None:
+        """Puts a packet's stamps on the one clock. Packets come in the order in which they are stored."""
+        pts, dts = packet.pts, packet.dts
+        if not packet.is_discard and self._jumps(packet):
+            self._offset = self._end - (pts if pts is not None else dts or 0)
+            self.has_jumped = True
+        if dts is not None:
+            self._last_dts = dts
+            packet.dts = dts + self._offset
+        if pts is not None:
+            packet.pts = pts + self._offset
+            if not packet.is_discard:
+                self._last_pts = max(self._last_pts, packet.pts)
+                self._end = max(self._end, packet.pts + (packet.duration or self._frame_units))
+
+    def _jumps(self, packet: Packet[VideoStream]) -> bool:
+        pts, dts = packet.pts, packet.dts
+        if self._may_jump and dts is not None and self._last_dts is not None:
+            return not 0 <= dts - self._last_dts <= self._longest_step
+        # Elsewhere: decoding starts at a keyframe that would be shown before what was decoded before it.
+        is_back = dts is None or self._last_dts is None or dts < self._last_dts
+        return packet.is_keyframe and is_back and pts is not None and pts + self._offset < self._last_pts
+
 
 def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex:
     """Read every packet of the stream, decode none."""
     shown: list[tuple[int, int]] = []  # pts and duration
     keyframe_pts: list[int] = []
     num_packets = 0
+    first_dts: int | None = None
     is_reliable = True
-    for packet in packets(container, stream):
+    clock = Clock(container, stream)
+    for packet in packets(container, stream, clock):
         num_packets += 1
+        first_dts = packet.dts if first_dts is None else first_dts
         if packet.pts is None or packet.is_corrupt:
             is_reliable = False
         if packet.pts is None:
@@ -40,26 +91,39 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
     shown.sort()
     keyframe_pts.sort()
     pts, durations = np.array(shown, np.int64).reshape(-1, 2).T
-    if len(shown) == 0 or np.any(np.diff(pts) == 0) or not keyframe_pts or keyframe_pts[0] > pts[0]:
+    steps = np.diff(pts)
+    time_base_s = _time_base_s(stream)
+    average_fps = _stated_fps(stream) or _mean_rate(pts, time_base_s)
+    if len(shown) == 0 or np.any(steps == 0) or not keyframe_pts or keyframe_pts[0] > pts[0]:
         is_reliable = False
-    time_base_s = float(stream.time_base or 0) or 1e-6
+    elif (
+        container.format.name in _FIELD_FORMATS
+        and steps.min(initial=1 << 62) < 0.7 / average_fps / time_base_s
+    ):
+        is_reliable = False  # there a packet may be one field of two
+    promises = num_packets < stream.frames or stream.frames <= 0
     return PacketIndex(
         pts=pts,
         durations=durations,
         keyframe_pts=np.array(keyframe_pts, np.int64),
         time_base_s=time_base_s,
-        average_fps=float(stream.average_rate or stream.guessed_rate or 0) or _mean_rate(pts, time_base_s),
-        promised_end_pts=None if num_packets >= stream.frames > 0 else _promised_end_pts(container, stream),
+        average_fps=average_fps,
+        promised_end_pts=_promised_end_pts(container, stream, first_dts or 0) if promises else None,
         is_reliable=is_reliable,
+        has_jumps=clock.has_jumped,
     )
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The packets of a stream as far as they can be read."""
+def packets(
+    container: InputContainer, stream: VideoStream, clock: Clock | None = None
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of a stream as far as they can be read, on one clock if it is given."""
     while True:
         try:
             for packet in container.demux(stream):
                 if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
+                    if clock is not None:
+                        clock.set(packet)
                     yield packet
         except IndexError:  # PyAV may stumble over a stream that appears midway (MPEG-TS); read on after it
             continue
@@ -77,17 +141,26 @@ def _is_shown(packet: Packet[VideoStream], stream: VideoStream) -> bool:
     return True
 
 
+def _time_base_s(stream: VideoStream) -> float:
+    return float(stream.time_base or 0) or 1e-6
+
+
+def _stated_fps(stream: VideoStream) -> float:
+    return float(stream.average_rate or stream.guessed_rate or 0)
+
+
 def _mean_rate(pts: NDArray[np.int64], time_base_s: float) -> float:
     if len(pts) < 2 or pts[-1] == pts[0]:
         return 25.0  # as FFmpeg assumes where nothing is said
     return (len(pts) - 1) / (float(pts[-1] - pts[0]) * time_base_s)
 
 
-def _promised_end_pts(container: InputContainer, stream: VideoStream) -> int | None:
+def _promised_end_pts(container: InputContainer, stream: VideoStream, first_dts: int) -> int | None:
     if container.format.name not in _HEADER_TELLS_DURATION or not stream.time_base:
         return None
     if stream.duration is not None:
-        return (stream.start_time or 0) + stream.duration
+        # Where decoding starts late, by an edit list or in a fragment, the duration counts from 0 all the same.
+        return stream.duration + (0 if first_dts > 0 else stream.start_time or 0)
     # Matroska has one duration for the file, maybe the sound's; FFmpeg and mkvmerge tag each stream.
     tag = stream.metadata.get("DURATION") or stream.metadata.get("DURATION-eng")
     if tag is not None and (clock := re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", tag)):

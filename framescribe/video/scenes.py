@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from framescribe.video.decode import Pixels
+from framescribe.video.display import Pixels
 
 SCENE_PICTURE_SIDE = 256
 """Scene cuts show in small pictures as well."""

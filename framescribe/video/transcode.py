@@ -12,22 +12,17 @@ from pathlib import Path
 from typing import IO
 
 import av
-from av.container import InputContainer
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
 from framescribe.types import Clip
 from framescribe.video.container import video_stream
-from framescribe.video.decode import Probe, probe
-from framescribe.video.decode import _stamped_frames as stamped_frames
+from framescribe.video.decode import Probe, probe, shown_frames
 from framescribe.video.normalize import Normalize, geometry
-from framescribe.video.packets import index_packets
 from framescribe.video.sound import Sound
 from framescribe.video.source import open_source, opened_again
-from framescribe.video.timeline import PacketIndex
 
 _REPEATABLE = {"x264-params": "mbtree=0"}
 _BT601 = 6  # FFmpeg's number for it (SMPTE 170M), as matrix, primaries and transfer
@@ -70,7 +65,7 @@ def normalize_clips(
         whole = replace(clip, start_s=0.0, end_s=None, data=file)  # fetched once
         seen = probe(whole)
         second = stack.enter_context(opened_again(file)) if wanted.keep_audio else None
-        reading = stack.enter_context(_reading(whole))
+        reading = _Reading(whole)
         outputs = [stack.enter_context(_Output(cut, seen, reading, second, wanted)) for cut in cuts]
         waiting = [output for output in outputs if not output.is_done]
         for time_s, frame in reading.frames():
@@ -93,27 +88,16 @@ class _Reading:
         pixel_aspect: width of a stored pixel divided by its height.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, index: PacketIndex) -> None:
+    def __init__(self, clip: Clip) -> None:
         self.first_s = 0.0
-        self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
-        self._stamped = stamped_frames(container, stream, index)
-        self._time_base_s = index.time_base_s
+        self._clip = clip
+        with open_source(clip) as file, video_stream(file, clip) as (_, stream):
+            self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
 
     def frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        first: int | None = None
-        for pts, frame in self._stamped:
-            if first is None:
-                first, self.first_s = pts, pts * self._time_base_s
-            yield (pts - first) * self._time_base_s, frame
-
-
-@contextlib.contextmanager
-def _reading(clip: Clip) -> Iterator[_Reading]:
-    with open_source(clip) as file:
-        with video_stream(file, clip) as opened:
-            index = index_packets(*opened)
-        with video_stream(file, clip) as opened:
-            yield _Reading(*opened, index)
+        for shown in shown_frames(self._clip):
+            self.first_s = shown.first_s
+            yield shown.time_s, shown.frame
 
 
 class _Output:

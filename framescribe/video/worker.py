@@ -28,7 +28,7 @@ import numpy as np
 
 from framescribe.errors import ClipError, FramescribeError
 from framescribe.types import Clip
-from framescribe.video.decode import Pixels
+from framescribe.video.display import Pixels
 
 _SIGN_OF_LIFE_S = 0.5
 

@@ -17,7 +17,7 @@ import weakref
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO
 
-from framescribe.video.decode import Pixels
+from framescribe.video.display import Pixels
 from framescribe.video.worker import Answer, SharedBlock, Task
 
 # Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.

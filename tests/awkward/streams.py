@@ -296,7 +296,7 @@ def span_beyond_the_end(folder: Path) -> Clip:
     return Clip(str(video(folder / "short.mp4")), 100.0, 110.0)
 
 
-@awkward("sample")
+@awkward("success")
 def span_between_frames(folder: Path) -> Clip:
     return Clip(str(video(folder / "between.mp4")), 0.01, 0.02)
 
