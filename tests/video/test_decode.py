@@ -25,6 +25,7 @@ NOT_PLAIN = {
     "turned_90",
     "turned_180",
     "turned_270",
+    "span_between_frames",
     "size_changes_midway",
     "span",
     "metadata_that_is_not_text",
@@ -96,7 +97,7 @@ def test_failing_inputs_are_refused_with_their_name_and_no_noise(name, folder, c
     with pytest.raises(ClipError) as caught:
         decode_frames(source, FrameSampling())
     assert caught.value.stage == AWKWARD[name].outcome
-    assert str(caught.value).startswith(source.source_video)
+    assert str(caught.value).startswith(source.source_video[:100])  # long names are shortened
     assert time.monotonic() - started_s < 20
     assert capfd.readouterr() == ("", "")
 

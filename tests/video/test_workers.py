@@ -249,7 +249,7 @@ def by_id(rows) -> dict:
 @pytest.mark.parametrize("decode_workers", [0, 1, 3])
 def test_captions_do_not_depend_on_the_number_of_workers(decode_workers, captioner):
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=5))
-    clips = [HORSE, Clip(str(HORSE), 1, 3), HORSE.read_bytes(), CLIPS / "vfr-6s.mp4", "missing.mp4"]
+    clips = [HORSE, Clip(str(HORSE), 1, 3), HORSE.read_bytes(), CLIPS / "vfr-6s.mp4", b"no video"]
     rows = captioner.caption(clips, settings, decode_workers=decode_workers)
     assert by_id(rows) == by_id(captioner.caption(clips, settings))
 
