@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Iterator
+from typing import ClassVar
 
 import fsspec
 import pyarrow as pa
@@ -18,14 +18,14 @@ from tests.pipeline.test_store import write
 class Read(bytes):
     """What a file gave; it notes the thread that lets go of it."""
 
-    threads: set[int] = set()
+    threads: ClassVar[set[int]] = set()
 
     def __del__(self) -> None:
         Read.threads.add(threading.get_ident())
 
 
 @pytest.fixture
-def threads(monkeypatch) -> Iterator[set[int]]:
+def threads(monkeypatch) -> set[int]:
     """The threads that read from files, or free what was read."""
     Read.threads.clear()
 
@@ -34,7 +34,7 @@ def threads(monkeypatch) -> Iterator[set[int]]:
         return Read(io.BytesIO.read(file, *args))
 
     monkeypatch.setattr(MemoryFile, "read", read, raising=False)
-    yield Read.threads
+    return Read.threads
 
 
 def test_rows_are_read_by_this_thread_alone(threads):
