@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from framescribe.extras import missing
 from framescribe.version import __version__
 
 _PACKAGES = (
@@ -40,7 +40,7 @@ def examine() -> dict[str, Any]:
     found: dict[str, Any] = {
         "versions": _versions(),
         "devices": _devices(),
-        "extras": _extras(),
+        "extras": missing(),
         "checkpoints": _checkpoints(),
         "folders": _folders(),
     }
@@ -78,29 +78,6 @@ def _devices() -> list[dict[str, Any]]:
             }
         )
     return devices
-
-
-def _extras() -> dict[str, list[str]]:
-    """By extra, the packages of it that are not installed."""
-    missing: dict[str, list[str]] = {}
-    for line in metadata.requires("framescribe") or ():
-        requirement, _, marker = line.partition(";")
-        extra = re.search(r"extra == ['\"](?P<name>[\w-]+)['\"]", marker)
-        package = re.match(r"[\w.-]+", requirement)
-        if extra is None or package is None or extra["name"] == "dev":
-            continue
-        lacking = missing.setdefault(extra["name"], [])
-        if package.group() != "framescribe" and not _is_installed(package.group()):
-            lacking.append(package.group())
-    return missing
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _checkpoints() -> list[dict[str, Any]]:

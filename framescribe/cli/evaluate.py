@@ -138,7 +138,8 @@ def _caption_synthetic(
 def _print_figures(pairs: list[Pair], made_by: dict[str, Any], as_json: bool) -> None:
     from framescribe.cli.console import err
     from framescribe.eval.attributes import score_attributes
-    from framescribe.eval.metrics import overlap_figures, text_figures
+    from framescribe.eval.metrics import OVERLAP_PACKAGE, overlap_figures, text_figures
+    from framescribe.extras import how_to_install, is_installed
 
     captions = {pair.clip: pair.caption for pair in pairs if pair.caption}
     if not captions:
@@ -149,7 +150,10 @@ def _print_figures(pairs: list[Pair], made_by: dict[str, Any], as_json: bool) ->
     if not made_by:
         # Without a caption counts as an empty one. Not for synthetic clips, whose wording varies freely.
         expected = {pair.clip: pair.references for pair in pairs if pair.references}
-        figures |= overlap_figures({clip: captions.get(clip, "") for clip in expected}, expected)
+        if not is_installed(OVERLAP_PACKAGE):
+            err.print(f"without CIDEr, BLEU and ROUGE: {how_to_install(OVERLAP_PACKAGE)}", markup=False)
+        else:
+            figures |= overlap_figures({clip: captions.get(clip, "") for clip in expected}, expected)
     if as_json:
         told = (report.to_dict() if report else {}) | {"captions": figures}
         print(json.dumps(told | ({"made_by": made_by} if made_by else {})))

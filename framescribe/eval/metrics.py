@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framescribe.errors import UsageError
+from framescribe.extras import require
 
+OVERLAP_PACKAGE = "pycocoevalcap"
 _WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
 
 
@@ -59,14 +61,11 @@ def overlap_figures(captions: Mapping[str, str], references: Mapping[str, Sequen
     Raises:
         UsageError: pycocoevalcap is not installed, or the clips differ.
     """
-    try:
-        from pycocoevalcap.bleu.bleu import Bleu
-        from pycocoevalcap.cider.cider import Cider
-        from pycocoevalcap.rouge.rouge import Rouge
-    except ImportError as error:
-        raise UsageError(
-            "CIDEr, BLEU and ROUGE need the eval extra: pip install 'framescribe[eval]'"
-        ) from error
+    require(OVERLAP_PACKAGE, "CIDEr, BLEU and ROUGE")
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
     if not captions or captions.keys() != references.keys():
         raise UsageError("captions and references must be of the same clips, and at least one")
     said = {clip: [" ".join(words(caption))] for clip, caption in captions.items()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framescribe.errors import UsageError
+from framescribe.extras import require
 from framescribe.model.layout import CONFIG_FILE
 
 OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
@@ -112,10 +113,9 @@ def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:
 
 
 def _from_modelscope(model: str, revision: str | None) -> Checkpoint:
-    try:
-        from modelscope import snapshot_download
-    except ImportError as error:
-        raise UsageError(f"{model} needs an extra: pip install 'framescribe[modelscope]'") from error
+    require("modelscope", model)
+    from modelscope import snapshot_download
+
     try:
         folder = snapshot_download(
             model.removeprefix(MODELSCOPE_PREFIX), revision=revision, allow_file_pattern=_FILES

@@ -11,7 +11,7 @@ import torch
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant
+from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant, require_library
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
 DTYPES: tuple[DtypeName, ...] = get_args(DtypeName)
@@ -79,7 +79,8 @@ def choose_precision(
         quant: 8, 4, fp8 or fp8-kv to quantise the linear layers (see ``quantizer``).
 
     Raises:
-        UsageError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed.
+        UsageError: a device that is not there, an unknown dtype or quantisation, fp8 where it cannot be computed,
+            a library for it that is not installed.
     """
     chosen = _device(str(device))
     dtype = str(dtype).removeprefix("torch.")
@@ -92,6 +93,8 @@ def choose_precision(
     if dtype not in DTYPES:
         raise UsageError(f"unknown `dtype` {dtype!r}; choose auto or one of {', '.join(DTYPES)}")
     precision = Precision(chosen, dtype, parse_quant(quant))
+    if precision.quant is not None:
+        require_library(precision.quant)
     if precision.is_fp8:
         _check_fp8(precision)
     return precision

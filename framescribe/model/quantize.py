@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from framescribe.errors import UsageError
+from framescribe.extras import require
 from framescribe.model.fp8 import Fp8Linear
 
 if TYPE_CHECKING:
@@ -66,13 +67,21 @@ def quantizer(quant: Quant) -> Quantize:
     Raises:
         UsageError: the library is not installed.
     """
+    require_library(quant)
     make = {"int8": _torchao_int8, "nf4": _bitsandbytes_nf4, "fp8": _native_fp8, "fp8-kv": _native_fp8}[quant]
-    try:
-        return make()
-    except ImportError as error:
-        raise UsageError(
-            f"`quant` for {quant} needs {error.name}: pip install 'framescribe[quant]'"
-        ) from error
+    return make()
+
+
+def require_library(quant: Quant) -> None:
+    """Checks that what ``quantizer`` needs is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if quant == "int8":
+        require("torchao", "`quant=8`")
+    elif quant == "nf4":
+        require("bitsandbytes", "`quant=4`")
 
 
 def _native_fp8() -> Quantize:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from framescribe.errors import UsageError
+from framescribe.extras import require_for_url
 from framescribe.files import create_file, remove_leftovers, write_file
 from framescribe.reading import open_regular
 from framescribe.shown import shown
@@ -75,6 +76,7 @@ class Folder:
         if local is not None:
             self._files, self.root = fsspec.filesystem("file"), os.path.abspath(local)
             return
+        require_for_url(self.name)
         try:
             self._files, self.root = fsspec.core.url_to_fs(self.name)
         except (ImportError, ValueError) as error:

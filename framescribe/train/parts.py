@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from framescribe.errors import UsageError
 from framescribe.model.model import CaptionModel
 from framescribe.train.settings import Part, TrainSettings
 
@@ -46,13 +45,8 @@ def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[],
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(part_of(name) in settings.parts)
         return lambda: model
-    try:
-        from peft import LoraConfig
-        from peft.tuners.lora import LoraModel
-    except ImportError as error:
-        raise UsageError(
-            f"lora_rank needs the package {error.name}: pip install 'framescribe[train]'"
-        ) from error
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraModel
 
     targets = [name for part in settings.parts for name in _linear_layers(model, part, settings.lora_layers)]
     config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from framescribe.errors import UsageError
+from framescribe.extras import require
 from framescribe.model.checkpoint import load_model, random_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
@@ -61,8 +62,10 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
     """Loads or makes everything.
 
     Raises:
-        UsageError: data, model or settings that do not fit each other.
+        UsageError: data, model or settings that do not fit each other, or LoRA without its package.
     """
+    if settings.lora_rank:
+        require("peft", "`lora_rank`")
     run.mkdir(parents=True, exist_ok=True)
     examples = None if settings.data == SYNTHETIC else read_examples(settings.data)
     model, tokenizer_folder, stop_ids = _model(settings, examples, run, device)

@@ -10,6 +10,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from framescribe.errors import UsageError
+from framescribe.extras import require_for_url
 from framescribe.video.address import WEB, check_name, protocol_of
 from framescribe.video.web import WebFile, decoded, ranged_size, requested
 
@@ -24,7 +25,6 @@ _CHUNK_BYTES = 1 << 20
 _READ_AHEAD_BYTES = 1 << 20
 _PATIENCE_S = 60.0
 _SLOWEST_BYTES_PER_S = 10_000.0
-_EXTRA_OF_PROTOCOL = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
 def max_download_bytes() -> int:
@@ -85,12 +85,11 @@ def open_filesystem(url: str) -> tuple[AbstractFileSystem, str]:
     from fsspec.core import url_to_fs
 
     check_name(url)
+    require_for_url(url)
     try:
         filesystem, path = url_to_fs(url)
     except ImportError as error:
-        extra = _EXTRA_OF_PROTOCOL.get(protocol_of(url))
-        advice = f"install it with: pip install 'framescribe[{extra}]'" if extra else str(error)
-        raise UsageError(f"reading it needs a package that is missing; {advice}") from error
+        raise UsageError(f"reading it needs a package that is missing: {error}") from error
     return filesystem, path
 
 

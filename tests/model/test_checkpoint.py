@@ -2,7 +2,6 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -281,10 +280,3 @@ def test_hub_that_cannot_be_reached_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     with pytest.raises(ValueError, match=r"nobody/nothing at revision v1 .*Hugging Face hub"):
         fetch_checkpoint("nobody/nothing", "v1")
-
-
-def test_modelscope_without_its_extra_is_said():
-    if find_spec("modelscope"):
-        pytest.skip("modelscope is installed")
-    with pytest.raises(ValueError, match=r"pip install 'framescribe\[modelscope\]'"):
-        fetch_checkpoint("modelscope:owner/name")

@@ -1,4 +1,3 @@
-import importlib.util
 import io
 import os
 import threading
@@ -102,11 +101,6 @@ def test_404(server_url):
 
 def test_a_download_that_breaks_off(server_url):
     assert "cannot be fetched" in error_of(Clip(f"{server_url}/broken-off.mp4"))
-
-
-@pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
-def test_a_missing_extra_says_what_to_install():
-    assert "pip install 'framescribe[s3]'" in error_of(Clip("s3://bucket/video.mp4"))
 
 
 def test_a_file_open_as_text(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
+from framescribe.extras import require
 from framescribe.pipeline.store import RUN_FILE, RowFolder
 from framescribe.version import __version__
 
@@ -75,10 +76,9 @@ def connected(address: str) -> Iterator[Cluster]:
     Raises:
         UsageError: ray is missing, the address does not answer, or its Ray or Python is another version.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("`ray` needs an extra: pip install 'framescribe[ray]'") from error
+    require("ray", "`ray`")
+    import ray
+
     if not is_address(address):
         raise UsageError(f"{address!r} is no address of a cluster: auto, ray://HOST:PORT or HOST:PORT")
     if match := _ADDRESS.fullmatch(address):
@@ -176,9 +176,7 @@ def check_hosts(folder: RowFolder) -> None:
         if tuple(python.split(".")[:2]) != ours:
             raise UsageError(f"host {host} has Python {python}, this one {platform.python_version()}")
         if found is None:
-            raise UsageError(
-                f"host {host} has no framescribe; pip install 'framescribe[ray]=={__version__}' there"
-            )
+            raise UsageError(f"host {host} has no framescribe; install {__version__} and ray there, as here")
         if found != __version__:
             raise UsageError(
                 f"host {host} has framescribe {found}, this one {__version__}; install the same on all"

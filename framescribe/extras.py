@@ -1,0 +1,80 @@
+"""Packages that only some features need: whether they are installed, and the command that installs them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+from framescribe.errors import UsageError
+
+_PACKAGE_OF_PROTOCOL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+
+
+def require(package: str, feature: str) -> None:
+    """Checks that a feature's package is installed, without importing it.
+
+    Raises:
+        UsageError: it is not; the message has the command that installs it.
+    """
+    if not is_installed(package):
+        raise UsageError(f"{feature} needs {package}, which is not installed; {how_to_install(package)}")
+
+
+def require_for_url(url: str) -> None:
+    """As ``require``, for what opens a URL."""
+    protocol = url.partition("://")[0].lower()
+    if package := _PACKAGE_OF_PROTOCOL.get(protocol):
+        require(package, f"{protocol}://")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package, which has the same name as its module, can be imported."""
+    return importlib.util.find_spec(package) is not None
+
+
+def how_to_install(package: str) -> str:
+    """How to install one of the extras' packages into this environment, in words.
+
+    It names the package, not the extra: ``framescribe[quant]`` means nothing to an index that has no framescribe.
+    """
+    wanted = (text for packages in requirements().values() for text in packages)
+    requirement = next((text for text in wanted if _name(text) == package), package)
+    return f"install it with: {shlex.quote(sys.executable)} -m pip install {shlex.quote(requirement)}"
+
+
+def requirements() -> dict[str, list[str]]:
+    """The requirements of each extra that users choose from, as pip takes them; none if this is not installed."""
+    found: dict[str, list[str]] = {}
+    for extra, requirement in _declared():
+        found.setdefault(extra, []).append(requirement)
+    return found
+
+
+def missing() -> dict[str, list[str]]:
+    """The packages of each extra that are not installed."""
+    return {
+        extra: [name for name in map(_name, packages) if not is_installed(name)]
+        for extra, packages in requirements().items()
+    }
+
+
+def _declared() -> Iterator[tuple[str, str]]:
+    try:
+        lines = metadata.requires("framescribe") or []
+    except metadata.PackageNotFoundError:  # a folder on the path
+        return
+    for line in lines:
+        requirement, _, marker = line.partition(";")
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
+        if extra and extra[1] not in ("dev", "all"):
+            yield extra[1], requirement.strip()
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found, requirement
+    return found[0]

@@ -1,0 +1,78 @@
+"""What needs a package says so before anything loads, with a command that installs it; defaults need none."""
+
+import json
+import re
+import shlex
+import sys
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from typer.testing import CliRunner
+
+from framescribe import Captioner
+from framescribe.cli.main import app
+from framescribe.errors import UsageError
+from framescribe.pipeline.ray.cluster import connected
+from framescribe.pipeline.sources import expand_sources
+from framescribe.pipeline.store import RowFolder
+from framescribe.train.setup import set_up
+from tests.reference import CPU, ROOT
+from tests.train.small import small_settings
+
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def ray_cluster():
+    with connected("auto"):
+        pass
+
+
+# None of these could go on if it went past the check: there is no such model, host or bucket.
+USES = {
+    "torchao": lambda: Captioner.from_pretrained("nowhere/at-all", device="cpu", quant=8),
+    "bitsandbytes": lambda: Captioner.from_pretrained("nowhere/at-all", device="cpu", quant=4),
+    "modelscope": lambda: Captioner.from_pretrained("modelscope:nowhere/at-all", device="cpu"),
+    "ray": ray_cluster,
+    "s3fs": lambda: RowFolder("s3://no-bucket/rows"),
+    "gcsfs": lambda: list(expand_sources(["gs://no-bucket/*.mp4"])),
+}
+
+
+@pytest.mark.parametrize("package", USES)
+def test_the_message_has_a_command_that_installs_what_is_missing(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=f"needs {package}") as caught:
+        USES[package]()
+    command = shlex.split(re.search(r"install it with: (.*)", str(caught.value))[1])
+    assert command[:-1] == [sys.executable, "-m", "pip", "install"]
+    declared = [Requirement(text) for packages in DECLARED.values() for text in packages]
+    assert Requirement(command[-1]) in declared
+
+
+def test_lora_is_checked_before_anything_is_read(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    settings = small_settings(tmp_path, data="nowhere", model="nothing", lora_rank=4)
+    with pytest.raises(UsageError, match=r"`lora_rank` needs peft.*pip install"):
+        set_up(settings, tmp_path / "run", CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_goes_without_overlap_figures(monkeypatch, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"file": "a.mp4", "caption": "A dog runs."}) + "\n")
+    everything = CliRunner().invoke(app, ["evaluate", str(rows), str(rows), "--json"])
+    assert json.loads(everything.stdout)["captions"]["bleu_4"] > 0
+    monkeypatch.setitem(sys.modules, "pycocoevalcap", None)
+    found = CliRunner().invoke(app, ["evaluate", str(rows), str(rows), "--json"])
+    assert found.exit_code == 0, found.output
+    assert "without CIDEr, BLEU and ROUGE: install it with:" in found.stderr
+    captions = json.loads(found.stdout)["captions"]
+    assert captions["words_mean"] == 3
+    assert "bleu_4" not in captions
+
+
+def test_all_is_every_extra_that_users_choose_from():
+    assert DECLARED["all"] == [
+        f"framescribe[{','.join(name for name in DECLARED if name not in ('all', 'dev'))}]"
+    ]
