@@ -19,6 +19,7 @@ from typing import IO, cast
 
 import torch
 
+from framescribe.distinct import Distinct
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
 from framescribe.errors import UsageError
@@ -164,12 +165,12 @@ class Captioner:
             raise UsageError(f"`decode_workers` must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:
             raise UsageError(f"`decode_timeout_s` must be above 0, not {decode_timeout_s}")
-        clips = _Distinct(_clips(sources))
+        clips = Distinct(_clips(sources))
         rows = self._captioned(clips, settings, decode_workers, decode_timeout_s)
         return rows if progress is None else _told(rows, clips, progress)
 
     def _captioned(
-        self, clips: _Distinct, settings: CaptionSettings, decode_workers: int | None, decode_timeout_s: float
+        self, clips: Distinct, settings: CaptionSettings, decode_workers: int | None, decode_timeout_s: float
     ) -> Iterator[CaptionRow]:
         session = self.session(settings)
         decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
@@ -285,24 +286,7 @@ def _expanded(source: Source) -> Iterable[Clip]:
     return expand_sources([os.fspath(source)]) if isinstance(source, str | Path) else [as_clip(source)]
 
 
-class _Distinct(Iterator[Clip]):
-    """Clips without those that came before; ``count`` is how many there are, once all have been read."""
-
-    def __init__(self, clips: Iterator[Clip]) -> None:
-        self._clips = clips
-        self._seen: set[str] = set()
-        self.count: int | None = None
-
-    def __next__(self) -> Clip:
-        for clip in self._clips:
-            if clip.id not in self._seen:
-                self._seen.add(clip.id)
-                return clip
-        self.count = len(self._seen)
-        raise StopIteration
-
-
-def _told(rows: Iterator[CaptionRow], clips: _Distinct, progress: CaptionProgress) -> Iterator[CaptionRow]:
+def _told(rows: Iterator[CaptionRow], clips: Distinct, progress: CaptionProgress) -> Iterator[CaptionRow]:
     done, said = 0, None
     for done, row in enumerate(rows, start=1):
         said = clips.count

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import math
+import zipfile
 
 import fsspec
 import pytest
@@ -266,7 +267,7 @@ def test_every_awkward_input_gives_its_row(captioner, tmp_path):
             assert row.frame_indices
         else:
             assert (name, row.caption_status, row.error_stage) == (name, "error", expected.outcome)
-            assert row.source_video in row.error_message
+            assert row.source_video[:500] in row.error_message  # messages lose their middle
             assert row.caption is None
         json.dumps(row.to_dict(), allow_nan=False)
 
@@ -316,3 +317,27 @@ def test_a_repair_that_cannot_be_computed_leaves_the_first_caption(captioner, mo
     assert len(requests) == 2
     assert (row.caption_status, row.caption) == (first.caption_status, first.caption)
     assert len(row.repairs) == 1
+
+
+def test_two_videos_under_one_id_are_two_rows(captioner, tmp_path):
+    """Members of two zips have one name; two lists may give one id. Neither is dropped, nor taken for the other."""
+    one, two = (CLIPS / name for name in ("short-half-second.mp4", "long-70s.mp4"))
+    opened = []
+    for number, source in enumerate((one, two)):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.write(source, "a.mp4")
+        opened.append(zipfile.ZipFile(tmp_path / f"{number}.zip").open("a.mp4"))  # noqa: SIM115
+    for number, source in enumerate((one, two)):
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps({"path": str(source), "id": "mine"}) + "\n")
+    with one.open("rb") as once, one.open("rb") as again:
+        rows = list(
+            captioner.caption(
+                [*opened, once, again, tmp_path / "0.jsonl", tmp_path / "1.jsonl", tmp_path / "1.jsonl"],
+                settings(max_new_tokens=2),
+            )
+        )
+    assert len({row.clip_id for row in rows}) == len(rows)
+    errors = [row for row in rows if row.caption_status == "error"]
+    assert len(rows) - len(errors) == 3  # the first zip's, the open file once, the first list's
+    assert sorted(row.source_video for row in errors) == sorted(["a.mp4", str(two)])
+    assert all("another video of this run has the id" in row.error_message for row in errors)

@@ -315,12 +315,12 @@ def _prompt(prompt: str | None, prompt_file: Path | None) -> str:
         raise UsageError("--prompt and --prompt-file exclude each other")
     if prompt_file is None:
         return DEFAULT_QUESTION if prompt is None else prompt
+    from framescribe.reading import read_text
+
     try:
-        return prompt_file.read_text(encoding="utf-8").strip()
+        return read_text(prompt_file).strip()
     except OSError as error:
         raise UsageError(f"--prompt-file {prompt_file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--prompt-file {prompt_file} cannot be read: {error}") from error
 
 
 _MadeBy = tuple[str, str, Callable[[], str | None]]

@@ -120,8 +120,8 @@ def _clip(entry: Mapping[str, Any], name: str, start_s: float, end_s: float | No
         raise UsageError(f"id is {shown_value(given_id)}; printable text is needed")
     return Clip(
         source,
-        _seconds(entry, "start_s", start_s),
-        _seconds(entry, "end_s", end_s),
+        seconds(entry, "start_s", start_s),
+        seconds(entry, "end_s", end_s),
         data=cast("IO[bytes]", value.member) if isinstance(value, _Held) else None,
         prompt=None if (prompt := _given(entry, "prompt")) is None else str(prompt),
         given_id=None if given_id is None else str(given_id),
@@ -150,7 +150,12 @@ def _given(entry: Mapping[str, Any], column: str) -> Any:
     return None if is_blank or is_nan else value
 
 
-def _seconds(entry: Mapping[str, Any], column: str, default: Any) -> Any:
+def seconds(entry: Mapping[str, Any], column: str, default: Any) -> Any:
+    """A column's number of seconds; ``default`` where it is missing, empty or NaN.
+
+    Raises:
+        UsageError: it is no number.
+    """
     value = _given(entry, column)
     if value is None:
         return default

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from framescribe.errors import UsageError
+from framescribe.pipeline.lists import seconds
 from framescribe.pipeline.sidecars import sidecar_path
 from framescribe.pipeline.sinks import read_rows
 from framescribe.pipeline.sources import expand_sources
+from framescribe.reading import read_text
+from framescribe.shown import shown_value
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import Clip
+from framescribe.video.address import protocol_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,11 @@ def read_examples(data: str) -> Examples:
     else:
         raise UsageError(f"data {data!r} is neither `synthetic` nor a folder nor a file of rows")
     examples = Examples()
-    for clip, text, problem in found:
-        caption = " ".join((text or "").split())
-        if problem or not caption:
-            examples.skipped.append((clip.source_video, problem or "the caption is empty"))
+    for source, found_one in found:
+        if isinstance(found_one, str):
+            examples.skipped.append((source, found_one))
         else:
-            examples.usable.append(Example(clip, caption))
+            examples.usable.append(found_one)
     return examples
 
 
@@ -70,26 +75,59 @@ def drop_long_captions(examples: Examples, tokenizer: CaptionTokenizer, max_toke
     examples.usable = kept
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[Clip, str | None, str | None]]:
+_Found = tuple[str, Example | str]
+"""A source, and what can be learnt from it, or why nothing can."""
+
+
+def _from_folder(folder: Path) -> Iterator[_Found]:
     for clip in expand_sources([str(folder)]):
-        if clip.source_video == str(folder):
-            return  # the folder itself: it holds no videos
-        path = sidecar_path(clip.source_video)
         try:
-            yield clip, path.read_text(encoding="utf-8"), None
+            path = sidecar_path(clip.source_video)
+            yield clip.source_video, _example(clip, read_text(path))
         except FileNotFoundError:
-            yield clip, None, f"no caption: {path.name} is missing"
-        except (OSError, UnicodeDecodeError) as error:
-            yield clip, None, f"{path.name} cannot be read: {error}"
+            yield clip.source_video, f"no caption: {path.name} is missing"
+        except OSError as error:
+            yield clip.source_video, f"{path.name} cannot be read: {error.strerror or error}"
+        except UsageError as error:  # no UTF-8, or a video in a tar, which has no text beside it
+            yield clip.source_video, str(error)
 
 
-def _from_rows(path: Path) -> Iterator[tuple[Clip, str | None, str | None]]:
-    for number, row in enumerate(read_rows(path), start=1):
-        source = row.get("source_video")
-        if source is None:
-            name = row.get("file_name") or row.get("file")
-            if name is None:
-                raise UsageError(f"{path}, row {number}: has neither source_video nor file_name nor file")
-            source = str(path.parent / name)
-        problem = "its row is an error" if row.get("caption_status") == "error" else None
-        yield Clip(source, row.get("start_s") or 0.0, row.get("end_s")), row.get("caption"), problem
+def _from_rows(path: Path) -> Iterator[_Found]:
+    bad: list[tuple[int, str]] = []
+    for number, row in enumerate(
+        read_rows(path, on_bad=lambda line, reason: bad.append((line, reason))), start=1
+    ):
+        for line, reason in bad:
+            yield f"{path}, line {line}", reason
+        bad.clear()
+        try:
+            source = _source(row, path)
+            if row.get("caption_status") == "error":
+                yield source, "its row is an error"
+            else:
+                clip = Clip(source, seconds(row, "start_s", 0.0), seconds(row, "end_s", None))
+                yield source, _example(clip, row.get("caption"))
+        except UsageError as error:
+            yield f"{path}, row {number}", str(error)
+    for line, reason in bad:
+        yield f"{path}, line {line}", reason
+
+
+def _source(row: Mapping[str, Any], path: Path) -> str:
+    column = next((name for name in ("source_video", "file_name", "file") if row.get(name) is not None), None)
+    if column is None:
+        raise UsageError("has neither source_video nor file_name nor file")
+    source = row[column]
+    if not isinstance(source, str) or not source.strip():
+        raise UsageError(f"{column} is {shown_value(source)}, not a path or URL")
+    # framescribe's own rows name sources as they were named; others name them from their own folder on.
+    return source if column == "source_video" or protocol_of(source) else str(path.parent / source)
+
+
+def _example(clip: Clip, caption: Any) -> Example | str:
+    if caption is None or (isinstance(caption, float) and math.isnan(caption)):
+        return "it has no caption"
+    if not isinstance(caption, str):
+        return f"the caption is {shown_value(caption)}, not text"
+    text = " ".join(caption.split())
+    return Example(clip, text) if text else "the caption is empty"

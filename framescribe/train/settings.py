@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from framescribe.errors import UsageError
+from framescribe.reading import read_text
 from framescribe.types import DEFAULT_QUESTION, FrameSampling, Strategy, Template
 
 Part = Literal["vision", "adapter", "language"]
@@ -121,7 +122,7 @@ class TrainSettings:
             UsageError: not TOML, an unknown or missing key, or a value that makes no sense.
         """
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(read_text(path))
             settings = cls.from_dict(values)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error

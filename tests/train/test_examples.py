@@ -46,7 +46,7 @@ def test_folder(clips: Path) -> None:
     reasons = {Path(source).name: reason for source, reason in examples.skipped}
     assert reasons["1.mp4"] == "no caption: 1.txt is missing"
     assert reasons["2.mp4"] == "the caption is empty"
-    assert reasons["3.mp4"].startswith("3.txt cannot be read")
+    assert "3.txt: is UTF-16" in reasons["3.mp4"]  # FF FE is its mark
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -87,10 +87,75 @@ def test_sources_that_hold_nothing(tmp_path: Path) -> None:
         read_examples(str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="there are no video files in this folder"):
         read_examples(str(tmp_path))
-    with pytest.raises(
-        ValueError, match=r"rows.jsonl, row 2: has neither source_video nor file_name nor file"
+
+
+def test_rows_that_are_none_are_skipped_and_counted(tmp_path: Path) -> None:
+    lines = [
+        '{"file": "v1.mp4", "caption": NaN}',
+        '{"file": "v2.mp4", "caption": ["a", "b"]}',
+        '{"file": "v3.mp4", "caption": 3}',
+        "",
+        '{"file": "v4.mp4", "caption": null}',
+        '{"file": "v5.mp4"}',
+        '{"file": "v6.mp4", "caption": "ok"}',
+        '{"caption": "whose?"}',
+        '{"file": 7, "caption": "c"}',
+        '{"file": "v7.mp4", "caption": "c", "start_s": "soon"}',
+        '{"file": "v8.mp4", "caption": "c", "start_s": 3, "end_s": 2}',
+        '{"file": "v9.mp4", "caption": "c", "start_s": NaN, "end_s": null}',
+        '["no row"]',
+        "no json",
+        '{"file": "v10.mp4", "caption": {"text": "c"}}',
+        '{"file": "https://host/v11.mp4", "caption": "far"}',
+        "  ",
+        '{"file": "v12.mp4", "caption": " "}',
+        "last",
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
+    examples = read_examples(str(path))
+    assert [(e.clip.source_video, e.caption, e.clip.start_s, e.clip.end_s) for e in examples.usable] == [
+        (str(tmp_path / "v6.mp4"), "ok", 0.0, None),
+        (str(tmp_path / "v9.mp4"), "c", 0.0, None),
+        ("https://host/v11.mp4", "far", 0.0, None),
+    ]
+    assert len(examples.skipped) == sum(bool(line.strip()) for line in lines) - 3
+    said = " | ".join(f"{source}: {reason}" for source, reason in examples.skipped)
+    for part in (
+        "it has no caption",
+        "caption is ['a', 'b'], not",
+        "caption is 3, not",
+        "file is 7",
+        "'soon'",
+        "has neither",
     ):
-        read_examples(write_rows(tmp_path / "rows.jsonl", [{"file": "a", "caption": "b"}, {"caption": "c"}]))
+        assert part in said
+
+
+def test_rows_from_pandas(tmp_path: Path) -> None:
+    """What ``DataFrame.to_parquet`` makes of missing values: NaN in columns of numbers, null in those of text."""
+    table = pa.table(
+        {
+            "file": ["a.mp4", "b.mp4", None],
+            "caption": ["A.", None, "C."],
+            "end_s": pa.array([float("nan"), 2.0, 3.0]),
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    examples = read_examples(str(tmp_path / "rows.parquet"))
+    assert [(e.clip.source_video, e.clip.end_s) for e in examples.usable] == [(str(tmp_path / "a.mp4"), None)]
+    assert len(examples.skipped) == 2
+
+
+def test_captions_with_a_mark_and_in_other_encodings(clips: Path) -> None:
+    (clips / "0.txt").write_text("Ein Hund läuft.\n", encoding="utf-8-sig")
+    (clips / "1.txt").write_text("UTF-16", encoding="utf-16")
+    (clips / "2.txt").write_bytes(b"caf\xe9")
+    examples = read_examples(str(clips))
+    assert examples.usable[0].caption == "Ein Hund läuft."
+    reasons = {Path(source).name: reason for source, reason in examples.skipped}
+    assert reasons["1.mp4"].endswith("1.txt: is UTF-16; save it as UTF-8")
+    assert "2.txt: is not UTF-8" in reasons["2.mp4"]
 
 
 def test_long_captions(clips: Path, checkpoint: Path) -> None:
