@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,5 +95,14 @@ class RowMaker:
             "seed": generation.seed,
             "stop_loops": generation.stop_loops,
             "engine_version": __version__,
-            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "created_at": _now(),
         }
+
+
+def created_now(row: CaptionRow) -> CaptionRow:
+    """The row as of this moment: a caption is made when its last repair is."""
+    return replace(row, created_at=_now())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

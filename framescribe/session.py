@@ -10,7 +10,7 @@ from framescribe.engine.request import Completion, Request
 from framescribe.engine.sequence import Sequence
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
-from framescribe.rows import RowMaker
+from framescribe.rows import RowMaker, created_now
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import CaptionRow, CaptionSettings, GenerationSettings
 
@@ -77,7 +77,7 @@ class CaptionSession:
             del self._in_engine[completion.id]
             # Another attempt may need more memory than there is: the caption that it was to better is still one.
             if (repair := self._repairs.pop(completion.id, None)) is not None:
-                return repair.give_up()
+                return created_now(repair.give_up())
             message = f"{prepared.clip.source_video}: {completion.error}"
             return self._rows.failed(prepared.clip, settings, "generate", message)
         row = self._rows.captioned(
@@ -96,7 +96,7 @@ class CaptionSession:
                 self._request(self._asking(prepared, outcome), outcome.generation)
                 return None
             del self._repairs[completion.id]
-            row = outcome
+            row = created_now(outcome)
         del self._in_engine[completion.id]
         return row
 

@@ -313,8 +313,11 @@ def test_a_repair_that_cannot_be_computed_leaves_the_first_caption(captioner, mo
         return add(request, deliver)
 
     monkeypatch.setattr(captioner._engine, "add", add_once)
+    clock = iter("123")
+    monkeypatch.setattr("framescribe.rows._now", lambda: next(clock))
     (row,) = captioner.caption([SHORT], dataclasses.replace(settings(), repair=True))
     assert len(requests) == 2
+    assert row.created_at == "2"  # when it was settled, not when it was first tried
     assert (row.caption_status, row.caption) == (first.caption_status, first.caption)
     assert len(row.repairs) == 1
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from framescribe.pipeline.sitting import Sitting
 from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings
 from tests.pipeline.test_sinks import AWKWARD_TEXTS, ERROR, row
+from tests.reference import ROOT
 
 IDENTITY = run_identity(CaptionSettings(), "m", "r1", "fp32")
 MEMORY = "memory://store/out"
@@ -233,3 +235,26 @@ def test_a_damaged_run_file_is_named(tmp_path):
     (tmp_path / "_run.json").write_text('{"runs": [{}]}')
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
         RunLog(folder)
+
+
+def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
+    """By the rule that README's line for DuckDB states, and by the store: the same row of each clip."""
+    days = ["2030-01-02", "2030-01-01", "1970-01-01"]
+    for day, numbers in zip(days, [(0, 1, 2), (1, 2), (2, 2, 3)], strict=True):
+        write(
+            str(tmp_path),
+            *(row(n, caption=f"{day} {n}", created_at=f"{day}T00:00:00+00:00") for n in numbers),
+        )
+    by_rule = {}
+    for path in sorted((tmp_path / "rows").glob("*.parquet")):
+        by_rule |= {each["clip_id"]: each["caption"] for each in pq.read_table(path).to_pylist()}
+    assert sorted(by_rule.values()) == sorted(
+        [f"{days[0]} 0", f"{days[1]} 1", f"{days[2]} 2", f"{days[2]} 3"]
+    )
+    assert {each["clip_id"]: each["caption"] for each in read_rows(tmp_path)} == by_rule
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ((query,),) = (re.findall(r'duckdb -c "(.+?)"', readme, re.DOTALL),)
+    assert "order by filename desc, file_row_number desc" in query
+    duckdb = pytest.importorskip("duckdb", reason="runs README's line where DuckDB is installed")
+    found = duckdb.sql(query.replace("captions/", f"{tmp_path}/")).to_arrow_table().to_pylist()
+    assert {each["clip_id"]: each["caption"] for each in found} == by_rule
