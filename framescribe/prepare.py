@@ -6,8 +6,8 @@ Used by the front door's decoding threads, and by processes on other hosts that 
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
-import pickle
 import threading
 import warnings
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from framescribe.model.precision import DtypeName, Precision
 from framescribe.prompt import History, PromptBuilder
 from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt
+from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
@@ -56,17 +56,46 @@ class Prepared:
     def pack(self) -> tuple[bytes, memoryview]:
         """The clip as bytes, for another process: the frames' pixels, and all the rest."""
         pixels_F3SS = self.pixels_F3SS.contiguous()
-        rest = (self.clip, self.frames, self.prompt, tuple(pixels_F3SS.shape), pixels_F3SS.dtype)
-        return pickle.dumps(rest), pixels_F3SS.view(torch.uint8).flatten().numpy().data
+        rest = {
+            "clip": _values(self.clip, without="data"),
+            "frames": _values(self.frames, without="pixels")
+            | {"facts": dataclasses.asdict(self.frames.facts)},
+            "prompt": _values(self.prompt),
+            "shape": list(pixels_F3SS.shape),
+            "dtype": str(pixels_F3SS.dtype).removeprefix("torch."),
+        }
+        return json.dumps(rest).encode(), pixels_F3SS.view(torch.uint8).flatten().numpy().data
 
     @classmethod
     def unpack(cls, rest: bytes, pixels: Buffer) -> Prepared:
-        """What ``pack`` of the same version made bytes of. The pixels stay where they are, and are only read."""
-        clip, frames, prompt, shape, dtype = pickle.loads(rest)
+        """What ``pack`` of the same version made bytes of; the video itself, where the clip held it, is not there.
+
+        The pixels stay where they are, and are only read.
+        """
+        values = json.loads(rest)
+        of_frames = values["frames"]
+        frames = Frames(
+            pixels=np.empty((0, 3, 0, 0), np.uint8),
+            indices=tuple(of_frames["indices"]),
+            timestamps_s=tuple(of_frames["timestamps_s"]),
+            covered_s=of_frames["covered_s"],
+            facts=VideoFacts(**of_frames["facts"]),
+        )
+        prompt = Prompt(**with_tuples(values["prompt"]))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given buffer is not writable")
-            pixels_F3SS = torch.frombuffer(memoryview(pixels), dtype=dtype).view(shape)
-        return cls(clip, frames, prompt, pixels_F3SS)
+            flat = torch.frombuffer(memoryview(pixels), dtype=getattr(torch, values["dtype"]))
+        return cls(Clip(**values["clip"]), frames, prompt, flat.view(values["shape"]))
+
+
+def _values(value: Any, without: str = "") -> dict[str, Any]:
+    fields = (field.name for field in dataclasses.fields(value))
+    return {name: getattr(value, name) for name in fields if name != without}
+
+
+def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON values with tuples for lists, as our types have them."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 class Preparer:

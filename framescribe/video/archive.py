@@ -29,6 +29,11 @@ class Member(io.RawIOBase):
         """
         raise NotImplementedError
 
+    @property
+    def where(self) -> tuple[Any, ...]:
+        """What it was made from: plain values."""
+        return self._where
+
     def _content(self) -> IO[bytes]:
         if self._file is None:
             self._file = self.open()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from framescribe.pipeline.store import RowFolder
+from framescribe.errors import UsageError
+from framescribe.pipeline.ray.plain import clip_text, read_clip
+from framescribe.pipeline.store import CLIPS_FILE, RowFolder
 from framescribe.types import Clip
 
 _MAX_SLICES = 10_000
 """A slice is one task of a decoder, and the driver knows each: its memory must not grow with the clips."""
-
-_NAME = "todo.parquet"
 
 Entry = tuple[Clip, str | None]
 """A clip, and its source's SHA-256 where that was asked for."""
@@ -47,34 +46,44 @@ class ClipList:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        # A clip may carry a tar member or a name that is no UTF-8; pickled it arrives as it is. All hosts have the
-        # same version of the package (cluster.py).
-        schema = pa.schema([("clip", pa.binary()), ("source_sha256", pa.string())])
+        schema = pa.schema([("clip", pa.string()), ("source_sha256", pa.string())])
         size = max(slice_clips, -(-most // _MAX_SLICES))
         clips = slices = 0
         buffer = io.BytesIO()
-        with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
             for part in _parts(_distinct(entries), size):
-                rows = [{"clip": pickle.dumps(clip), "source_sha256": sha256} for clip, sha256 in part]
+                rows = [{"clip": clip_text(clip), "source_sha256": sha256} for clip, sha256 in part]
                 writer.write_table(pa.Table.from_pylist(rows, schema))
                 clips, slices = clips + len(part), slices + 1
-        folder.put(_NAME, buffer.getvalue())
+        folder.put(CLIPS_FILE, buffer.getvalue())
         return cls(clips, slices)
 
     @staticmethod
     def read(folder: RowFolder, number: int) -> Iterator[Entry]:
-        """The clips of slice ``number``."""
+        """The clips of slice ``number``.
+
+        Raises:
+            UsageError: the file is not there or damaged.
+        """
         import pyarrow.parquet as pq
 
-        with folder.open(_NAME) as file, pq.ParquetFile(file, pre_buffer=False) as table:
-            rows = table.read_row_group(number, use_threads=False).to_pylist()
-        for row in rows:
-            yield pickle.loads(row["clip"]), row["source_sha256"]
+        try:
+            with (
+                folder.open(CLIPS_FILE) as file,
+                pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as table,
+            ):
+                rows = table.read_row_group(number, use_threads=False).to_pylist()
+            entries = [(read_clip(row["clip"]), row["source_sha256"]) for row in rows]
+        except Exception as error:  # damaged bytes raise many types, which have no base in common
+            raise UsageError(
+                f"{folder.path(CLIPS_FILE)} is damaged: {error}; run the command again"
+            ) from error
+        yield from entries
 
     @staticmethod
     def remove(folder: RowFolder) -> None:
         """Removes the file, if it is there."""
-        folder.remove(_NAME)
+        folder.remove(CLIPS_FILE)
 
 
 def _distinct(entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import pickle
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
+from framescribe.pipeline.ray.plain import read_row, row_text
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.pipeline.table import row_table
 from framescribe.prepare import Prepared
@@ -72,7 +72,7 @@ class CaptionStage:
             if pixels.is_valid:
                 prepared.append(Prepared.unpack(content.as_py(), pixels.as_buffer()))
             else:
-                rows.append(pickle.loads(content.as_py()))
+                rows.append(read_row(content.as_py().decode()))
         try:
             for each, result in zip(prepared, self._feeder.caption(prepared), strict=True):
                 rows.append(result if isinstance(result, CaptionRow) else self._failed(each.clip, result))
@@ -111,7 +111,7 @@ def _prepared_table(part: Sequence[tuple[Prepared | CaptionRow, str | None]]) ->
     for each, sha256 in part:
         values: tuple[object, ...]
         if isinstance(each, CaptionRow):
-            values = (each.clip_id, sha256, pickle.dumps(each), None)
+            values = (each.clip_id, sha256, row_text(each).encode(), None)
         else:
             values = (each.clip.id, sha256, *each.pack())
         for column, value in zip(columns.values(), values, strict=True):

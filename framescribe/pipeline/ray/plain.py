@@ -1,0 +1,74 @@
+"""Clips and rows as JSON, in files and between processes: whoever can write there runs no code by it.
+
+As JSON escapes, names that are no UTF-8 survive too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import IO, Any, cast
+
+from framescribe.errors import UsageError
+from framescribe.prepare import with_tuples
+from framescribe.types import CaptionRow, Clip
+from framescribe.video.archive import Member
+from framescribe.video.table import TableMember
+from framescribe.video.tar import TarMember
+
+_MEMBERS: dict[str, type[Member]] = {"tar": TarMember, "table": TableMember}
+
+
+def clip_text(clip: Clip) -> str:
+    """A clip for ``read_clip``.
+
+    Raises:
+        UsageError: its video is in this process's memory.
+    """
+    values = {
+        field.name: getattr(clip, field.name) for field in dataclasses.fields(Clip) if field.name != "data"
+    }
+    if clip.data is not None:
+        if not isinstance(clip.data, Member):
+            raise UsageError(f"{clip.source_video}: is in memory here; a cluster takes paths and URLs")
+        kinds = [name for name, kind in _MEMBERS.items() if type(clip.data) is kind]
+        values["member"] = [*kinds, *clip.data.where]
+    return json.dumps(values)
+
+
+def read_clip(text: str) -> Clip:
+    """A clip of ``clip_text``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        values = json.loads(text)
+        member = values.pop("member", None)
+        data = None if member is None else cast("IO[bytes]", _member(*member))
+        clip = Clip(data=data, **values)
+        if not isinstance(clip.source_video, str):
+            raise TypeError("source_video is no text")
+        return clip
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"is no clip: {error}") from error
+
+
+def _member(kind: str, archive: str, *where: Any) -> Member:
+    if not isinstance(archive, str):
+        raise TypeError("an archive is no text")
+    if kind == "tar":
+        size, pieces = where
+        return TarMember(archive, int(size), tuple(tuple(map(int, piece)) for piece in pieces))
+    column, row = where
+    return _MEMBERS[kind](archive, str(column), int(row))
+
+
+def row_text(row: CaptionRow) -> str:
+    """A row for ``read_row``."""
+    return json.dumps(row.to_dict())
+
+
+def read_row(text: str) -> CaptionRow:
+    """A row of ``row_text``."""
+    return CaptionRow(**with_tuples(json.loads(text)))

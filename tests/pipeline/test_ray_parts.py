@@ -1,0 +1,327 @@
+"""What runs on a cluster's hosts, piece by piece and without a cluster."""
+
+import dataclasses
+import io
+import os
+import pickle
+import sys
+import tarfile
+import threading
+import types
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from framescribe.errors import DeviceError, UsageError
+from framescribe.pipeline.ray import stages
+from framescribe.pipeline.ray.clip_list import ClipList
+from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
+from framescribe.pipeline.ray.job import Job
+from framescribe.pipeline.ray.plain import clip_text, read_row, row_text
+from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
+from framescribe.pipeline.sources import expand_sources
+from framescribe.pipeline.store import RowFolder
+from framescribe.rows import RowMaker
+from framescribe.types import CaptionSettings, Clip, GenerationSettings
+from framescribe.video.source import open_source
+from tests.pipeline.test_sinks import ERROR, UNDECODABLE, row
+from tests.reference import CLIPS
+
+SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
+SETTINGS = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RowFolder(tmp_path / "out")
+    folder.prepare()
+    return folder
+
+
+def listed(folder, written: ClipList) -> list[list]:
+    return [list(ClipList.read(folder, number)) for number in range(written.slices)]
+
+
+def test_a_clip_that_comes_twice_is_listed_once(folder):
+    clips = [Clip("a.mp4"), Clip("b.mp4"), Clip("a.mp4"), Clip("a.mp4", 1.0), Clip("b.mp4", given_id="mine")]
+    written = ClipList.write(folder, ((clip, None) for clip in clips), 5, 2)
+    assert (written.clips, written.slices) == (4, 2)
+    assert [[clip for clip, _ in part] for part in listed(folder, written)] == [
+        [clips[0], clips[1]], [clips[3], clips[4]],
+    ]  # fmt: skip
+
+
+def test_clips_arrive_as_they_were(folder, tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, path in (("same.mp4", SHORT), ("same.mp4", ONE)):
+            tar.add(path, name)
+    with pa.OSFile(str(tmp_path / "videos.parquet"), "wb") as file:
+        videos = pa.table({"video": [{"bytes": SHORT.read_bytes(), "path": "a.mp4"}]})
+        pq.write_table(videos, file)
+    found = [
+        *expand_sources([str(tmp_path / "a.tar"), str(tmp_path / "videos.parquet")]),
+        Clip(UNDECODABLE, 0.1, 2.5, prompt="Why?\n"), Clip("x", problem="no\u2028such\x00line"),
+        Clip("c.mp4", given_id="é"),
+    ]  # fmt: skip
+    assert len(found) >= 5
+    written = ClipList.write(
+        folder, [(clip, f"{place}") for place, clip in enumerate(found)], len(found), 100
+    )
+    ((*entries,),) = listed(folder, written)
+    assert [clip for clip, _ in entries] == found
+    assert [sha256 for _, sha256 in entries] == [str(place) for place in range(len(found))]
+    for (clip, _), sent in zip(entries, found, strict=True):
+        if sent.data is not None:
+            with open_source(clip) as there, open_source(sent) as here:
+                assert there.read() == here.read()
+
+
+def test_a_clip_in_memory_cannot_be_sent():
+    for data in (b"video", io.BytesIO(b"video")):
+        with pytest.raises(UsageError, match=r"a\.mp4: is in memory here"):
+            clip_text(Clip("a.mp4", data=data))
+
+
+class Touch:
+    """What a stranger who can write to the bucket would lay there."""
+
+    def __init__(self, path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80", b"{}", b"[]", b"null", b'{"source_video": 5}', b'{"source_video": "a", "shell": "x"}',
+        b'{"source_video": "a", "member": ["os.system", "touch x"]}', b'{"source_video": "a", "member": ["tar"]}',
+        b'{"source_video": "a", "member": ["tar", "a", 5, [["x"]]]}', b"[" * 99_999,
+        b'{"source_video": "a", "start_s": -1}',
+    ],
+)  # fmt: skip
+def test_a_list_that_others_wrote_runs_nothing(folder, tmp_path, content):
+    for payload in (content, pickle.dumps(Touch(tmp_path / "touched"))):
+        table = pa.table(
+            {"clip": pa.array([payload], pa.binary()), "source_sha256": pa.array([None], pa.string())}
+        )
+        pq.write_table(table, folder.path("_todo.parquet"))
+        with pytest.raises(UsageError, match=r"_todo\.parquet is damaged"):
+            list(ClipList.read(folder, 0))
+    assert not (tmp_path / "touched").exists()
+
+
+def test_no_part_unpickles():
+    from framescribe.pipeline import ray
+
+    for root, _, names in os.walk(os.path.dirname(os.path.dirname(ray.__file__))):
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(root, name), encoding="utf-8") as file:
+                    assert "pickle" not in file.read(), name
+
+
+def test_rows_arrive_as_they_were():
+    for each in (row(0, flags=("opener",), repairs=("x",)), row(1, source_video=UNDECODABLE, **ERROR)):
+        assert read_row(row_text(each)) == each
+
+
+class Session:
+    """Captions a clip with its own name, or raises what it is told to."""
+
+    def __init__(self, rows: RowMaker, failure: Exception | None = None, wait_for: int = 1) -> None:
+        self._rows, self._failure, self._wait_for = rows, failure, wait_for
+        self._clips: list = []
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def add(self, prepared) -> None:
+        if prepared.clip.source_video.endswith("refused.mp4"):
+            raise ValueError("not this one")
+        self._clips.append(prepared.clip)
+
+    def step(self):
+        if len(self._clips) < self._wait_for:
+            return []
+        if self._failure is not None:
+            raise self._failure
+        done = [self._rows.failed(clip, SETTINGS, "generate", "as a stand-in") for clip in self._clips]
+        self._clips.clear()
+        return done
+
+    def close(self) -> None:
+        self._clips.clear()
+        self.closed = True
+
+
+ROWS = RowMaker("m", "r", "fp32")
+
+
+def ready(name: str):
+    return types.SimpleNamespace(clip=Clip(name))
+
+
+def test_the_feeder_gives_rows_in_the_order_that_was_asked_for():
+    feeder = Feeder(Session(ROWS))
+    results = feeder.caption([ready("a.mp4"), ready("refused.mp4"), ready("b.mp4")])
+    assert [getattr(result, "source_video", str(result)) for result in results] == [
+        "a.mp4",
+        "not this one",
+        "b.mp4",
+    ]
+    assert feeder.clips == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "clips", "is_of_one_clip"),
+    [
+        (RuntimeError("bad shape"), 1, True),
+        (RuntimeError("bad shape"), 2, False),
+        (DeviceError("the device is gone"), 1, False),
+        (DeviceError("the device is gone"), 2, False),
+    ],
+)
+def test_what_failed_is_blamed_on_a_clip_only_if_it_was_alone_and_the_device_lives(
+    failure, clips, is_of_one_clip
+):
+    session = Session(ROWS, failure, wait_for=clips)
+    feeder = Feeder(session)
+    with pytest.raises(EngineFailure) as caught:
+        feeder.caption([ready(f"{number}.mp4") for number in range(clips)])
+    assert caught.value.is_of_one_clip is is_of_one_clip
+    assert caught.value.reason is failure
+    assert session.closed
+    with pytest.raises(EngineFailure):  # nothing works any more
+        feeder.caption([ready("later.mp4")])
+
+
+def test_callers_in_several_threads_get_their_own_rows():
+    feeder = Feeder(Session(ROWS))
+    found: dict[int, list[str]] = {}
+
+    def ask(number: int) -> None:
+        names = [f"{number}-{place}.mp4" for place in range(20)]
+        found[number] = [result.source_video for result in feeder.caption([ready(name) for name in names])]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: [f"{number}-{place}.mp4" for place in range(20)] for number in range(4)}
+
+
+@pytest.fixture
+def without_ray(monkeypatch):
+    """The one part of Ray that a worker calls by itself: its metrics."""
+
+    class Metric:
+        def __init__(self, *_):
+            pass
+
+        def set_default_tags(self, tags):
+            pass
+
+        def inc(self, **_):
+            pass
+
+        def set(self, value):
+            pass
+
+    metrics = types.ModuleType("ray.util.metrics")
+    metrics.Counter = metrics.Gauge = Metric
+    util = types.ModuleType("ray.util")
+    util.metrics = metrics
+    for name, module in {
+        "ray": types.ModuleType("ray"),
+        "ray.util": util,
+        "ray.util.metrics": metrics,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def job_of(folder, captioner, **changes) -> Job:
+    job = Job(
+        captioner=lambda: captioner, preparer=lambda: captioner._preparer, rows=ROWS, settings=SETTINGS,
+        output=folder.root, fingerprint="test", shard=0, working_folder=os.getcwd(),
+    )  # fmt: skip
+    return dataclasses.replace(job, **changes)
+
+
+def conductor():
+    return types.SimpleNamespace(report=types.SimpleNamespace(remote=lambda report: None))
+
+
+def test_clips_go_through_all_stages(folder, captioner, without_ray):
+    clips = [Clip(str(SHORT)), Clip("missing.mp4"), Clip(str(ONE))]
+    written = ClipList.write(folder, [(clip, f"hash {place}") for place, clip in enumerate(clips)], 3, 3)
+    job = job_of(folder, captioner)
+    prepare, caption = PrepareStage(job, task_clips=2), CaptionStage(job, conductor())
+    blocks = list(prepare(pa.table({"slice": list(range(written.slices))})))
+    assert [len(block) for block in blocks] == [2, 1]
+    rows = pa.concat_tables([caption(block) for block in blocks])
+    counts = write_shard(rows, job, 0)
+    assert sum(counts["rows"].to_pylist()) == 3
+    here = {each.source_video: each for each in captioner.caption(clips, SETTINGS)}
+    there = {each["source_video"]: each for each in folder.rows()}
+    assert there.keys() == here.keys()
+    for place, clip in enumerate(clips):
+        assert there[clip.source_video]["source_sha256"] == f"hash {place}"
+        for column in (
+            "clip_id",
+            "caption",
+            "caption_status",
+            "frame_indices",
+            "frame_timestamps_s",
+            "covered_s",
+        ):
+            expected = here[clip.source_video].to_dict()[column]
+            assert there[clip.source_video][column] == expected, column
+
+
+def test_a_task_that_is_tried_again_writes_no_row_twice(folder, captioner):
+    job = job_of(folder, captioner)
+    first = stages.row_table([row(1).to_dict(), row(0).to_dict()])
+    again = stages.row_table([row(0, created_at="later").to_dict(), row(1, created_at="later").to_dict()])
+    other = stages.row_table([row(2).to_dict()])
+    for table in (first, first, again, other):
+        write_shard(table, job, 3)
+    assert folder.num_rows() == 3
+    assert len(folder.shards()) == 2
+    assert {each["clip_id"]: each["created_at"] for each in folder.rows()} == {
+        f"{0:016x}": "later", f"{1:016x}": "later", f"{2:016x}": None,
+    }  # fmt: skip
+
+
+class Ended(BaseException):
+    """In the place of the process's end."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_the_end"), [(DeviceError("the device is gone"), True), (RuntimeError("bad shape"), False)]
+)
+def test_a_device_that_fails_ends_the_worker_and_is_no_clip_s_error(
+    failure, is_the_end, folder, captioner, without_ray, monkeypatch
+):
+    def end(code) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(captioner, "session", lambda settings: Session(ROWS, failure))
+    ClipList.write(folder, [(Clip(str(ONE)), None)], 1, 1)
+    job = job_of(folder, captioner)
+    (block,) = PrepareStage(job, 1)(pa.table({"slice": [0]}))
+    stage = CaptionStage(job, conductor())
+    if is_the_end:
+        with pytest.raises(Ended, match="1"):
+            stage(block)
+        return
+    (found,) = stage(block).to_pylist()
+    assert found["caption_status"] == "error"
+    assert "bad shape" in found["error_message"]
+    with pytest.raises(Ended):  # an engine that raised is not to be trusted with the next
+        stage(block)
