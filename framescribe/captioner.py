@@ -36,7 +36,7 @@ from framescribe.rows import RowMaker
 from framescribe.session import CaptionSession
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
-from framescribe.video.decode import decode_frames
+from framescribe.video.memory import DEFAULT_MEMORY_GB
 from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, usable_cpus
 from framescribe.video_frames import VideoFrames
@@ -136,6 +136,7 @@ class Captioner:
         *,
         decode_workers: int | None = None,
         decode_timeout_s: float = DEFAULT_TIMEOUT_S,
+        decode_memory_gb: float = DEFAULT_MEMORY_GB,
         progress: CaptionProgress | None = None,
     ) -> Iterator[CaptionRow]:
         """Captions clips, in completion order.
@@ -148,6 +149,8 @@ class Captioner:
             decode_workers: processes that decode, at most; started when needed and kept for later calls. None: one
                 per core, up to 32. 0: decode in threads of this process, without a time-out.
             decode_timeout_s: seconds for opening and decoding one clip; what takes longer is an ``error`` row.
+            decode_memory_gb: memory that a worker may take for one clip, in 10^9 bytes; what takes more is an ``error``
+                row. 24 pictures of 8K take less than the default.
             progress: called after each row with the rows so far, and how many there will be (None as long as
                 ``sources`` are still being read).
 
@@ -165,16 +168,26 @@ class Captioner:
             raise UsageError(f"`decode_workers` must be 0 or more, not {decode_workers}")
         if not decode_timeout_s > 0:
             raise UsageError(f"`decode_timeout_s` must be above 0, not {decode_timeout_s}")
+        if not decode_memory_gb > 0:
+            raise UsageError(f"`decode_memory_gb` must be above 0, not {decode_memory_gb}")
+        workers = (
+            None
+            if decode_workers == 0
+            else DecodeWorkers(self._idle_workers, decode_timeout_s, decode_memory_gb)
+        )
         clips = Distinct(_clips(sources))
-        rows = self._captioned(clips, settings, decode_workers, decode_timeout_s)
+        rows = self._captioned(clips, settings, decode_workers, workers)
         return rows if progress is None else _told(rows, clips, progress)
 
     def _captioned(
-        self, clips: Distinct, settings: CaptionSettings, decode_workers: int | None, decode_timeout_s: float
+        self,
+        clips: Distinct,
+        settings: CaptionSettings,
+        decode_workers: int | None,
+        workers: DecodeWorkers | None,
     ) -> Iterator[CaptionRow]:
         session = self.session(settings)
         decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
-        workers = None if decode_workers == 0 else DecodeWorkers(self._idle_workers, decode_timeout_s)
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
             decoding: dict[Future[Prepared | CaptionRow], None] = {}
             try:
@@ -229,8 +242,11 @@ class Captioner:
         if history and settings.resolved_template == "base":
             raise UsageError("the base template has no turns; use `template='chat'` for a conversation")
         clip = as_clip(source)
-        frames = decode_frames(clip, settings.sampling)
-        prepared = self._preparer.ready(clip, frames, settings, question, history)
+        with (
+            DecodeWorkers(self._idle_workers, DEFAULT_TIMEOUT_S) as workers,
+            workers.decoded(clip, settings.sampling) as frames,
+        ):
+            prepared = self._preparer.ready(clip, frames, settings, question, history)
         request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
         token_ids: list[int] = []
         sent = 0

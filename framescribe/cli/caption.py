@@ -84,6 +84,7 @@ def caption(
     ] = None,
     decode_workers: options.DecodeWorkers = None,
     decode_timeout: options.DecodeTimeout = 120.0,
+    decode_memory: options.DecodeMemory = 4.0,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -281,7 +282,11 @@ def caption(
             started = time.monotonic()
             todo = sitting.todo(clips(), hash_sources=hash_sources) if sitting else clips()
             rows = captioner.caption(
-                todo, settings, decode_workers=decode_workers, decode_timeout_s=decode_timeout
+                todo,
+                settings,
+                decode_workers=decode_workers,
+                decode_timeout_s=decode_timeout,
+                decode_memory_gb=decode_memory,
             )
             try:
                 for row in track(rows, total, counts):

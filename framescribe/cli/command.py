@@ -22,6 +22,7 @@ _SETTING = re.compile(r"`(?P<name>[a-z_]+)(?:=(?P<value>[^`]*))?`")
 # Settings whose option's parameter has another name.
 _PARAMETERS = {
     "num_frames": "frames", "start_s": "start", "end_s": "end", "decode_timeout_s": "decode_timeout",
+    "decode_memory_gb": "decode_memory",
     "min_length_s": "min_length", "max_length_s": "max_length", "accepted_flags": "accept",
     "rows_per_shard": "shard_rows",
 }  # fmt: skip

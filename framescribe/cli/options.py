@@ -144,6 +144,15 @@ DecodeWorkers = Annotated[
         rich_help_panel=_READING,
     ),
 ]
+DecodeMemory = Annotated[
+    float,
+    typer.Option(
+        callback=above_zero,
+        metavar="GB",
+        help="Memory that a decoding process may take for one clip; what takes more is an `error` row.",
+        rich_help_panel=_READING,
+    ),
+]
 DecodeTimeout = Annotated[
     float,
     typer.Option(

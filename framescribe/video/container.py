@@ -31,6 +31,8 @@ def video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, 
     try:
         # No protocol is allowed: a playlist must not make us open other files or URLs.
         container = av.open(file, "r", options={"protocol_whitelist": "none"}, **_METADATA)
+    except MemoryError:
+        raise  # FFmpeg's is one of its errors, and says nothing of the file
     except av.FFmpegError as error:
         raise ClipError("decode", f"{name}: cannot be read as a video file: {reason(error)}") from error
     with container:

@@ -28,7 +28,7 @@ from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
-from framescribe.video.packets import SEEKABLE_FORMATS, index_packets
+from framescribe.video.packets import SEEKABLE_FORMATS, TooManyPackets, index_packets
 from framescribe.video.reading import (
     IndexDisagrees,
     ReadableFrames,
@@ -186,7 +186,7 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
                 index = index_packets(*opened)
                 if index.is_reliable:
                     with (
-                        contextlib.suppress(IndexDisagrees, av.FFmpegError),
+                        _second_reading_if_it_differs(),
                         _from_start(file, clip, opened, index) as again,
                     ):
                         plan = _plan(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
@@ -203,8 +203,20 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
                 plan = _plan(clip, choose, index, timeline, pts, opened[1])
                 frames = frames_numbered(ReadableFrames(*opened, index), plan.numbers)
                 yield from ((plan, place, frame) for place, frame in enumerate(frames))
-        except (IndexDisagrees, av.FFmpegError, OSError) as error:
+        except MemoryError:
+            raise  # how much there may be is not known here
+        except (IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _second_reading_if_it_differs() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise  # FFmpeg's is one of its errors
+    except (IndexDisagrees, av.FFmpegError):
+        return
 
 
 def _plan(

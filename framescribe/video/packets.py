@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 
 import av
@@ -27,6 +28,15 @@ _FIELD_FORMATS = {"mpegts", "mpeg"}
 
 _JUMP_AHEAD_S = 10.0
 """In formats whose clock may jump, a longer step is a jump and no picture that is held; FFmpeg has it so too."""
+
+
+MAX_PACKETS = 10_000_000
+"""Two days at 50 frames a second; each takes memory before anything is decoded."""
+
+
+class TooManyPackets(Exception):
+    def __str__(self) -> str:
+        return f"it has more than {MAX_PACKETS:,} packets; cut it into parts first"
 
 
 class Clock:
@@ -70,15 +80,23 @@ class Clock:
 
 
 def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex:
-    """Read every packet of the stream, decode none."""
-    shown: list[tuple[int, int]] = []  # pts and duration
-    keyframe_pts: list[int] = []
+    """Read every packet of the stream, decode none.
+
+    Raises:
+        TooManyPackets: there are more than ``MAX_PACKETS``, or the file says so.
+    """
+    if stream.frames > MAX_PACKETS:
+        raise TooManyPackets
+    shown = array("q")  # pts and duration, in turn
+    keyframe_pts = array("q")
     num_packets = 0
     first_dts: int | None = None
     is_reliable = True
     clock = Clock(container, stream)
     for packet in packets(container, stream, clock):
         num_packets += 1
+        if num_packets > MAX_PACKETS:
+            raise TooManyPackets
         first_dts = packet.dts if first_dts is None else first_dts
         if packet.pts is None or packet.is_corrupt:
             is_reliable = False
@@ -87,14 +105,14 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         if packet.is_keyframe:
             keyframe_pts.append(packet.pts)
         if _is_shown(packet, stream):
-            shown.append((packet.pts, packet.duration or 0))
-    shown.sort()
-    keyframe_pts.sort()
-    pts, durations = np.array(shown, np.int64).reshape(-1, 2).T
+            shown.extend((packet.pts, packet.duration or 0))
+    pairs = np.array(shown, np.int64).reshape(-1, 2)
+    pts, durations = pairs[np.argsort(pairs[:, 0], kind="stable")].T
+    keyframes = np.sort(np.array(keyframe_pts, np.int64))
     steps = np.diff(pts)
     time_base_s = _time_base_s(stream)
     average_fps = _stated_fps(stream) or _mean_rate(pts, time_base_s)
-    if len(shown) == 0 or np.any(steps == 0) or not keyframe_pts or keyframe_pts[0] > pts[0]:
+    if len(pts) == 0 or np.any(steps == 0) or len(keyframes) == 0 or keyframes[0] > pts[0]:
         is_reliable = False
     elif (
         container.format.name in _FIELD_FORMATS
@@ -105,7 +123,7 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
     return PacketIndex(
         pts=pts,
         durations=durations,
-        keyframe_pts=np.array(keyframe_pts, np.int64),
+        keyframe_pts=keyframes,
         time_base_s=time_base_s,
         average_fps=average_fps,
         promised_end_pts=_promised_end_pts(container, stream, first_dts or 0) if promises else None,
@@ -127,6 +145,8 @@ def packets(
                     yield packet
         except IndexError:  # PyAV may stumble over a stream that appears midway (MPEG-TS); read on after it
             continue
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return
         return

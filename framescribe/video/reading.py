@@ -21,6 +21,10 @@ _SEEK_FRAMES = 24
 _LARGE_PIXELS = 1280 * 720
 """Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
 
+_PIXELS_OF_THREADS = 8 * 3840 * 2160
+_MAX_THREADS = 16
+"""Each thread holds pictures of its own: fewer of them for pictures above 4K."""
+
 
 class IndexDisagrees(Exception):
     """The decoder does not give the frames that were announced."""
@@ -38,8 +42,11 @@ def announced_frames(
         IndexDisagrees: a frame comes that was not announced as the next one, or one of them does not come, or comes
             damaged.
     """
-    if stream.codec_context.width * stream.codec_context.height > _LARGE_PIXELS:
+    pixels = stream.codec_context.width * stream.codec_context.height
+    if pixels > _LARGE_PIXELS:
         stream.thread_type = "AUTO"
+        if pixels * _MAX_THREADS > _PIXELS_OF_THREADS:
+            stream.codec_context.thread_count = max(1, _PIXELS_OF_THREADS // pixels)
     else:
         stream.codec_context.thread_count = 1
     may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
@@ -111,6 +118,8 @@ class ReadableFrames:
                 self.is_whole = False
             try:
                 frames = context.decode(packet)
+            except MemoryError:
+                raise  # no fault of the packet's
             except av.FFmpegError:
                 self.is_whole = False
                 continue

@@ -14,6 +14,9 @@ from framescribe.types import Clip
 HELD_AFTER_S = 0.5
 """A span whose first frame begins later shows until then the picture that was held."""
 
+_MOST_HELD = 10_000
+"""Seconds of a held picture that are counted one by one: a header may claim any length."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
@@ -160,4 +163,4 @@ def _held_s(timeline: Timeline, start_s: float, end_s: float, first: int, stop: 
             return np.empty(0)  # what was shown at the start is lost
         if start_s < hole_start_s < until_s:
             until_s = hole_start_s
-    return np.arange(math.ceil(until_s - start_s - 1e-6), dtype=np.float64)
+    return np.arange(min(_MOST_HELD, math.ceil(until_s - start_s - 1e-6)), dtype=np.float64)

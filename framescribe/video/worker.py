@@ -29,6 +29,7 @@ import numpy as np
 from framescribe.errors import ClipError, FramescribeError
 from framescribe.types import Clip
 from framescribe.video.display import Pixels
+from framescribe.video.memory import MemoryLimit, too_large
 
 _SIGN_OF_LIFE_S = 0.5
 
@@ -41,12 +42,14 @@ class Task:
         folder: that relative paths start from.
         function: gives the answer, or yields as it goes on and returns the answer.
         args: its arguments, of which the first is the clip.
+        memory_bytes: that it may take, with the pixels.
         has_pixels: the function's last argument is what gives an array for pixels, and it returns ``Frames``.
     """
 
     folder: str
     function: Callable[..., Any]
     args: tuple[Any, ...]
+    memory_bytes: int
     has_pixels: bool = False
 
 
@@ -93,6 +96,7 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     block = SharedBlock(int(sys.argv[2]))
+    limit = MemoryLimit()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, tasks, sys.argv[3]), daemon=True).start()
     connection.send(None)  # ready: only now does a task's time begin
@@ -100,7 +104,7 @@ def main() -> None:
         task = tasks.get()
         connection.send(None)  # begun
         os.chdir(task.folder)
-        connection.send(_done(task, connection, block))
+        connection.send(_done(task, connection, block, limit))
 
 
 def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task], folder: str) -> None:
@@ -113,18 +117,26 @@ def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task], f
             os._exit(0)
 
 
-def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock) -> Answer:
+def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock, limit: MemoryLimit) -> Answer:
+    clip: Clip = task.args[0]
+
+    def allocate(shape: tuple[int, ...]) -> Pixels:
+        limit.set(task.memory_bytes, max(block.size, math.prod(shape)))
+        return block.pixels(shape)
+
     try:
+        limit.set(task.memory_bytes, block.size)
         if task.has_pixels:
-            frames = task.function(*task.args, block.pixels)
+            frames = task.function(*task.args, allocate)
             shape = frames.pixels.shape
             return Answer(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
         value = task.function(*task.args)
         return Answer(_returned(value, connection) if isinstance(value, Generator) else value)
+    except MemoryError:
+        return Answer(error=too_large(clip, task.memory_bytes))
     except (FramescribeError, OSError) as error:
         return Answer(error=error)
     except Exception as error:  # noqa: BLE001 - crosses to the parent, whose boundary makes a row of it
-        clip: Clip = task.args[0]
         return Answer(error=ClipError("decode", f"{clip.source_video}: {type(error).__name__}: {error}"))
 
 

@@ -30,6 +30,8 @@ from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.archive import Member
 from framescribe.video.decode import decode_frames
+from framescribe.video.memory import DEFAULT_MEMORY_GB, too_large
+from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 
@@ -63,14 +65,16 @@ class DecodeWorkers:
     Leaving the ``with`` block ends the work in progress; idle workers stay for the next run.
     """
 
-    def __init__(self, idle: list[Worker], timeout_s: float) -> None:
+    def __init__(self, idle: list[Worker], timeout_s: float, memory_gb: float = DEFAULT_MEMORY_GB) -> None:
         """
         Args:
             idle: workers of earlier runs, used first; this run's are given back here.
             timeout_s: seconds that a clip may take, opening and fetching included.
+            memory_gb: that a worker may take for a clip, the pixels included, in 10^9 bytes.
         """
         self._idle = idle
         self._timeout_s = timeout_s
+        self._memory_bytes = int(memory_gb * 1e9)
         self._busy: set[Worker] = set()
         self._is_over = False
         self._lock = threading.Lock()
@@ -100,7 +104,7 @@ class DecodeWorkers:
         if not can_cross(clip):
             yield decode_frames(clip, sampling)
             return
-        task = Task(os.getcwd(), decode_frames, (clip, sampling), has_pixels=True)
+        task = Task(os.getcwd(), decode_frames, (clip, sampling), self._memory_bytes, has_pixels=True)
         worker, answer = self._answered(clip, task)
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
@@ -119,7 +123,7 @@ class DecodeWorkers:
             ClipError: as ``decoded``.
             UsageError, OSError: as the function.
         """
-        worker, answer = self._answered(clip, Task(os.getcwd(), function, (clip, *args)))
+        worker, answer = self._answered(clip, Task(os.getcwd(), function, (clip, *args), self._memory_bytes))
         self._release(worker)
         value: T = answer.value
         return value
@@ -143,6 +147,8 @@ class DecodeWorkers:
                 self._discard(worker)
                 if died.was_idle and time.monotonic() < last_start_s:
                     continue  # not the clip's doing: it had not been given to the worker
+                if died.exit_code == OUT_OF_MEMORY:
+                    raise too_large(clip, self._memory_bytes) from None
                 deaths.append(died.exit_code)
                 if len(deaths) == _tries(deaths):
                     raise ClipError(

@@ -263,7 +263,7 @@ def test_a_stuck_clip_is_an_error_row(server, captioner):
     }
 
 
-@pytest.mark.parametrize("wrong", [{"decode_workers": -1}, {"decode_timeout_s": 0}])
+@pytest.mark.parametrize("wrong", [{"decode_workers": -1}, {"decode_timeout_s": 0}, {"decode_memory_gb": 0}])
 def test_wrong_settings_are_named(wrong, captioner):
     with pytest.raises(ValueError, match=r"-1|above 0, not 0"):
         next(captioner.caption([HORSE], **wrong))
