@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -58,7 +59,9 @@ def set_up_logging(verbose: bool) -> None:
         handler.setFormatter(_OneLine("%(message)s"))
     logging.getLogger("framescribe").setLevel(logging.DEBUG if verbose else logging.INFO)
     if not verbose:
-        logging.getLogger("torch").setLevel(logging.ERROR)
+        os.environ.setdefault(
+            "TORCH_LOGS", "-torch"
+        )  # torch sets its loggers' levels by this as it is imported
 
 
 def load_captioner(

@@ -17,9 +17,9 @@ from framescribe.types import Template as TemplateName
 _MODEL, _FRAMES, _DECODING, _READING = "Model", "Frames", "Decoding", "Reading videos"
 
 
-def above_zero(number: float) -> float:
+def above_zero(number: float | None) -> float | None:
     """The number, of an option that is refused before any work if it is not above 0 and finite."""
-    if not (math.isfinite(number) and number > 0):
+    if number is not None and not (math.isfinite(number) and number > 0):
         raise typer.BadParameter(f"{number:g} is not a number above 0.")
     return number
 

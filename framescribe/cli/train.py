@@ -7,15 +7,36 @@ from typing import Annotated
 
 import typer
 
+from framescribe.cli.options import above_zero
+
+
+def _print_example(wanted: bool) -> None:
+    if wanted:
+        from importlib.resources import files
+
+        text = files("framescribe.train").joinpath("example.toml").read_text(encoding="utf-8")
+        print(text, end="")
+        raise typer.Exit
+
 
 def train(
-    settings: Annotated[Path, typer.Argument(help="TOML file; `docs/training.md` lists its keys.")],
+    settings: Annotated[Path, typer.Argument(help="TOML file; --example prints one.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after so many minutes; the same command goes on.")
+        float | None,
+        typer.Option(callback=above_zero, help="Stop after so many minutes; the same command goes on."),
     ] = None,
-    max_shard_mb: Annotated[int, typer.Option(help="Size of the checkpoint's files at most.")] = 5000,
+    max_shard_mb: Annotated[int, typer.Option(min=1, help="Size of the checkpoint's files at most.")] = 5000,
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example",
+            callback=_print_example,
+            is_eager=True,
+            help="Print settings to start from, which train for a minute, and stop.",
+        ),
+    ] = False,
 ) -> None:
     """Train a captioning model, or fine-tune one, in full or with LoRA.
 
@@ -23,6 +44,7 @@ def train(
     `torchrun --nproc-per-node N -m framescribe train …`.
 
     Examples:
+        framescribe train --example > settings.toml
         framescribe train settings.toml -o runs/mine
         framescribe train recipes/style.toml -o runs/style --minutes 30
     """
@@ -69,4 +91,4 @@ def train(
     if checkpoint is None:
         err.print(f"stopped after {minutes:g} minutes; the same command goes on", markup=False)
     else:
-        err.print(f"wrote {checkpoint}", markup=False)
+        err.print(f"checkpoint: {checkpoint}", markup=False)

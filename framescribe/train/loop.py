@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from framescribe.engine.engine import Engine
 from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.request import Completion, Request
+from framescribe.model.layout import CONFIG_FILE
 from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
 from framescribe.train.optimizer import learning_rate_at, make_optimizers
@@ -24,7 +25,7 @@ from framescribe.train.processes import Processes, processes
 from framescribe.train.progress import Progress, Report, TrainLog, Validation
 from framescribe.train.settings import TrainSettings
 from framescribe.train.setup import Setup, set_up
-from framescribe.train.state import load_state, save_state, state_folder
+from framescribe.train.state import finished_steps, load_state, save_state, state_folder
 from framescribe.types import GenerationSettings
 
 log = logging.getLogger("framescribe")
@@ -59,19 +60,23 @@ def train(
         max_minutes: stop after the step in which this call has taken so long; calling again goes on.
 
     Returns:
-        The checkpoint's folder, or None if ``max_minutes`` ended it before the last step.
+        The checkpoint's folder, at once if the run is finished already; None if ``max_minutes`` ended it before the
+        last step.
 
     Raises:
         UsageError: data, model or settings that do not fit; resuming with other settings.
         LossNotFinite: names the step and the clips.
     """
+    checkpoint = run / CHECKPOINT_FOLDER
+    if (steps := finished_steps(run, settings)) and (checkpoint / CONFIG_FILE).is_file():
+        log.info("%s: finished already, after %d steps; nothing is done again", run, steps)
+        return checkpoint
     with processes(device) as group:
         with group.first_goes_first():
             setup = set_up(settings, run, device)
         loop = _Loop(settings, run, setup, report, group)
         if not loop.finish(time.monotonic() + 60 * max_minutes if max_minutes else math.inf):
             return None
-        checkpoint = run / CHECKPOINT_FOLDER
         if group.rank == 0:
             dtype = torch.bfloat16 if settings.bf16 else torch.float32
             save_checkpoint(setup.merge().to(dtype), checkpoint, setup.tokenizer_folder, max_shard_bytes)

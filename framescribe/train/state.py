@@ -60,6 +60,16 @@ def state_folder(run: Path) -> Path | None:
     return None
 
 
+def finished_steps(run: Path, settings: TrainSettings) -> int | None:
+    """The steps of a run that has done all of ``settings``, these and no others; None if there is something left."""
+    folder = state_folder(run)
+    if folder is None:
+        return None
+    facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    is_done = facts["settings"] == settings.to_dict() and facts["step"] == settings.steps
+    return int(facts["step"]) if is_done else None
+
+
 def load_state(
     folder: Path,
     model: nn.Module,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from framescribe.cli.main import app
+from framescribe.train.settings import TrainSettings
 from tests.cli.run import COMMAND
 from tests.train.small import logged, losses, run_training, small_settings, weights
 
@@ -106,5 +110,62 @@ def test_minutes(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
     assert "the same command goes on" in stopped.output
     finished = CliRunner().invoke(app, arguments)
     assert finished.exit_code == 0
-    assert f"wrote {tmp_path / 'run' / 'checkpoint'}" in finished.output
+    assert f"checkpoint: {tmp_path / 'run' / 'checkpoint'}" in finished.output
     assert len(losses(tmp_path / "run")) == 2
+
+
+def test_a_finished_run_is_not_done_again(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
+    settings = small_settings(tmp_path, data=str(clips), model=str(checkpoint), steps=2)
+    run_training(settings, tmp_path / "run")
+    path = settings_file(tmp_path, data=str(clips), model=str(checkpoint), steps=2)
+    arguments = ["train", str(path), "-o", str(tmp_path / "run"), "--device", "cpu"]
+    (clips / "1.mp4").unlink()  # neither data nor model are looked at again
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    again = CliRunner().invoke(app, arguments)
+    assert again.exit_code == 0
+    assert "finished already, after 2 steps" in again.output
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    # Killed between the last state and the checkpoint: only that is written.
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "run" / "checkpoint" / "config.json").is_file()
+    # More steps are other settings.
+    settings_file(tmp_path, data=str(clips), model=str(checkpoint), steps=3)
+    more = CliRunner().invoke(app, arguments)
+    assert more.exit_code == 2
+    assert "steps: 2 → 3" in " ".join(more.output.split())
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--minutes", "0"), ("--minutes", "nan"), ("--max-shard-mb", "0"), ("--device", "toaster")]
+)
+def test_wrong_options_leave_no_folder(
+    wrong: tuple[str, str], clips: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = settings_file(tmp_path, data=str(clips), model=str(checkpoint))
+    result = CliRunner().invoke(app, ["train", str(path), "-o", str(tmp_path / "run"), *wrong])
+    assert result.exit_code == 2
+    assert wrong[0] in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_example_trains_as_it_is_printed(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["train", "--example"])
+    assert printed.exit_code == 0
+    (tmp_path / "settings.toml").write_text(printed.output)
+    settings = TrainSettings.from_file(tmp_path / "settings.toml")
+    assert settings.steps * settings.batch_size <= 16  # about a minute on two cores
+    # The same on the smallest model, to be quick.
+    run_training(replace(settings, model="tiny-random", steps=2), tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint" / "config.json").is_file()
+
+
+def test_training_with_lora_says_nothing_of_torchs_insides(
+    clips: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft", reason="needs the extra train")
+    path = settings_file(tmp_path, data=str(clips), model=str(checkpoint), steps=1, lora_rank=2)
+    command = [COMMAND, "train", path, "-o", tmp_path / "run", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "step 1/1" in done.stderr
+    assert not re.search(r"torch[./]|Warning", done.stderr), done.stderr
