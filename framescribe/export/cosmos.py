@@ -42,8 +42,15 @@ FORMAT = Format(
     layout=CosmosWindows("train/video_dataset_file.jsonl"),
     clips="train/videos",
     base="train",
-    # Others are skipped. It decodes with the ffmpeg command.
-    reads=replace(PYAV, upright=UPRIGHT, min_frames=61, max_s=61.0, fps=24),
-    use="DATASET_PATH={target} bash examples/launch_sft_vision_nano.sh",
+    # It passes over others. It decodes with ffmpeg, and believes ffprobe, which counts no frames in those left out.
+    reads=replace(
+        PYAV,
+        suffixes=PYAV.suffixes - {".mkv", ".webm", ".flv"},
+        upright=UPRIGHT,
+        min_frames=61,
+        max_s=61.0,
+        fps=24,
+    ),
+    use='DATASET_PATH="{target}" bash examples/launch_sft_vision_nano.sh',
     may_reference=True,
 )

@@ -12,5 +12,8 @@ FORMAT = Format(
     layout=Sidecars("videos", "metas"),
     # It takes 93, and draws where they start from what is left, which must not be nothing.
     reads=replace(DECORD, suffixes=frozenset({".mp4"}), min_frames=94, fps=16),
-    use='L(VideoDataset)(dataset_dir="{target}", num_frames=93, video_size=(704, 1280))',
+    use="torchrun --nproc_per_node=8 -m scripts.train "
+    "--config=cosmos_predict2/_src/predict2/configs/video2world/config.py -- "
+    "experiment=predict2_video2world_training_2b_cosmos_nemo_assets "
+    'dataloader_train.dataset.dataset_dir="{target}" dataloader_train.sampler.dataset.dataset_dir="{target}"',
 )

@@ -41,7 +41,7 @@ FORMAT = Format(
     reads=replace(PYAV, min_s=_FRAMES / _FPS, max_s=_LONGEST * _FRAMES / _FPS, fps=_FPS),
     use="torchrun --nproc_per_node=1 -m fastvideo.pipelines.preprocess.v1_preprocessing_new --mode preprocess "
     "--model_path Wan-AI/Wan2.1-T2V-1.3B-Diffusers --workload_type t2v --preprocess.dataset_type merged "
-    "--preprocess.dataset_path {target} --preprocess.dataset_output_dir {target}-latents "
+    '--preprocess.dataset_path "{target}" --preprocess.dataset_output_dir "{target}-latents" '
     f"--preprocess.max_height 480 --preprocess.max_width 832 --preprocess.num_frames {_FRAMES} "
     f"--preprocess.train_fps {_FPS} --preprocess.video_length_tolerance_range {_LONGEST}",
 )

@@ -44,7 +44,7 @@ FORMAT = Format(
     ),
     use="llamafactory-cli train --stage sft --do_train true --finetuning_type lora "
     "--model_name_or_path Qwen/Qwen3-VL-4B-Instruct --template qwen3_vl_nothink "
-    "--dataset_dir {target} --dataset framescribe --output_dir saves/framescribe",
+    '--dataset_dir "{target}" --dataset framescribe --output_dir saves/framescribe',
     may_reference=True,
     forbidden_in_texts=MEDIA_TAGS,
 )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framescribe.files import new_file
 from framescribe.types import Clip, VideoFacts
 from framescribe.video.decode import probe
-from framescribe.video.encode import write_clips
 from framescribe.video.normalize import Normalize
 from framescribe.video.source import open_source
 from framescribe.video.still import write_first_frame
 from framescribe.video.transcode import Cut, normalize_clips
+
+_AS_IT_IS = Normalize(keep_audio=True)
+"""The form of spans that are only cut out: no frame can be cut at without encoding anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def work(clip: Clip, jobs: Sequence[Job], wanted: Normalize | None) -> Generator
     Args:
         clip: the whole video.
         jobs: what to do.
-        wanted: the form of files to make; None: spans are cut out as they are, whole videos copied.
+        wanted: the form of files to make; None: spans are cut out in their video's size and rate, with their sound, and
+            whole videos copied.
 
     Raises:
         ClipError: the video cannot be read.
@@ -59,9 +62,7 @@ def work(clip: Clip, jobs: Sequence[Job], wanted: Normalize | None) -> Generator
     """
     with open_source(clip) as file:
         source = replace(clip, data=file)  # fetched once
-        problems = yield from _make(
-            source, [job for job in jobs if job.path and not job.path.exists()], wanted
-        )
+        problems = yield from _make(source, jobs, wanted)
         outcomes = []
         for job in jobs:
             outcomes.append(_outcome(source, job, problems))
@@ -72,37 +73,20 @@ def work(clip: Clip, jobs: Sequence[Job], wanted: Normalize | None) -> Generator
 def _make(
     source: Clip, jobs: Sequence[Job], wanted: Normalize | None
 ) -> Generator[None, None, dict[Path, str]]:
-    cuts = {job.path: Cut(job.path, job.start_s, job.end_s) for job in jobs if job.path}
+    """Why a file was not made, for those that were not."""
+    cuts: dict[Path, Cut] = {}
+    for job in jobs:
+        if job.path is None or job.path.exists():
+            continue
+        if wanted is not None or job.is_span:
+            cuts[job.path] = Cut(job.path, job.start_s, job.end_s)
+            continue
+        with open_source(source) as file, new_file(job.path) as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+        yield
     if not cuts:
         return {}
-    if wanted is not None:
-        return (yield from normalize_clips(source, list(cuts.values()), wanted))
-    for job in jobs:
-        if job.path and not job.is_span:
-            with open_source(source) as file, new_file(job.path) as copy:
-                shutil.copyfileobj(file, copy, 1 << 20)
-            del cuts[job.path]
-            yield
-    if cuts:
-        end_s = probe(source).facts.duration_s
-        for layer in _layers(cuts.values()):
-            write_clips(source, {cut.path: (cut.start_s, cut.end_s or end_s) for cut in layer})
-            yield
-    return {}
-
-
-def _layers(cuts: Iterable[Cut]) -> list[list[Cut]]:
-    """The cuts in groups in which none overlaps another, each in order."""
-    layers: list[list[Cut]] = []
-    for cut in sorted(cuts, key=lambda cut: cut.start_s):
-        for layer in layers:
-            end_s = layer[-1].end_s
-            if end_s is not None and end_s <= cut.start_s:
-                layer.append(cut)
-                break
-        else:
-            layers.append([cut])
-    return layers
+    return (yield from normalize_clips(source, list(cuts.values()), wanted or _AS_IT_IS))
 
 
 def _outcome(source: Clip, job: Job, problems: Mapping[Path, str]) -> Outcome:

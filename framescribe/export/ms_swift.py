@@ -11,7 +11,7 @@ FORMAT = Format(
     trainer="ms-swift",
     layout=Messages("train.jsonl"),
     reads=replace(DECORD, min_frames=2, frame_step=1, side_step=2),
-    use="swift sft --model Qwen/Qwen2.5-VL-7B-Instruct --tuner_type lora --dataset {target}/train.jsonl",
+    use='swift sft --model Qwen/Qwen2.5-VL-7B-Instruct --tuner_type lora --dataset "{target}/train.jsonl"',
     has_absolute_paths=True,
     may_reference=True,
     forbidden_in_texts=MEDIA_TAGS,

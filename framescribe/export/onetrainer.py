@@ -38,5 +38,5 @@ FORMAT = Format(
         fps=24,
     ),
     use='python scripts/train.py --preset-path "training_presets/Hunyuan Video/#hunyuan video LoRA.json" '
-    "--config-path {target}/config.json",
+    '--config-path "{target}/config.json"',
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import av
+import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
@@ -68,7 +69,8 @@ def normalize_clips(
         reading = _Reading(whole)
         outputs = [stack.enter_context(_Output(cut, seen, reading, second, wanted)) for cut in cuts]
         waiting = [output for output in outputs if not output.is_done]
-        for time_s, frame in reading.frames():
+        first_s = min((output.cut.start_s for output in waiting), default=0.0)
+        for time_s, frame in reading.frames(first_s) if waiting else ():
             for output in waiting:
                 yield from output.show(time_s, frame)
             waiting = [output for output in waiting if not output.is_done]
@@ -94,8 +96,9 @@ class _Reading:
         with open_source(clip) as file, video_stream(file, clip) as (_, stream):
             self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
 
-    def frames(self) -> Iterator[tuple[float, VideoFrame]]:
-        for shown in shown_frames(self._clip):
+    def frames(self, start_s: float) -> Iterator[tuple[float, VideoFrame]]:
+        """From ``start_s`` on, beginning with what is shown then."""
+        for shown in shown_frames(replace(self._clip, start_s=start_s)):
             self.first_s = shown.first_s
             yield shown.time_s, shown.frame
 
@@ -109,7 +112,7 @@ class _Output:
         self.cut = cut
         self.problem: str | None = None
         self._wanted = wanted
-        self._rate = Fraction(wanted.fps or seen.average_fps).limit_denominator(65535)
+        self._rate = Fraction(wanted.fps or _own_rate(seen)).limit_denominator(65535)
         video_end_s = seen.facts.duration_s
         end_s = video_end_s if cut.end_s is None else min(cut.end_s, video_end_s)
         if end_s <= cut.start_s:
@@ -155,6 +158,14 @@ class _Output:
         if self._written == self._total:
             self._writer.close(self._reading.first_s + self.cut.start_s, float(self._total / self._rate))
             self._writer = None  # its memory is free for the next span
+
+
+def _own_rate(seen: Probe) -> float:
+    """A video's rate: the average, unless pictures are held so that most follow each other much faster."""
+    intervals_s = np.diff(seen.timestamps_s)
+    usual_s = float(np.median(intervals_s)) if len(intervals_s) else 0.0
+    is_uneven = 0 < usual_s < 0.8 / seen.average_fps
+    return min(120.0, round(1 / usual_s)) if is_uneven else seen.average_fps
 
 
 class _Upright:

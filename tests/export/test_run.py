@@ -54,7 +54,7 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
         (f"{0:016x}", "the clip is there already"),
     }
     details = {each["clip_id"]: each["detail"] for each in told["left_out"]}
-    assert "from 7 s to 8 s" in details[f"{22:016x}"]
+    assert "no frame from 7 s: the video has 0.3 s" in details[f"{22:016x}"]
     assert "gone.mp4" in details[f"{25:016x}"]
     assert report.reasons.total() == len(others)
 
