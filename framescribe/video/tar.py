@@ -227,10 +227,11 @@ def _place(member: tarfile.TarInfo, found: dict[str, _Place | str]) -> _Place | 
 def _sparse_pieces(member: tarfile.TarInfo) -> Iterator[Piece]:
     offset, end = member.offset_data, 0
     for start, length in cast("Iterable[tuple[int, int]]", member.sparse or ()):
-        if start < end or length < 0 or start + length > member.size:
+        if length == 0:
+            continue  # unused places of the map, and one at the end of files that end in a hole
+        if length < 0 or start < end or start + length > member.size:
             raise OSError(f"{member.name}: its map of holes makes no sense")
-        if length:
-            yield start, length, offset
+        yield start, length, offset
         offset, end = offset + length, start + length
 
 
