@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 LIST_SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 _COLUMNS = (*PATH_COLUMNS, "id", "start_s", "end_s", "prompt")
 _BATCH_ROWS = 4096
+_END = "\ud800"  # which no decoding gives
 
 Entry = Mapping[str, Any] | str
 """An entry's columns, or what is wrong with it."""
@@ -222,10 +223,14 @@ def _csv_entries(lines: Iterator[bytes | None], name: str) -> Iterator[tuple[int
     reader = csv.reader(_csv_lines(lines))
     try:
         header = next(filter(None, reader), None)
-        if header is None:
+        if header in (None, [_END]):
             return
         _check_columns(header, name)
         for values in reader:
+            if values and values[-1].endswith(_END) and values != [_END]:
+                raise csv.Error("a quoted cell is not closed")
+            if values == [_END]:
+                return
             if len(values) == len(header):
                 yield reader.line_num, dict(zip(header, values, strict=True))
             elif values:
@@ -241,6 +246,7 @@ def _csv_lines(lines: Iterator[bytes | None]) -> Iterator[str]:
             raise csv.Error(f"is longer than {MAX_LINE_BYTES:,} bytes")
         # A cell may hold line ends of its own, which are kept; a list may have those of old Macs.
         yield from io.StringIO(line.decode("utf-8", "surrogateescape"), newline="")
+    yield _END  # in a cell of its own, or in one that no quote has closed
 
 
 def _parquet_entries(name: str) -> Iterator[tuple[int, Entry]]:

@@ -54,9 +54,10 @@ def suffix_of(name: str) -> str:
 
 def folder_of(name: str) -> str:
     """Where the relative paths in a list start: its folder, of a URL without the query."""
-    if protocol_of(name):
-        return posixpath.dirname(re.split("[?#]", name, maxsplit=1)[0])
-    return os.path.dirname(name)
+    head = f"{protocol_of(name)}://"
+    if head == "://":
+        return os.path.dirname(name)
+    return head + posixpath.dirname(re.split("[?#]", name, maxsplit=1)[0][len(head) :])
 
 
 def split_member(name: str) -> tuple[str, str] | None:

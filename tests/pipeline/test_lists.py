@@ -192,3 +192,164 @@ def test_folders_behind_urls(tmp_path):
         found = [clip.source_video.replace("memory:///", "memory://") for clip in clips(spelling)]
         assert found == [name.replace("memory:///", "memory://") for name in expected]
     memory.rm("/bucket", recursive=True)
+
+
+CAPTION = "".join(f"some words, and more of line {number}\n" for number in range(9000))
+
+
+def test_a_cell_of_any_length(tmp_path):
+    """As ``pandas.read_csv`` (3.1.1) reads the same file: two rows, ``a.mp4`` and ``c d.mp4``."""
+    path = tmp_path / "l.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "caption"], ["a.mp4", CAPTION], ["c d.mp4", "short"]])
+    assert path.stat().st_size > 2 * 131_072  # the module's own limit for a cell
+    assert clips(path) == [Clip(f"{tmp_path}/a.mp4"), Clip(f"{tmp_path}/c d.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("content", "good", "problems"),
+    [
+        # A quote that never ends: where the next entry begins cannot be known. One clean error, no bogus clips
+        # (pandas 3.1.1: "EOF inside string starting at row 2").
+        (b'path,caption\na.mp4,fine\nb.mp4,"never closed\n' + b"c.mp4,x\n" * 9000, ["a.mp4"], 1),
+        (b'path,caption\na.mp4,"' + b"x" * (17 << 20) + b'\n"\nb.mp4,y\n', [], 1),
+        (b"path,caption\ra.mp4,x\rb.mp4,y\r", ["a.mp4", "b.mp4"], 0),  # line ends of old Macs
+        (b'path,caption\r\na.mp4,"two\r\nlines"\r\n\r\nb.mp4,y', ["a.mp4", "b.mp4"], 0),
+        (b'path,caption\na.mp4,"say ""x"""\nb.mp4,y,z\nc.mp4,y\n', ["a.mp4", "c.mp4"], 1),
+        (b"path,caption\na\0.mp4,x\nb.mp4,y\n", None, None),
+    ],
+)
+def test_cells_of_every_sort(content, good, problems, tmp_path):
+    path = tmp_path / "l.csv"
+    path.write_bytes(content)
+    if good is None:  # a null byte is no text
+        assert clips(path) == [Clip(str(path))]
+        return
+    found = clips(path)
+    assert [clip.source_video for clip in found if not clip.problem] == [
+        f"{tmp_path}/{name}" for name in good
+    ]
+    assert len([clip for clip in found if clip.problem]) == problems
+    assert all(len(clip.problem or "") < 1500 for clip in found)
+
+
+HELD = [
+    {"video": {"bytes": b"video one" * 100_000, "path": "one.mp4"}, "caption": "x"},
+    {"video": {"bytes": None, "path": "two.mp4"}, "caption": "y"},
+    {"video": {"bytes": b"video three", "path": None}, "caption": "z"},
+    {"video": {"bytes": b"video four", "path": "folder/one.mp4"}, "caption": "z"},
+    {"video": {"bytes": None, "path": None}, "caption": "z"},
+    {"video": None, "caption": "z"},
+]
+
+
+@pytest.mark.parametrize("rows", [slice(0, 6), slice(2, 4), slice(1, 2)], ids=["mixed", "bytes", "paths"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_videos_that_a_table_holds(rows, remote, tmp_path):
+    """As the ``datasets`` library writes a video column."""
+    path = tmp_path / "data.parquet"
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table(
+        {"video": pa.array([row["video"] for row in HELD], kind), "caption": [row["caption"] for row in HELD]}
+    ).slice(rows.start, rows.stop - rows.start)
+    pq.write_table(table, path, row_group_size=2)
+    name = str(path)
+    if remote:
+        fsspec.filesystem("memory").pipe("/data.parquet", path.read_bytes())
+        name = "memory://data.parquet"
+    found = clips(name)
+    assert len(found) == table.num_rows
+    for number, (clip, row) in enumerate(zip(found, HELD[rows], strict=True)):
+        video = row["video"] or {"bytes": None, "path": None}
+        if video["bytes"] is None and video["path"] is None:
+            assert "video is None; a path or URL is needed" in clip.problem
+        elif video["bytes"] is None:
+            assert clip == Clip("memory://two.mp4" if remote else f"{tmp_path}/two.mp4")
+        else:
+            base = (video["path"] or "").rpartition("/")[2]
+            assert clip.source_video == f"{name}::{number}" + (f"/{base}" if base else "")
+            for each in (clip, pickle.loads(pickle.dumps(clip)), Clip(clip.source_video)):
+                with open_source(each) as file:
+                    assert file.read() == video["bytes"]
+    with (
+        pytest.raises(ClipError, match=r"there is no video 99/x\.mp4"),
+        open_source(Clip(f"{name}::99/x.mp4")),
+    ):
+        pass
+
+
+def test_a_column_of_bytes_alone(tmp_path):
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"video": [b"one", b"two"], "id": ["a", "b"]}), path)
+    assert [(clip.source_video, clip.id) for clip in clips(path)] == [
+        (f"{path}::0", "a"),
+        (f"{path}::1", "b"),
+    ]
+    for clip, content in zip(clips(path), (b"one", b"two"), strict=True):
+        with open_source(clip) as file:
+            assert file.read() == content
+
+
+def test_values_of_any_size_are_short_in_messages(tmp_path):
+    path = tmp_path / "l.jsonl"
+    values = [
+        '["' + "x" * 10**6 + '"]', "1" * 4000, '"a.mp4", "id": "' + "\\u0007" * 10**5 + '"',
+        '"a.mp4", "start_s": "' + "y" * 10**6 + '"',
+    ]  # fmt: skip
+    path.write_text("".join(f'{{"path": {value}}}\n' for value in values))
+    found = clips(path)
+    assert len(found) == len(values)
+    assert all(clip.problem and len(clip.problem) < 1500 for clip in found)
+
+
+def test_the_file_that_synthesize_writes_is_a_list(tmp_path):
+    line = {"file": "000.mp4", "caption": "A red square.", "facts": {"color": "red"}, "held_out": False}
+    (tmp_path / "captions.jsonl").write_text(json.dumps(line) + "\n")
+    assert clips(tmp_path / "captions.jsonl") == [Clip(f"{tmp_path}/000.mp4")]
+
+
+def test_one_id_for_two_clips_of_two_lists(tmp_path):
+    for number, name in enumerate(("a.mp4", "b.mp4")):
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps({"path": name, "id": "mine"}) + "\n")
+    found = clips(tmp_path / "0.jsonl", tmp_path / "1.jsonl", tmp_path / "0.jsonl")
+    assert [clip.source_video for clip in found] == [
+        f"{tmp_path}/a.mp4", f"{tmp_path}/1.jsonl:1", f"{tmp_path}/a.mp4"
+    ]  # fmt: skip
+    assert found[1].problem == f"{tmp_path}/1.jsonl, line 1: another clip has the id 'mine'"
+    assert len({clip.id for clip in found}) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("suffix", ["txt", "csv", "jsonl"])
+def test_other_encodings_are_said(encoding, suffix, tmp_path):
+    path = tmp_path / f"l.{suffix}"
+    path.write_text('path\n{"path": "a.mp4"}\n', encoding=encoding)
+    with pytest.raises(UsageError, match=f"is {encoding.upper()}; save it as UTF-8"):
+        clips(path)
+
+
+@pytest.mark.parametrize("value", ["NaN", "null", '""', '" "'])
+def test_what_is_missing_is_missing_however_it_is_spelled(value, tmp_path):
+    path = tmp_path / "l.jsonl"
+    path.write_text(
+        f'{{"path": "a.mp4", "start_s": {value}, "end_s": {value}, "id": {value}, "prompt": {value}}}\n'
+    )
+    assert clips(path, start_s=1.0, end_s=2.0) == [Clip(f"{tmp_path}/a.mp4", 1.0, 2.0)]
+    table = pa.table(
+        {"path": ["a.mp4"], "start_s": [float("nan")], "end_s": [float("nan")], "id": [float("nan")]}
+    )
+    pq.write_table(table, tmp_path / "l.parquet")
+    assert clips(tmp_path / "l.parquet", start_s=1.0, end_s=2.0) == [Clip(f"{tmp_path}/a.mp4", 1.0, 2.0)]
+
+
+def test_a_damaged_table(tmp_path):
+    path = tmp_path / "l.parquet"
+    pq.write_table(pa.table({"path": [f"{number}.mp4" for number in range(1000)]}), path)
+    content = bytearray(path.read_bytes())
+    content[100:400] = b"\xff" * 300
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"l\.parquet cannot be read"):
+        clips(path)
+    path.write_bytes(b"PAR1" + b"\xff\xff\xff\x7f" * 10 + b"PAR1")
+    with pytest.raises(UsageError, match=r"l\.parquet cannot be read"):
+        clips(path)
