@@ -23,7 +23,7 @@ from framescribe.video.worker import Answer, SharedBlock, Task
 # Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
 _PROGRAM = "from framescribe.video.worker import main; main()"
 
-_WORKER_PACKAGES = ("framescribe", "av", "numpy", "fsspec", "aiohttp", "s3fs", "gcsfs")
+_WORKER_PACKAGES = ("framescribe", "av", "numpy", "pyarrow", "fsspec", "aiohttp", "s3fs", "gcsfs")
 
 
 class WorkerDied(Exception):
