@@ -4,18 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from framescribe.export.cogvideo_sat import FPS, FRAMES, SKIPPED
 from framescribe.export.pair import Format, Pair
-from framescribe.export.reads import DECORD
+from framescribe.export.reads import DECORD, Reads
 from framescribe.export.tars import read_shard, write_shards
+from framescribe.types import VideoFacts
+
+_SETTINGS = f"""\
+args:
+  train_data: {{paths}}
+  valid_data: {{paths}}
+data:
+  target: data_video.VideoDataset
+  params:
+    image_size: [480, 720]
+    fps: {FPS}
+    num_frames: {FRAMES}
+    skip_frms_num: {SKIPPED}
+    meta_names: [caption, duration, fps]
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SatTarReads(Reads):
+    """As its ``VideoDataset`` picks frames: it skips clips that are too short without a word."""
+
+    def problem(self, suffix: str, facts: VideoFacts) -> tuple[str, str] | None:
+        found = Reads.problem(self, suffix, facts)
+        needed = int(FRAMES / FPS * facts.fps) + 2 * SKIPPED + 1
+        if found is None and facts.num_frames < needed:
+            return "too short", f"{facts.num_frames} frames of the {needed} that are needed"
+        return found
 
 
 class CogVideoSatTars:
     """``x.tar`` with ``k.mp4`` and ``k.id``, and ``x.meta.jsonl``; samples without duration or fps are skipped."""
 
     def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
+        shards = {}
         for pair, shard in write_shards(((pair, {"id": pair.stem.encode()}) for pair in pairs), folder):
             line = {
                 "key": pair.stem,
@@ -25,6 +54,9 @@ class CogVideoSatTars:
             }
             with (folder / f"{shard}.meta.jsonl").open("a", encoding="utf-8", newline="\n") as meta:
                 meta.write(json.dumps(line, ensure_ascii=False) + "\n")
+            shards[shard] = str(target / f"{shard}.tar")
+        paths = json.dumps(list(shards.values()), ensure_ascii=False)
+        (folder / "data.yaml").write_text(_SETTINGS.format(paths=paths), encoding="utf-8")
 
     def read(self, folder: Path) -> Iterator[tuple[str, str]]:
         for tar in sorted(folder.glob("*.tar")):
@@ -40,7 +72,7 @@ FORMAT = Format(
     name="cogvideo-sat-wds",
     trainer="CogVideo SAT, WebDataset",
     layout=CogVideoSatTars(),
-    reads=replace(DECORD, suffixes=frozenset({".mp4"})),
-    use='train_data: ["{target}/00000.tar", …]',
+    reads=SatTarReads(suffixes=frozenset({".mp4"}), upright=DECORD.upright),
+    use="train_video.py --base configs/cogvideox_2b_lora.yaml configs/sft.yaml {target}/data.yaml",
     clips=None,
 )

@@ -1,4 +1,4 @@
-"""The LTX trainer: paths are relative to the metadata file."""
+"""The LTX trainer: paths are relative to the metadata file; it cuts each clip to the longest bucket that it fills."""
 
 from dataclasses import replace
 
@@ -8,9 +8,10 @@ from framescribe.export.reads import PYAV
 
 FORMAT = Format(
     name="ltx",
-    trainer="LTX trainer",
+    trainer="LTX-2 trainer",
     layout=JsonLines("dataset.jsonl", "video", "caption"),
-    reads=replace(PYAV, frame_step=8, side_step=32),
-    use="process_dataset.py {target}/dataset.jsonl --caption-column caption --video-column video",
+    reads=replace(PYAV, min_frames=9, frame_step=8, side_step=32),
+    use="python scripts/process_dataset.py {target}/dataset.jsonl --resolution-buckets "
+    '"768x448x89;768x448x49;768x448x25;768x448x9" --model-path MODEL --text-encoder-path GEMMA',
     may_reference=True,
 )

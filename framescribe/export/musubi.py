@@ -1,12 +1,12 @@
 """musubi-tuner: JSONL of absolute paths and a dataset TOML.
 
-A dataset has one ``source_fps``, so clips of different rates are different datasets, each with a cache of its own.
+A dataset has one ``source_fps``, so clips of different rates are different datasets, each with a cache of its own. All
+frames of a clip are taken: of the other ways to extract them each drops the clips that are shorter than it asks for.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,8 @@ from pathlib import Path
 from framescribe.export.pair import Format, Pair
 from framescribe.export.reads import PYAV
 
-_MODEL_FPS = 16.0  # Wan's; other models sample a clip more densely, so that it has frames enough
-_MAX_FRAMES = 81
-
 _GENERAL = """\
-# Made by framescribe. Choose resolution and target_frames (4N+1) for your model.
+# Made by framescribe. Choose resolution and max_frames for your model and memory.
 [general]
 resolution = [832, 480]
 batch_size = 1
@@ -29,9 +26,9 @@ _DATASET = """
 [[datasets]]
 video_jsonl_file = {jsonl}
 cache_directory = {cache}
-source_fps = {fps:.3f}
-target_frames = [{frames}]
-frame_extraction = "head"
+source_fps = {rate}
+frame_extraction = "full"
+max_frames = 81
 """
 
 
@@ -39,11 +36,10 @@ class MusubiDatasets:
     """One JSONL per frame rate, all named in ``dataset.toml``."""
 
     def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
-        frames: dict[str, int] = defaultdict(lambda: _MAX_FRAMES)
+        rates = set()
         for pair in pairs:
             rate = f"{pair.facts.fps:.3f}"
-            seen = int(pair.facts.duration_s * _MODEL_FPS)
-            frames[rate] = min(frames[rate], max(1, (seen - 1) // 4 * 4 + 1))
+            rates.add(rate)
             line = {"video_path": pair.path, "caption": pair.caption}
             with (folder / _jsonl(rate)).open("a", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -52,10 +48,9 @@ class MusubiDatasets:
                 # A JSON string is a TOML string too.
                 jsonl=json.dumps(str(target / _jsonl(rate)), ensure_ascii=False),
                 cache=json.dumps(str(target / f"cache-{rate.replace('.', '_')}fps"), ensure_ascii=False),
-                fps=float(rate),
-                frames=number,
+                rate=rate,
             )
-            for rate, number in sorted(frames.items())
+            for rate in sorted(rates, key=float)
         ]
         (folder / "dataset.toml").write_text(_GENERAL + "".join(datasets), encoding="utf-8")
 
@@ -78,4 +73,5 @@ FORMAT = Format(
     use="--dataset_config {target}/dataset.toml",
     has_absolute_paths=True,
     may_reference=True,
+    caches_by_stem=True,
 )

@@ -90,6 +90,7 @@ class Format:
         base: folder that paths are relative to.
         has_absolute_paths: the trainer opens a path as it is written, whatever folder it is started in.
         may_reference: clips may stay where they are, named by absolute paths.
+        caches_by_stem: the trainer keeps what it computes of a clip under its file's stem, whatever its folder.
         forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
         forbidden_in_texts: words that captions and questions must not contain, because the trainer replaces them.
         use: how to point the trainer at the target.
@@ -106,6 +107,7 @@ class Format:
     base: str = "."
     has_absolute_paths: bool = False
     may_reference: bool = False
+    caches_by_stem: bool = False
     forbidden_in_target: tuple[str, ...] = ()
     forbidden_in_texts: tuple[str, ...] = ()
     use_images: str = ""

@@ -130,11 +130,18 @@ def _placed(
 ) -> Iterator[Pair]:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
         fetch = report.link == "copy"
+        stems: set[str] = set()
         for candidate, ready in prepared(candidates, preparation, Path(scratch), fetch):
             try:
                 if isinstance(ready, Unusable):
                     raise ready
                 with placed(candidate, ready, to, folder, final, report.link) as pair:
+                    stem = Path(pair.path).stem
+                    if to.caches_by_stem and stem in stems:
+                        raise Unusable(
+                            "another clip has its name", f"{to.trainer} would mix them up: use `link=copy`"
+                        )
+                    stems.add(stem)
                     yield pair
             except Unusable as problem:
                 report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)

@@ -44,6 +44,6 @@ FORMAT = Format(
     trainer="WebDataset",
     layout=Tars(),
     reads=replace(PYAV, suffixes=frozenset({".mp4"}), frame_step=1, side_step=2),
-    use='webdataset.WebDataset("{target}/00000.tar")',
+    use='webdataset.WebDataset(sorted(glob.glob("{target}/*.tar")), shardshuffle=100)',
     clips=None,
 )

@@ -37,7 +37,7 @@ def test_options(tmp_path):
     rows = rows_file(tmp_path)
     options = (
         "--to",
-        "ltx",
+        "diffsynth",
         "-t",
         tmp_path / "set",
         "--accept",
@@ -48,7 +48,7 @@ def test_options(tmp_path):
         "hardlink",
     )
     assert invoke("export", rows, *options).exit_code == 0
-    assert {caption for _, caption in LOADERS["ltx"](tmp_path / "set")} == {"The video shows a cat."}
+    assert {caption for _, caption in LOADERS["diffsynth"](tmp_path / "set")} == {"The video shows a cat."}
     assert invoke("export", rows, *options).exit_code == 2
     assert invoke("export", rows, *options, "--overwrite").exit_code == 0
 
@@ -62,7 +62,7 @@ def test_rules_that_mend_a_flag_let_its_captions_in(tmp_path):
     ]
     rows.write_text("".join(json.dumps(each) + "\n" for each in lines))
     for options, exported in [((), 0), (["--strip-openers"], 1), (["--strip-openers", "--max-words", 4], 2)]:
-        result = invoke("export", rows, "--to", "ltx", "--overwrite", *options)
+        result = invoke("export", rows, "--to", "diffsynth", "--overwrite", *options)
         assert result.exit_code == (0 if exported else 2)
         assert exported == 0 or f"{exported} of 3 clips" in result.stderr
 
@@ -71,9 +71,9 @@ def test_refusals(tmp_path):
     rows = rows_file(tmp_path)
     for options, said in [
         (("--to", "avi"), "cogvideo-finetune, cogvideo-sat"),
-        (("--to", "ltx", "--link", "move"), "copy, symlink, hardlink, reference"),
-        (("--to", "ltx", "--replace", "cat"), "A=B"),
-        (("--to", "ltx", "--replace", "=cat"), "empty"),
+        (("--to", "diffsynth", "--link", "move"), "copy, symlink, hardlink, reference"),
+        (("--to", "diffsynth", "--replace", "cat"), "A=B"),
+        (("--to", "diffsynth", "--replace", "=cat"), "empty"),
         (("--to", "simpletuner", "--link", "reference"), "--link copy"),
     ]:
         result = invoke("export", rows, *options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from framescribe.export.pair import Format
+from framescribe.export.reads import Reads
 
 CAPTIONS = [
     "A cat runs.",
@@ -42,14 +44,24 @@ NAMES = [
 
 def of_any_length(layout: Format) -> Format:
     """The same layout, where clips of three frames are long enough."""
-    return replace(layout, reads=replace(layout.reads, min_frames=1, min_s=0.0))
+    reads = Reads(suffixes=layout.reads.suffixes, codecs=layout.reads.codecs, upright=layout.reads.upright)
+    return replace(layout, reads=reads)
 
 
 @functools.cache
 def video(
-    number: int, *, frames: int = 3, format: str = "mp4", codec: str = "mpeg4", rotation: int = 0
+    number: int,
+    *,
+    frames: int = 3,
+    format: str = "mp4",
+    codec: str = "mpeg4",
+    rotation: int = 0,
+    kept: Callable[[int], bool] = lambda at: True,
 ) -> bytes:
-    """A small video at 10 frames per second whose bytes are unlike those of every other ``number``."""
+    """A small video at 10 frames per second whose bytes are unlike those of every other ``number``.
+
+    ``kept`` says which of its frames are in it, each at its own time.
+    """
     made = io.BytesIO()
     with av.open(made, "w", format=format) as container:
         stream = container.add_stream(codec, rate=10)
@@ -58,7 +70,7 @@ def video(
         stream.codec_context.time_base = Fraction(1, 10)
         if rotation:
             stream.set_display_rotation(rotation)
-        for at in range(frames):
+        for at in filter(kept, range(frames)):
             pixels = np.full((48, 64, 3), (7 * number % 256, 31 * number % 256, 9 * at), np.uint8)
             pixels[:24, :32] = 255  # so that it shows which way is up
             picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format=stream.pix_fmt)

@@ -6,10 +6,10 @@ Each takes the exported folder and gives (the clip's bytes, caption) pairs, in w
 from __future__ import annotations
 
 import csv
-import glob
 import json
 import os
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -31,8 +31,19 @@ def cogvideo_finetune(root: Path) -> Pairs:
     return [((root / video).read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
 
 
+def sat_settings(root: Path) -> list[str]:
+    """What ``args: train_data`` in its settings names, whose lists are JSON too."""
+    (line,) = [
+        line
+        for line in (root / "data.yaml").read_text(encoding="utf-8").splitlines()
+        if " train_data:" in line
+    ]
+    return json.loads(line.partition(":")[2])
+
+
 def cogvideo_sat(root: Path) -> Pairs:
     pairs = []
+    (root,) = map(Path, sat_settings(root))
     for folder, _, files in os.walk(root):
         for file in files:
             if file.endswith(".mp4"):
@@ -45,7 +56,10 @@ def cogvideo_sat(root: Path) -> Pairs:
 
 def cogvideo_sat_wds(root: Path) -> Pairs:
     pairs = []
-    for tar in glob.glob(str(root / "*.tar")):
+    settings = (root / "data.yaml").read_text(encoding="utf-8")
+    assert "meta_names: [caption, duration, fps]" in settings  # no other columns are handed on
+    assert "target: data_video.VideoDataset" in settings
+    for tar in sat_settings(root):
         meta = {}
         with open(tar.replace(".tar", ".meta.jsonl"), encoding="utf-8") as file:
             for line in file:
@@ -60,6 +74,12 @@ def cogvideo_sat_wds(root: Path) -> Pairs:
 
 
 def finetrainers(root: Path) -> Pairs:
+    (dataset,) = json.loads((root / "dataset.json").read_text(encoding="utf-8"))["datasets"]
+    assert dataset["dataset_type"] == "video"
+    assert min(frames for frames, _, _ in dataset["video_resolution_buckets"]) == 1
+    root = Path(dataset["data_root"])
+    assert not any((root / f"metadata.{ending}").exists() for ending in ("json", "jsonl", "csv"))
+    assert not [path for path in root.rglob("*") if path.suffix in (".tar", ".parquet")]
     prompts = (root / "prompts.txt").read_text(encoding="utf-8").splitlines()
     videos = (root / "videos.txt").read_text(encoding="utf-8").splitlines()
     return [((root / video).read_bytes(), prompt) for video, prompt in zip(videos, prompts, strict=True)]
@@ -84,17 +104,23 @@ def diffsynth(root: Path) -> Pairs:
 
 
 def musubi(root: Path) -> Pairs:
-    pairs, caches = [], set()
+    pairs, caches, entries = [], set(), []
     config = tomllib.loads((root / "dataset.toml").read_text(encoding="utf-8"))
     for dataset in config["datasets"]:
         assert isinstance(dataset["source_fps"], float)  # 30 instead of 30.0 is refused
-        assert all(frames % 4 == 1 for frames in dataset["target_frames"])
+        assert (
+            dataset["frame_extraction"] == "full"
+        )  # every other way drops clips that are shorter than it asks for
+        assert dataset["max_frames"] % 4 == 1
         caches.add(dataset["cache_directory"])
         with open(dataset["video_jsonl_file"], encoding="utf-8") as lines:
             for line in lines:
                 entry = json.loads(line)
                 assert os.path.isabs(entry["video_path"])
+                entries.append((dataset, entry))
                 pairs.append((Path(entry["video_path"]).read_bytes(), entry["caption"]))
+    stems = [(dataset["cache_directory"], Path(entry["video_path"]).stem) for dataset, entry in entries]
+    assert len(set(stems)) == len(stems)  # latents and texts are cached under these
     assert len(caches) == len(config["datasets"])
     return pairs
 
@@ -107,14 +133,32 @@ def beside(root: Path) -> Pairs:
     ]
 
 
+def diffusion_pipe(root: Path) -> Pairs:
+    config = tomllib.loads((root / "dataset.toml").read_text(encoding="utf-8"))
+    assert [frames for frames in config["frame_buckets"] if frames > 1]  # without one every video is dropped
+    pairs = []
+    for directory in config["directory"]:
+        for path in sorted(Path(directory["path"]).glob("*")):
+            if path.is_file() and path.suffix not in (".txt", ".npz", ".json", ".parquet", ".bak", ".db"):
+                pairs.append(
+                    (path.read_bytes(), path.with_suffix(".txt").read_text(encoding="utf-8").strip())
+                )
+    return pairs
+
+
 def simpletuner(root: Path) -> Pairs:
     backends = json.loads((root / "multidatabackend.json").read_text(encoding="utf-8"))
-    (dataset,) = [backend for backend in backends if backend.get("dataset_type") == "video"]
+    sets = [backend for backend in backends if backend.get("dataset_type") == "video"]
     (texts,) = [backend for backend in backends if backend.get("dataset_type") == "text_embeds"]
     assert texts["default"]
-    assert dataset["caption_strategy"] == "textfile"
+    assert len({each["id"] for each in sets}) == len({each["cache_dir_vae"] for each in sets}) == len(sets)
+    assert len({each["instance_data_dir"] for each in sets}) == 1
+    assert all(each["caption_strategy"] == "textfile" for each in sets)
+    ranges = sorted((each["video"]["min_frames"], each["video"].get("max_frames", 10**9)) for each in sets)
+    assert all(end < start for (_, end), (start, _) in pairwise(ranges))  # no clip is in two
+    assert all(each["video"]["num_frames"] == each["video"]["min_frames"] for each in sets)
     pairs = []
-    for video in Path(dataset["instance_data_dir"]).iterdir():
+    for video in Path(sets[0]["instance_data_dir"]).iterdir():
         if video.suffix == ".txt":
             continue
         # Each line is a caption of its own, an empty one too.
@@ -263,7 +307,7 @@ LOADERS = {
     "cogvideox-factory": cogvideox_factory,
     "diffsynth": diffsynth,
     "musubi": musubi,
-    "diffusion-pipe": beside,
+    "diffusion-pipe": diffusion_pipe,
     "simpletuner": simpletuner,
     "ai-toolkit": beside,
     "videox-fun": videox_fun,

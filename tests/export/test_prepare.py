@@ -20,7 +20,7 @@ from tests.awkward import grey
 from tests.export.conftest import of_any_length, row
 from tests.export.loaders import LOADERS
 
-LTX = FORMATS["ltx"]
+LTX = of_any_length(FORMATS["ltx"])
 
 
 @pytest.fixture

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from framescribe.export.formats import FORMATS
+from framescribe.export import formats
 from framescribe.export.line_lists import LineLists
 from framescribe.export.run import export
 from framescribe.export.target import MANIFEST
+from tests.export.conftest import of_any_length
 from tests.export.loaders import LOADERS
 
+FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
 LTX = FORMATS["ltx"]
 
 
