@@ -42,6 +42,8 @@ FORMAT = Format(
     trainer="diffusion-pipe",
     layout=DiffusionPipeFolder("videos", "videos"),
     # Nine frames at sixteen a second, the slowest of its models.
-    reads=replace(PYAV, suffixes=frozenset({".mp4", ".mov", ".mkv", ".avi", ".wmv"}), min_s=9 / 16, side_step=32),
+    reads=replace(
+        PYAV, suffixes=frozenset({".mp4", ".mov", ".mkv", ".avi", ".wmv"}), min_s=9 / 16, side_step=32
+    ),
     use='dataset = "{target}/dataset.toml" in the training TOML',
 )

@@ -170,7 +170,9 @@ def test_every_trainer_has_a_form_that_it_reads(name, tmp_path):
     awkward.video(source, "ffv1", size=(66, 50), pts=[42 * n + n % 3 for n in range(160)], ticks_per_s=1000)
     reads = FORMATS[name].reads
     preparation = Preparation(normalize=form_for(reads))
-    report = export([row(0, source, "A clip.")], FORMATS[name], tmp_path / "set", preparation=preparation)
+    report = export(
+        [row(0, source, "A clip.")], of_any_length(FORMATS[name]), tmp_path / "set", preparation=preparation
+    )
     assert report.left_out == []
     ((content, _),) = LOADERS[name](tmp_path / "set")
     (tmp_path / "one.mp4").write_bytes(content)
