@@ -37,7 +37,7 @@ def split(
     from framescribe.errors import ClipError
     from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
-    from framescribe.video.encode import cut_path, write_clips
+    from framescribe.video.cutting import cut_path, write_clips
     from framescribe.video.segment import SegmentRule, spans
 
     failed = False

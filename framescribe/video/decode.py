@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import IO
 
 import av
@@ -141,7 +142,7 @@ def shown_frames(clip: Clip) -> Iterator[ShownFrame]:
         time_s = clip.start_s + float(plan.span.timestamps_s[at])
         if time_s > last_s:  # after a failure it is read again, and this one has been given
             last_s = time_s
-            yield ShownFrame(time_s, frame, plan.first_s)
+            yield ShownFrame(time_s, frame, plan.first_s, plan.average_fps, plan.pixel_aspect)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,11 +153,15 @@ class ShownFrame:
         time_s: seconds from the video's first frame until it is shown.
         frame: as it was decoded: not turned.
         first_s: when the video's first frame is shown, on the container's own clock.
+        average_fps: of the video, as the container states it.
+        pixel_aspect: width of a stored pixel divided by its height.
     """
 
     time_s: float
     frame: VideoFrame
     first_s: float
+    average_fps: float
+    pixel_aspect: Fraction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +173,7 @@ class _Plan:
     average_fps: float
     codec: str
     first_s: float
+    pixel_aspect: Fraction
 
     @property
     def numbers(self) -> list[int]:
@@ -229,9 +235,9 @@ def _plan(
 ) -> _Plan:
     span = cut(timeline, clip)
     codec = stream.codec_context.codec.canonical_name
-    return _Plan(
-        span, choose(span, index.average_fps), index.average_fps, codec, float(pts[0]) * index.time_base_s
-    )
+    first_s = float(pts[0]) * index.time_base_s
+    pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
+    return _Plan(span, choose(span, index.average_fps), index.average_fps, codec, first_s, pixel_aspect)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,11 @@
-"""Frames in, an H.264 file out; spans of a video to files of their own; a frame in, a JPEG out."""
+"""Frames in, an H.264 file out; a frame in, a JPEG out."""
 
 from __future__ import annotations
 
-import bisect
-import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -16,12 +13,9 @@ import numpy as np
 
 from framescribe.errors import UsageError
 from framescribe.files import new_file
-from framescribe.types import Clip
-from framescribe.video.decode import probe, read_frames
 
 # With x264's macroblock tree the output differs from run to run.
 _REPEATABLE = {"x264-params": "mbtree=0"}
-_CUT_TIME_BASE = Fraction(1, 90_000)
 
 
 def write_mp4(
@@ -47,44 +41,6 @@ def write_mp4(
     rate = Fraction(fps).limit_denominator(65535)
     frames = ((number / rate, frame) for number, frame in enumerate(frames_u8))
     _write_h264(path, frames, rate, time_base=1 / rate, options=_REPEATABLE)
-
-
-def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
-    """The file in ``folder`` for a span of a clip: the video's name, the span in milliseconds, the span's id."""
-    whole = dataclasses.replace(clip, start_s=span[0], end_s=span[1], given_id=None)
-    start_ms, end_ms = (round(seconds * 1000) for seconds in span)
-    # The name is for people; the id keeps videos of one name apart. Cut in bytes, as file systems count them.
-    name = os.fsencode(Path(clip.source_video).stem)[:100].decode("utf-8", "ignore")
-    return folder / f"{name}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
-
-
-def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]]) -> None:
-    """Write spans of a clip's video to files of their own, in one reading.
-
-    H.264 (x264, CRF 16) in MP4, encoded anew, since copying can only start at keyframes. Frames keep their times;
-    sound is left out; an odd last row or column is cut off, as yuv420p needs. A file of this name is always whole;
-    one whose span holds no frame is not written.
-
-    Args:
-        clip: whose video is read.
-        spans: start and end in seconds from the video's first frame, for each file; ascending, not overlapping.
-
-    Raises:
-        ClipError: the video cannot be read.
-        OSError: a file cannot be written.
-    """
-    if not spans:
-        return
-    seen = probe(clip)
-    rate = Fraction(seen.average_fps).limit_denominator(65535)
-    paths = list(spans.items())
-    starts = [start_s for start_s, _ in spans.values()]
-    whole = dataclasses.replace(clip, start_s=starts[0], end_s=max(end_s for _, end_s in spans.values()))
-    by_span = itertools.groupby(read_frames(whole), lambda stamped: bisect.bisect_right(starts, stamped[0]))
-    for number, frames in by_span:
-        path, (start_s, end_s) = paths[number - 1]
-        within = ((Fraction(time_s - start_s), picture) for time_s, picture in frames if time_s < end_s)
-        _write_h264(path, within, rate, time_base=_CUT_TIME_BASE, options=_REPEATABLE | {"crf": "16"})
 
 
 def _write_h264(

@@ -3,8 +3,8 @@
 import json
 
 from framescribe.types import Clip, FrameSampling
+from framescribe.video.cutting import cut_path
 from framescribe.video.decode import decode_frames
-from framescribe.video.encode import cut_path
 from tests.cli.run import invoke
 from tests.reference import CLIPS
 

@@ -10,8 +10,9 @@ import pytest
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
+from framescribe.video.cutting import cut_path, write_clips
 from framescribe.video.decode import decode_frames, read_frames
-from framescribe.video.encode import cut_path, write_clips, write_mp4
+from framescribe.video.encode import write_mp4
 from framescribe.video.scenes import scene_starts
 from framescribe.video.segment import SegmentRule, segment, spans
 from tests.reference import CLIPS
