@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate
 
 _WIDTH, _HEIGHT = 360, 160
 _TOP, _BOTTOM = 30, 22
@@ -13,25 +14,41 @@ _TOP, _BOTTOM = 30, 22
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """``value`` rows between two places of the axis; ``label`` is shown under the pointer."""
+    """``value`` rows between two places of the axis; ``label`` is shown under the pointer.
+
+    The last one may hold all that lies beyond it: ``is_rest``.
+    """
 
     start: float
     end: float
     value: float
     label: str
+    is_rest: bool = False
 
 
 def bars_of(counts: Mapping[int, int], unit: str, most_bars: int = 30) -> list[Bar]:
-    """A histogram of whole numbers, in bins of 1, 2, 5, 10, 20 … so that there are at most ``most_bars``."""
+    """A histogram of whole numbers, in bins of 1, 2, 5, 10, 20 … so that there are at most ``most_bars`` and one more.
+
+    Numbers far beyond the others (further above the upper quartile than four times the distance of the quartiles) would
+    leave these in a bar or two: they share a last bar instead.
+    """
     if not counts:
         return []
     low, high = min(counts), max(counts)
-    width = nice_step((high - low + 1) / most_bars)
-    first = low // width
-    values = [0] * (high // width - first + 1)
+    lower, upper = _quantile(counts, 0.25), _quantile(counts, 0.75)
+    fence = upper + 4 * (upper - lower + 1)
+    has_rest = high > fence
+    top = max(number for number in counts if number <= fence)
+    width = nice_step((top - low + 1) / most_bars)
+    first, last = low // width, top // width
+    values = [0] * (last - first + 1)
+    rest = 0
     for number, count in counts.items():
-        values[number // width - first] += count
-    return [
+        if number // width > last:
+            rest += count
+        else:
+            values[number // width - first] += count
+    bars = [
         Bar(
             start := (first + index) * width,
             start + width,
@@ -40,6 +57,18 @@ def bars_of(counts: Mapping[int, int], unit: str, most_bars: int = 30) -> list[B
         )
         for index, value in enumerate(values)
     ]
+    if has_rest:
+        start = (last + 1) * width
+        bars.append(Bar(start, start + width, rest, f"{start:,} to {high:,} {unit}: {rest:,}", is_rest=True))
+    return bars
+
+
+def _quantile(counts: Mapping[int, int], share: float) -> int:
+    """The smallest number that ``share`` of all do not exceed."""
+    numbers = sorted(counts)
+    below = accumulate(counts[number] for number in numbers)
+    total = sum(counts.values())
+    return next(number for number, sum_ in zip(numbers, below, strict=True) if sum_ >= share * total)
 
 
 def nice_step(least: float) -> int:
@@ -78,7 +107,7 @@ def histogram(
         left, right = x(bar.start), x(bar.end)
         gap = min(1.5, (right - left) / 6)
         parts.append(
-            f'<g class="bar"><title>{escape(bar.label)}</title>'
+            f'<g class="bar{" rest" if bar.is_rest else ""}"><title>{escape(bar.label)}</title>'
             f'<rect class="hit" x="{left:.1f}" y="{_TOP}" width="{right - left:.1f}" height="{depth}"/>'
             f'<rect x="{left + gap:.1f}" y="{floor - height:.1f}" width="{right - left - 2 * gap:.1f}" '
             f'height="{height:.1f}" rx="1.5"/></g>'
@@ -109,5 +138,8 @@ def number_ticks(bars: Sequence[Bar], count: int = 6, ending: str = "") -> list[
     """Round numbers along the bars' axis."""
     low, high = bars[0].start, bars[-1].end
     step = nice_step((high - low) / count)
+    if bars[-1].is_rest:
+        rest = bars[-1].start
+        return [*number_ticks(bars[:-1], count, ending), (high, f"over {rest:,}{ending}")]
     first = math.ceil(low / step)
     return [(place, f"{place:,}{ending}") for place in range(first * step, math.floor(high) + 1, step)]

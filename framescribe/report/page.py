@@ -8,29 +8,32 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from itertools import accumulate
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from framescribe import __version__
-from framescribe.errors import ClipError
 from framescribe.report.charts import Bar, bars_of, histogram, nice_step, number_ticks
-from framescribe.report.overview import Overview, Row
+from framescribe.report.clips import clips_section
+from framescribe.report.links import Link
+from framescribe.report.overview import Overview
+from framescribe.report.thumbnails import Stills
+from framescribe.report.units import duration, percent
 
 _FOLDER = Path(__file__).parent
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-_LONGEST_TEXT = 1500
 _WORD_LIMIT = 100
 _MOST_SETTINGS = 5
 _RATE_BARS = 40
 
 
-def page(title: str, overview: Overview, picture: Callable[[Row], str]) -> str:
+def page(title: str, overview: Overview, stills: Stills, link: Link) -> str:
     """The document.
 
     Args:
         title: of the page.
         overview: what it shows.
-        picture: ``data:`` URI of a row's clip; ClipError where there is none.
+        stills: of a row's clip, as ``data:`` URIs; ClipError where there are none.
+        link: the address of a row's video, or None.
     """
     sections = (
         _card("Status", _bars(overview.statuses, overview.rows, lambda status: status)),
@@ -58,7 +61,7 @@ def page(title: str, overview: Overview, picture: Callable[[Row], str]) -> str:
 {_numbers(overview)}
 <section class="charts">
 {"".join(sections)}</section>
-{_clips(overview, picture)}
+{clips_section(overview, stills, link)}
 {_made_by(overview)}
 </body>
 </html>
@@ -75,11 +78,11 @@ def _when(overview: Overview) -> str:
 
 def _numbers(overview: Overview) -> str:
     good = overview.statuses["success"]
-    numbers = {"clips": f"{overview.rows:,}", "captioned": _percent(good, overview.rows)}
+    numbers = {"clips": f"{overview.rows:,}", "captioned": percent(good, overview.rows)}
     if overview.flagged:
-        numbers["flagged"] = _percent(overview.flagged, overview.rows)
-    numbers["of video"] = _duration(overview.duration_s)
-    numbers["of it seen"] = _percent(overview.covered_s, overview.duration_s)
+        numbers["flagged"] = percent(overview.flagged, overview.rows)
+    numbers["of video"] = duration(overview.duration_s)
+    numbers["of it seen"] = percent(overview.covered_s, overview.duration_s)
     numbers["words at the median"] = f"{_median(overview.words):,}"
     items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
     return f'<dl class="numbers">{items}</dl>'
@@ -111,8 +114,8 @@ def _coverage(overview: Overview) -> str:
     if not overview.coverage:
         return '<p class="none">Unknown.</p>'
     tenths = [0] * 10
-    for percent, count in overview.coverage.items():
-        tenths[min(percent // 10, 9)] += count
+    for share, count in overview.coverage.items():
+        tenths[min(share // 10, 9)] += count
     bars = [
         Bar(10 * index, 10 * index + 10, count, f"{10 * index}–{10 * index + 10} %: {count:,}")
         for index, count in enumerate(tenths)
@@ -145,89 +148,6 @@ def _clock(second: float, step: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime(pattern)
 
 
-def _clips(overview: Overview, picture: Callable[[Row], str]) -> str:
-    if not overview.clips:
-        return ""
-    tags = Counter(tag for row in overview.clips for tag in _tags(row))
-    buttons = "".join(
-        f'<button type="button" value="{_slug(tag)}" aria-pressed="false" class="{_tone(tag)}">'
-        f"{escape(tag)} {count}</button>"
-        for tag, count in tags.most_common()
-    )
-    clips = "\n".join(_clip(row, picture) for row in overview.clips)
-    return f"""<section>
-<div class="find"><input type="search" placeholder="Search captions and files" aria-label="Search captions and files">
-{buttons}<output></output></div>
-<div class="clips">
-{clips}
-</div>
-</section>
-<script>
-{(_FOLDER / "page.js").read_text(encoding="utf-8")}</script>"""
-
-
-def _clip(row: Row, picture: Callable[[Row], str]) -> str:
-    try:
-        shown = f'<img alt="" src="{escape(picture(row))}">'
-    except ClipError as error:
-        shown = f"<span>{escape(_short_reason(row, error))}</span>"
-    text = row.get("caption") or ""
-    if len(text) > _LONGEST_TEXT:
-        text = f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
-    parts = [
-        f'<h3 title="{escape(row["source_video"])}">{escape(PurePosixPath(row["source_video"]).name)}</h3>',
-        f'<p class="facts">{escape(_facts(row))}</p>' if row.get("duration_s") else "",
-        f'<p class="caption">{escape(text)}</p>' if text else "",
-        f'<p class="message">{escape(row["error_message"])}</p>' if row.get("error_message") else "",
-        '<p class="tags">'
-        + "".join(f'<span class="tag {_tone(tag)}">{escape(tag)}</span>' for tag in _tags(row))
-        + "</p>",
-    ]
-    tags = " ".join(map(_slug, _tags(row)))
-    return (
-        f'<article class="card clip" data-tags="{tags}"><div class="picture">{shown}</div>'
-        f"<div>{''.join(parts)}</div></article>"
-    )
-
-
-def _short_reason(row: Row, error: ClipError) -> str:
-    return "file not found" if "No such file" in str(error) else f"no picture: cannot be {_PAST[error.stage]}"
-
-
-_PAST = {"open": "opened", "decode": "decoded", "sample": "sampled", "prompt": "read", "generate": "read"}
-
-
-def _tags(row: Row) -> list[str]:
-    tags = [row["caption_status"], *(row.get("flags") or ())]
-    if row.get("repairs"):
-        tags.append("repaired" if row["caption_status"] == "success" else "repair failed")
-    return tags
-
-
-def _tone(tag: str) -> str:
-    return tag if tag in ("success", "truncated", "repetitive", "empty", "error") else "flag"
-
-
-def _slug(tag: str) -> str:
-    return escape("-".join(tag.split()))
-
-
-def _facts(row: Row) -> str:
-    duration_s, covered_s = row["duration_s"], row.get("covered_s")
-    facts = [_duration(duration_s)]
-    if row.get("start_s") or row.get("end_s") is not None:
-        facts.append(f"from {row['start_s']:g} s")
-    if row.get("width") and row.get("height"):
-        facts.append(f"{row['width']}×{row['height']}")
-    if row.get("fps"):
-        facts.append(f"{row['fps']:.3g} fps")
-    if row.get("codec"):
-        facts.append(row["codec"])
-    if covered_s is not None and covered_s < 0.95 * duration_s:
-        facts.append(f"only {_duration(covered_s)} seen")
-    return " · ".join(facts)
-
-
 def _made_by(overview: Overview) -> str:
     lines = "".join(
         f"<p>{count:,} by {escape(_settings(dict(made)))}</p>"
@@ -241,22 +161,6 @@ def _settings(made: Mapping[str, Any]) -> str:
         f"{name} {json.dumps(value, ensure_ascii=False)}" for name, value in made.items() if value is not None
     ]
     return ", ".join(known)
-
-
-def _percent(part: float, whole: float) -> str:
-    if not whole:
-        return "–"
-    percent = 100 * part / whole
-    # 99.96 % is not 100 %.
-    return f"{percent:.0f} %" if percent in (0, 100) else f"{min(max(percent, 0.1), 99.9):.3g} %"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:,.1f} h"
 
 
 def _median(counts: Counter[int]) -> int:

@@ -1,24 +1,70 @@
-"""The first chosen frame of a clip as a small picture inside the page."""
+"""What a clip shows, as a few small pictures inside the page."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
+from framescribe.errors import ClipError
 from framescribe.report.overview import Row
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
 from framescribe.video.encode import encode_jpeg
+from framescribe.video.workers import DecodeWorkers, usable_cpus
 
-LONG_SIDE_PX = 400
+STILLS = 4
+LONG_SIDE_PX = 280
+TIMEOUT_S = 30.0
+
+Stills = Callable[[Row], list[str]]
 
 
-def thumbnail(row: Row) -> str:
-    """A ``data:`` URI.
+def stills_of(rows: Iterable[Row], progress: Callable[[], None]) -> Stills:
+    """Decodes stills of clips, in worker processes with a time-out.
+
+    Args:
+        rows: of the clips.
+        progress: called after each.
+
+    Returns:
+        What gives a row's stills as ``data:`` URIs, in the order of time; it raises ClipError, with the reason, where
+        there are none.
+    """
+    found: dict[str, Future[list[str]]] = {}
+    with DecodeWorkers([], TIMEOUT_S) as workers, ThreadPoolExecutor(usable_cpus()) as pool:
+        for row in rows:
+            future = found[str(row["clip_id"])] = pool.submit(_stills, row, workers)
+            future.add_done_callback(lambda _: progress())
+    return lambda row: found[str(row["clip_id"])].result()
+
+
+def _stills(row: Row, workers: DecodeWorkers) -> list[str]:
+    jpegs = workers.call(encoded_stills, _seen(row))
+    return [f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for jpeg in jpegs]
+
+
+def _seen(row: Row) -> Clip:
+    """The part of a row's clip that its frames stand for."""
+    start_s, end_s, covered_s = row.get("start_s") or 0.0, row.get("end_s"), row.get("covered_s")
+    if covered_s and (end_s is None or start_s + covered_s < end_s):
+        end_s = start_s + covered_s
+    return Clip(row["source_video"], start_s, end_s)
+
+
+def encoded_stills(clip: Clip) -> list[bytes]:
+    """JPEGs of up to ``STILLS`` frames, evenly over the clip. Called in a worker.
 
     Raises:
         ClipError: there is no picture to be had; why.
     """
-    clip = Clip(row["source_video"], row.get("start_s") or 0.0, row.get("end_s"))
-    frames = decode_frames(clip, FrameSampling(row.get("strategy") or "chat", 1))
-    jpeg = encode_jpeg(frames.pixels[0], LONG_SIDE_PX)
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    frames = decode_frames(clip, FrameSampling("uniform", STILLS))
+    return [encode_jpeg(picture, LONG_SIDE_PX) for picture in frames.pixels]
+
+
+def short_reason(row: Row, error: ClipError) -> str:
+    """Why there are no stills, in a few words."""
+    return "file not found" if "No such file" in str(error) else f"no picture: cannot be {_PAST[error.stage]}"
+
+
+_PAST = {"open": "opened", "decode": "decoded", "sample": "sampled", "prompt": "read", "generate": "read"}

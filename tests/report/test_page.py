@@ -3,10 +3,13 @@
 import base64
 import io
 import json
+import os
 import re
 import time
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes
 from xml.etree import ElementTree
 
 import av
@@ -14,6 +17,7 @@ import pytest
 
 from framescribe.errors import ClipError
 from framescribe.report.charts import bars_of, histogram, nice_step, number_ticks
+from framescribe.report.links import links_from
 from framescribe.report.overview import look_over
 from framescribe.report.page import page
 from tests.cli.run import invoke
@@ -75,12 +79,16 @@ def row(number: int, **columns):
     return values | columns
 
 
-def no_picture(row):
+def no_stills(row):
     raise ClipError("open", "x: cannot be opened: No such file or directory")
 
 
+def made(rows, title="rows", max_clips=60, stills=no_stills, folder=Path("/page")) -> str:
+    return page(title, look_over(rows, max_clips), stills, links_from(folder))
+
+
 def shown(rows, max_clips=60) -> Document:
-    return Document(page("rows", look_over(rows, max_clips), no_picture))
+    return Document(made(rows, max_clips=max_clips))
 
 
 def test_numbers():
@@ -102,7 +110,7 @@ def test_text_is_escaped_and_nothing_comes_from_outside():
     nasty = row(
         1, caption=NASTY, source_video=f"/{NASTY}/{NASTY}", error_message=NASTY, flags=[NASTY], model=NASTY
     )
-    document = Document(page(NASTY, look_over([nasty, row(2)], 60), no_picture))
+    document = Document(made([nasty, row(2)], NASTY))
     tags = [tag for tag, _ in document.elements]
     assert tags.count("script") == 1
     assert tags.count("img") == 0
@@ -119,7 +127,7 @@ def test_text_is_escaped_and_nothing_comes_from_outside():
 
 
 def test_style_and_script_ask_nothing_of_the_network():
-    text = page("rows", look_over([row(1)], 60), no_picture)
+    text = made([row(1)])
     assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch\(|XMLHttpRequest", text)
 
 
@@ -156,9 +164,65 @@ def test_rows_of_another_kind_are_refused():
 
 
 def test_a_loop_of_words_stays_short():
-    text = shown([row(1, caption="JEANS " * 5000)]).text
-    assert "(30,000 characters)" in text
-    assert len(text) < 5000
+    document = shown([row(1, caption="JEANS " * 5000)])
+    assert "(30,000 characters)" in document.text
+    assert len(document.text) < 6000
+    assert [tag for tag, _ in document.elements].count("details") == 1  # folded, but for its beginning
+    text = made([row(1, caption="JEANS " * 5000)])
+    assert len(re.search(r'<p class="caption">(.*?)</p>', text).group(1)) < 700
+
+
+def test_a_few_long_captions_do_not_squash_the_others():
+    """As a run looks of which 5 captions of 1,000 loop."""
+    counts = dict.fromkeys(range(80, 130), 20) | {1500 + number: 1 for number in range(5)}
+    bars = bars_of(counts, "words")
+    assert sum(bar.value for bar in bars) == sum(counts.values())
+    assert [bar.is_rest for bar in bars] == [False] * (len(bars) - 1) + [True]
+    assert bars[-1].value == 5
+    assert "1,504" in bars[-1].label
+    assert sum(bar.value > 0 for bar in bars[:-1]) >= 20  # their shape can be seen
+    assert "over 1" in histogram(bars, number_ticks(bars))
+    even = bars_of(dict.fromkeys(range(1000), 1), "words")
+    assert not any(bar.is_rest for bar in even)
+
+
+@pytest.fixture
+def videos(tmp_path):
+    for name in ("a.mp4", "javascript:alert(1).mp4", 'x" onclick="y&#.mp4', "ü \udcff.mp4"):
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        (tmp_path / "videos" / name).write_bytes(b"")
+    return tmp_path / "videos"
+
+
+def test_pictures_lead_to_the_videos_and_nowhere_else(videos):
+    names = sorted(os.listdir(videos))
+    sources = [str(videos / name) for name in names]
+    sources += [
+        "https://example.com/v/a.mp4?sig=%2Fx", "http:no-host", "javascript:alert(1)", "file:///etc/passwd",
+        "s3://bucket/a.mp4", "x.tar::a.mp4", str(videos / "gone.mp4"), "https://e.com/\"><script>",
+    ]  # fmt: skip
+    rows = [row(number, source_video=source) for number, source in enumerate(sources)]
+    text = made(rows, stills=lambda row: ["data:image/jpeg;base64,"], folder=videos.parent / "pages")
+    links = [attributes["href"] for tag, attributes in Document(text).elements if tag == "a"]
+    local = [link for link in links if not link.startswith("https://")]
+    assert {unquote_to_bytes(link.removeprefix("./")) for link in local} == {
+        os.fsencode(f"../videos/{name}") for name in names
+    }
+    assert all(re.fullmatch(r"\./[A-Za-z0-9%/._~-]+", link) for link in local)
+    assert sorted(set(links) - set(local)) == [
+        "https://e.com/%22%3E%3Cscript%3E", "https://example.com/v/a.mp4?sig=%2Fx",
+    ]  # fmt: skip
+    spans = made([row(1, source_video=sources[0], start_s=3.5, end_s=9.0)], stills=lambda row: ["data:,"])
+    assert "#t=3.5,9" in spans
+
+
+def test_pages_hold_all_clips_and_say_of_how_many():
+    text = made([row(number) for number in range(100)])
+    document = Document(text)
+    assert [tag for tag, _ in document.elements].count("article") == 60
+    assert "60 of 100 clips" in document.text
+    keys = [attributes for tag, attributes in document.elements if tag == "article"]
+    assert all({"data-name", "data-words", "data-duration", "data-tags"} <= each.keys() for each in keys)
 
 
 @pytest.mark.parametrize(
@@ -204,27 +268,32 @@ def test_command(tmp_path):
     path.write_text("".join(json.dumps(each) + "\n" for each in rows))
     result = invoke("report", path)
     assert result.exit_code == 0, result.stderr
-    made = tmp_path / "rows-report.html"
-    assert result.stdout.strip() == str(made)
-    document = Document(made.read_text(encoding="utf-8"))
+    written = tmp_path / "rows-report.html"
+    assert result.stdout.strip() == str(written)
+    document = Document(written.read_text(encoding="utf-8"))
     assert document.text.count("file not found") == 2
     pictures = [attributes["src"] for tag, attributes in document.elements if tag == "img"]
     sizes = []
+    assert len(set(pictures)) == len(pictures)  # a clip's four are of four times
     for picture in pictures:
         assert picture.startswith("data:image/jpeg;base64,")
         jpeg = base64.b64decode(picture.split(",")[1])
-        assert len(jpeg) < 60_000
+        assert len(jpeg) < 30_000
         with av.open(io.BytesIO(jpeg)) as file:
             frame = next(file.decode(video=0))
             sizes.append((frame.width, frame.height))
-    assert len(sizes) == 2
-    assert all(max(size) <= 400 for size in sizes)
-    assert sorted(width < height for width, height in sizes) == [False, True]
-    before = made.read_bytes()
+    assert len(sizes) == 8
+    assert all(max(size) <= 280 for size in sizes)
+    assert sorted(width < height for width, height in sizes) == [False] * 4 + [True] * 4
+    links = [attributes["href"] for tag, attributes in document.elements if tag == "a"]
+    assert len(links) == 2
+    assert any(link.endswith("#t=3,9") for link in links)
+    assert all((tmp_path / unquote(link.partition("#")[0])).is_file() for link in links)
+    before = written.read_bytes()
     assert invoke("report", path).exit_code == 2
-    assert made.read_bytes() == before
+    assert written.read_bytes() == before
     assert invoke("report", path, "--overwrite", "--clips", 0).exit_code == 0
-    assert "<img" not in made.read_text()
+    assert "<img" not in written.read_text()
     assert invoke("report", path, "-o", tmp_path / "no" / "x.html").exit_code == 2
     path.write_text("")
     assert invoke("report", path, "-o", tmp_path / "x.html").exit_code == 2
