@@ -32,7 +32,12 @@ def clips_section(overview: Overview, stills: Stills, link: Link) -> str:
     )
     orders = "".join(f'<option value="{key}">{text}</option>' for key, text in _ORDERS.items())
     clips = "\n".join(_clip(row, stills, link) for row in overview.clips)
-    shown = f"{len(overview.clips):,} of {overview.rows:,} clips; half of them have something wrong, if so many do"
+    number, total = len(overview.clips), overview.rows
+    shown = (
+        "all"
+        if number == total
+        else f"{number:,} of {total:,}; half of them have something wrong, if so many do"
+    )
     return f"""<section>
 <h2>Clips <small>{shown}</small></h2>
 <div class="find"><input type="search" placeholder="Search captions and files" aria-label="Search captions and files">
