@@ -9,7 +9,6 @@ from pathlib import Path
 
 from framescribe.files import new_file
 from framescribe.types import Clip, VideoFacts
-from framescribe.video.cutting import write_clips
 from framescribe.video.decode import probe
 from framescribe.video.normalize import Normalize
 from framescribe.video.source import open_source

@@ -41,9 +41,10 @@ def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]], *, keep_s
     """Write spans of a clip's video to files of their own, in one reading.
 
     H.264 (x264, CRF 16) in MP4, encoded anew, since copying can only start at keyframes. Frames keep their times, and a
-    picture that is held, at the start or the end of a span too, its duration (the last one comes once more, at the end). Kept as they are: 8 or 10 bits, the
-    sampling of colours, range, matrix, primaries and transfer, HDR10's light levels, the shape of pixels. Sound is
-    encoded anew as AAC, mono or stereo. What is turned when it is displayed is stored turned; an odd last row or column
+    picture that is held, at the start or the end of a span too, its duration (one that is held at the end comes once
+    more there, for readers that look at frames only). Kept as they are: 8 or 10 bits, the sampling of colours, range,
+    matrix, primaries and transfer, HDR10's light levels, the shape of pixels. Sound is encoded anew as AAC, mono or
+    stereo. What is turned when it is displayed is stored turned; an odd last row or column
     is cut off where colours are sampled in pairs; RGB becomes yuv420p; more than 10 bits become 10; transparency,
     subtitles and metadata are left out. A file of this name is always whole; one whose span holds no frame is not
     written.
@@ -142,7 +143,7 @@ class _Output:
         """The last one is shown until this time; the file is whole."""
         end = round(Fraction(time_s - self._start_s) / _TIME_BASE)
         again = end - round(1 / self._rate / _TIME_BASE)
-        if self._shown is not None and again - self._shown[0] > round(0.5 / self._rate / _TIME_BASE):
+        if self._shown is not None and again - self._shown[0] > HELD_AFTER_S / _TIME_BASE:
             self._encode_shown(again)  # once more, for readers that look at frames only
             self._shown = again, self._shown[1]
         self._encode_shown(end)

@@ -83,10 +83,8 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
     """Read every packet of the stream, decode none.
 
     Raises:
-        TooManyPackets: there are more than ``MAX_PACKETS``, or the file says so.
+        TooManyPackets: there are more than ``MAX_PACKETS``.
     """
-    if stream.frames > MAX_PACKETS:
-        raise TooManyPackets
     shown = array("q")  # pts and duration, in turn
     keyframe_pts = array("q")
     num_packets = 0
@@ -119,14 +117,18 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         and steps.min(initial=1 << 62) < 0.7 / average_fps / time_base_s
     ):
         is_reliable = False  # there a packet may be one field of two
-    promises = num_packets < stream.frames or stream.frames <= 0
+    stated_end_pts = _stated_end_pts(container, stream, first_dts or 0)
+    if len(pts) and stated_end_pts is not None and stated_end_pts > pts[-1]:
+        # In MP4 a packet's duration is the time until the next is decoded, which may be longer than it is shown.
+        durations[-1] = min(durations[-1], stated_end_pts - pts[-1])
+    may_lack_some = num_packets < stream.frames or stream.frames <= 0
     return PacketIndex(
         pts=pts,
         durations=durations,
         keyframe_pts=keyframes,
         time_base_s=time_base_s,
         average_fps=average_fps,
-        promised_end_pts=_promised_end_pts(container, stream, first_dts or 0) if promises else None,
+        promised_end_pts=stated_end_pts if may_lack_some else None,
         is_reliable=is_reliable,
         has_jumps=clock.has_jumped,
     )
@@ -175,7 +177,7 @@ def _mean_rate(pts: NDArray[np.int64], time_base_s: float) -> float:
     return (len(pts) - 1) / (float(pts[-1] - pts[0]) * time_base_s)
 
 
-def _promised_end_pts(container: InputContainer, stream: VideoStream, first_dts: int) -> int | None:
+def _stated_end_pts(container: InputContainer, stream: VideoStream, first_dts: int) -> int | None:
     if container.format.name not in _HEADER_TELLS_DURATION or not stream.time_base:
         return None
     if stream.duration is not None:
