@@ -213,6 +213,10 @@ class Captioner:
                 pool.shutdown(wait=False, cancel_futures=True)
                 session.close()
 
+    def longest_in_progress(self) -> int:
+        """Tokens of the longest caption that is being written, of whichever call; to show how far it is."""
+        return self._engine.longest_in_progress()
+
     def session(self, settings: CaptionSettings) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
         return CaptionSession(self._engine, self._preparer, self._tokenizer, self._rows, settings)

@@ -156,9 +156,9 @@ def caption(
         print_error,
         print_problem,
         print_summary,
-        track,
     )
     from framescribe.cli.preflight import print_preflight
+    from framescribe.cli.progress import track
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sinks import RowFile, is_row_file
@@ -289,7 +289,7 @@ def caption(
                 decode_memory_gb=decode_memory,
             )
             try:
-                for row in track(rows, total, counts):
+                for row in track(rows, total, counts, captioner.longest_in_progress):
                     final = sitting.finished(row) if sitting else row
                     for write in writers or [print_caption]:
                         try:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import time
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -39,7 +36,6 @@ class _Console(Console):
 out = _Console(highlight=False, soft_wrap=True, emoji=False)
 err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
-_PLAIN_PROGRESS_S = 30.0
 _REFUSALS = {
     errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS,
 }  # fmt: skip
@@ -52,11 +48,32 @@ class _OneLine(logging.Formatter):
         return shown(super().formatMessage(record))
 
 
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is at the time, which a progress bar replaces so that lines go above it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def are_one_terminal() -> bool:
+    """Whether results and messages appear on the same screen, where a bar may be."""
+    if not (out.is_terminal and err.is_terminal):
+        return False
+    try:
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno()))
+    except (OSError, ValueError):  # not the system's
+        return True
+
+
 def set_up_logging(verbose: bool) -> None:
     """Sends the package's log to stderr; of other libraries only errors, unless ``verbose``."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, force=True)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_OneLine("%(message)s"))
+    handler = _StderrHandler()
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("framescribe").setLevel(logging.DEBUG if verbose else logging.INFO)
     if not verbose:
         os.environ.setdefault(
@@ -101,66 +118,6 @@ def load_captioner(
         )
 
 
-class _ClipsPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.2f} clips/s" if task.speed else "– clips/s")
-
-
-class Tracker:
-    """Shows how far a run is: a bar on a terminal, a line now and then elsewhere. Use it in a ``with`` statement.
-
-    Args:
-        total: clips of the run.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._started = self._last_line = time.monotonic()
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            _ClipsPerSecond(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-        )
-        self._bar = Progress(*columns, console=err, disable=not err.is_terminal, transient=True)
-        self._task = self._bar.add_task("", total=total)
-
-    @property
-    def clips_per_s(self) -> float:
-        """Since the start."""
-        return self._done / (time.monotonic() - self._started)
-
-    def __enter__(self) -> Tracker:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, detail: str = "") -> None:
-        """So many clips are done; ``detail`` is whatever else there is to say."""
-        self._done = done
-        self._bar.update(self._task, completed=done, description=detail)
-        now = time.monotonic()
-        if not err.is_terminal and now - self._last_line >= _PLAIN_PROGRESS_S:
-            rate = self.clips_per_s
-            left = f"{(self._total - done) / rate:.0f} s left" if rate else "no clip done yet"
-            err.print(
-                ", ".join(filter(None, (f"{done}/{self._total} clips", f"{rate:.2f} clips/s", left, detail)))
-            )
-            self._last_line = now
-
-
-def track(rows: Iterable[CaptionRow], total: int, counts: Counter[str]) -> Iterator[CaptionRow]:
-    """Passes rows on, counts them by status, and shows how far it is."""
-    with Tracker(total) as tracker:
-        for row in rows:
-            counts[row.caption_status] += 1
-            yield row
-            tracker.show(counts.total())
-
-
 def print_caption(row: CaptionRow) -> None:
     """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
     caption = shown(" ".join((row.caption or "").split()))
@@ -169,8 +126,10 @@ def print_caption(row: CaptionRow) -> None:
         # A span as W3C media fragments write it.
         name += f"#t={row.start_s:g}" + ("" if row.end_s is None else f",{row.end_s:g}")
     if out.is_terminal:
-        out.print(Text(name, style="bold"))
-        out.print(Text(f"  {caption}\n"), soft_wrap=False)
+        # The console that draws the bar knows how to print above it.
+        screen = err if are_one_terminal() else out
+        screen.print(Text(name, style="bold"))
+        screen.print(Text(f"  {caption}\n"), soft_wrap=False)
     else:
         # Not through rich, which would turn the tab into spaces.
         print(name, caption, sep="\t", flush=True)

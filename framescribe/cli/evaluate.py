@@ -111,7 +111,7 @@ def _caption_synthetic(
     from rich.progress import track
 
     from framescribe.bench.provenance import commit, versions
-    from framescribe.cli import console
+    from framescribe.cli import console, progress
     from framescribe.eval.matching import match
     from framescribe.pipeline.sinks import RowFile, read_rows
     from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
@@ -127,7 +127,7 @@ def _caption_synthetic(
     )
     paths = list(drawn)
     with RowFile(folder / "rows.jsonl") as file:
-        for row in console.track(captioner.caption(paths, settings), count, Counter()):
+        for row in progress.track(captioner.caption(paths, settings), count, Counter()):
             file.write(row)
             console.print_problem(row)
     rows = list(read_rows(folder / "rows.jsonl"))

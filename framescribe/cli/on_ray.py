@@ -137,7 +137,8 @@ class OnRay:
             UsageError: a host lacks something.
             DeviceError: the workers die, whatever the clip.
         """
-        from framescribe.cli.console import Tracker, err
+        from framescribe.cli.console import err
+        from framescribe.cli.progress import Tracker
         from framescribe.pipeline.ray.clip_list import ClipList
         from framescribe.pipeline.ray.cluster import check_hosts
         from framescribe.pipeline.ray.run import ClusterRun

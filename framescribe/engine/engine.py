@@ -94,6 +94,10 @@ class Engine:
         with self._lock:
             return len(self._scheduler) + self._in_flight.ending()
 
+    def longest_in_progress(self) -> int:
+        """Tokens of the longest caption that is being written. For any thread: waits for no step."""
+        return max((len(row.token_ids) for row in list(self._batch.rows)), default=0)
+
     def add(self, request: Request, deliver: Deliver) -> Sequence:
         """Queues a request.
 
