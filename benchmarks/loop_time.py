@@ -2,9 +2,9 @@
 
     taskset -c 0,1 python -m benchmarks.loop_time --json benchmarks/results/loop_time.json
 
-The real clips are six seconds or so from anywhere in six videos of the examples and the tests, cropped, mirrored, turned
-round in time or with exchanged colours. Both are captioned as ``framescribe caption -o`` does, repairs included, by the same
-loaded model, with loops stopped; the real ones also without (``--no-stop-loops``). Last line: JSON.
+The real clips are six seconds or so from anywhere in six videos of the examples and the tests, cropped, mirrored,
+turned round in time or with exchanged colours. Both are captioned as ``framescribe caption -o`` does, repairs included,
+by the same loaded model, with loops stopped; the real ones also without (``--no-stop-loops``). Last line: JSON.
 """
 
 from __future__ import annotations

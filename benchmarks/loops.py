@@ -5,12 +5,12 @@
 Good ones: 20,000 captions of the synthetic world, the long captions of the tests, and the texts of the files named,
 divided by lines of ``%`` (fortune files) or empty lines. White space becomes single spaces, as captions have it; texts
 with drawn lines (a sign eight times in a row) or of less than six letters in ten characters are left out and counted.
-``nearest`` is how near any comes: the longest stretch that is four times the same (64 tokens are certain), and the fewest
-different tokens in 96 (12 are).
+``nearest`` is how near any comes: the longest stretch that is four times the same (96 tokens are certain), and the
+fewest different tokens in 128 (12 are).
 
-Planted: a word, phrase, sentence, paragraph or some characters, repeated after the beginning of a good caption to 2,048
-tokens. ``late_at_most`` is how many tokens after the rule first holds they end. Tokens: the bundled model's, and those of
-each FOLDER with a ``tokenizer.json``. ``ns_per_token`` is what looking costs the host. Last line: JSON.
+Planted: a word, phrase, sentence, paragraph or some characters, repeated after the beginning of a good caption to
+2,048 tokens. ``late_at_most`` is how many tokens after the rule first holds they end. Tokens: the bundled model's, and
+those of each FOLDER with a ``tokenizer.json``. ``ns_per_token`` is what looking costs the host. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def longest_repeat(ids: list[int]) -> int:
     return longest
 
 
-def fewest_in_96(ids: list[int]) -> int | None:
-    return min((len(set(ids[end - 96 : end])) for end in range(96, len(ids) + 1)), default=None)
+def fewest_in_128(ids: list[int]) -> int | None:
+    return min((len(set(ids[end - 128 : end])) for end in range(128, len(ids) + 1)), default=None)
 
 
 def plant(captions: list[str], rng: random.Random) -> tuple[str, str]:
@@ -89,7 +89,7 @@ def measure(encode: Callable[[str], list[int]], good: dict[str, list[str]], seed
     cut: list[str] = []
     tokens, seconds = 0, 0.0
     repeat: tuple[int, str] = (0, "")
-    fewest: tuple[int, str] = (97, "")
+    fewest: tuple[int, str] = (129, "")
     for texts in good.values():
         for text in texts:
             ids = encode(text)[:LIMIT]
@@ -99,7 +99,7 @@ def measure(encode: Callable[[str], list[int]], good: dict[str, list[str]], seed
                 cut.append(text)
             seconds += time.perf_counter() - began
             repeat = max(repeat, (longest_repeat(ids[:256]), text[:80]))
-            if (few := fewest_in_96(ids)) is not None:
+            if (few := fewest_in_128(ids)) is not None:
                 fewest = min(fewest, (few, text[:80]))
     rng = random.Random(seed)
     late, lengths, missed = Counter[str](), Counter[str](), Counter[str]()
@@ -116,8 +116,8 @@ def measure(encode: Callable[[str], list[int]], good: dict[str, list[str]], seed
         "good_texts": {name: len(texts) for name, texts in good.items()},
         "good_tokens": tokens,
         "good_cut": len(cut),
-        "cut": cut[:5],
-        "nearest": {"longest_repeat": repeat, "fewest_in_96": fewest},
+        "cut": [text[:160] for text in cut],
+        "nearest": {"longest_repeat": repeat, "fewest_in_128": fewest},
         "planted": PLANTED,
         "planted_missed": dict(missed),
         "late_at_most": dict(late),

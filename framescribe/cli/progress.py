@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, which whatever is printed meanwhile appears above; else a line now and then."""
+"""How far a run is: a bar on a terminal, below whatever is printed meanwhile; elsewhere a line now and then."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from framescribe.engine.memory import on_device, phase_limits, plan_cache
 from framescribe.engine.readback import Readback
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
-from framescribe.engine.sequence import Sequence
+from framescribe.engine.sequence import Deliver, Sequence
 from framescribe.errors import DeviceError, UsageError
 from framescribe.model import kernels
 from framescribe.model.device_errors import is_device_failure
@@ -33,8 +33,6 @@ from framescribe.model.model import CaptionModel
 from framescribe.types import FinishReason
 
 log = logging.getLogger("framescribe")
-
-Deliver = Callable[[Completion], None]
 
 # Steps whose tokens are read only while the next is computed. On a CPU computing ahead would only be work for nothing.
 _STEPS_AHEAD = {"cuda": 1, "cpu": 0, "mps": 0}

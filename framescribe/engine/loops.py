@@ -9,14 +9,14 @@ from __future__ import annotations
 CHECK_EVERY = 16
 """Tokens from one look at a caption to the next."""
 
-_REPEATS, _LEAST_REPEATED = 4, 64
-_STRETCH, _FEW = 96, 12
+_REPEATS, _LEAST_REPEATED = 4, 96
+_STRETCH, _FEW = 128, 12
 
 
 def certainly_loops(token_ids: list[int]) -> bool:
     """Whether a caption has ended up in a loop: once it is certain, there is no way for it to become good again.
 
-    Certain is: the last 64 tokens or more are one stretch of tokens four times in a row, or more often; or the last 96
+    Certain is: the last 96 tokens or more are one stretch of tokens four times in a row, or more often; or the last 128
     tokens are but 12 different ones.
     """
     return _few_tokens(token_ids) or _repeats(token_ids)

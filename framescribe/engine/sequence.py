@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Deliver = Callable[[Completion], None]
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Sequence(Job):
     """A request with what has become of it.
@@ -29,14 +32,14 @@ class Sequence(Job):
     """
 
     request: Request
-    deliver: Callable[[Completion], None]
+    deliver: Deliver
     dice: Dice
     features_FVD: Tensor | None = None
     token_ids: list[int] = field(default_factory=list)
     is_done: bool = False
 
     @classmethod
-    def of(cls, request: Request, deliver: Callable[[Completion], None]) -> Sequence:
+    def of(cls, request: Request, deliver: Deliver) -> Sequence:
         """A sequence that nothing has been computed of."""
         return cls(
             frames=0 if request.pixels_F3SS is None else len(request.pixels_F3SS),

@@ -7,18 +7,24 @@ which is small in containers.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO
 
 from framescribe.video.display import Pixels
 from framescribe.video.worker import Answer, SharedBlock, Task
+
+log = logging.getLogger("framescribe")
+
+_LONGEST_LINE = 4096
 
 # Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
 _PROGRAM = "from framescribe.video.worker import main; main()"
@@ -61,8 +67,11 @@ class Worker:
                 [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited), folder],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 env=os.environ | {"PYTHONPATH": _import_path(), "TMPDIR": folder},
             )
+        # What C libraries write would tear a bar that the terminal shows.
+        threading.Thread(target=_log_lines, args=(self._process.stderr,), daemon=True).start()
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._is_ready = False
         self._owner = os.getpid()
@@ -162,6 +171,13 @@ def _import_path() -> str:
     # A folder that is on no path is that of an empty entry, the first, or of an editable installation's hook.
     order = {folder: place for place, folder in reversed(list(enumerate(sys.path)))}
     return os.pathsep.join(sorted(folders, key=lambda folder: order.get(folder, -1)))
+
+
+def _log_lines(written: BinaryIO) -> None:
+    """Passes on what a worker writes to its stderr, until it ends."""
+    with written:
+        while line := written.readline(_LONGEST_LINE):
+            log.debug("decoder: %s", line.decode(errors="replace").rstrip())
 
 
 def _unnamed_file() -> BinaryIO:

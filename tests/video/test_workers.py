@@ -351,3 +351,11 @@ def test_a_worker_imports_the_same_framescribe(tmp_path):
         [sys.executable, "-c", script, str(HORSE)], cwd="/", capture_output=True, text=True, check=False
     )
     assert "exit code 42" in found.stderr
+
+
+def test_what_a_worker_writes_to_its_stderr_is_logged_and_not_shown(workers, monkeypatch, capfd, caplog):
+    monkeypatch.setenv("PYTHONVERBOSE", "1")  # the interpreter tells each module that it imports
+    caplog.set_level("DEBUG", logger="framescribe")
+    pixels(workers, Clip(str(HORSE)))
+    assert "import 'av'" in caplog.text
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,51 @@
+"""A run that says all that one can say while a bar is shown; for a terminal. Prints what must be readable, last."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections import Counter
+
+from framescribe.cli.console import err, print_caption, print_problem, set_up_logging
+from framescribe.cli.progress import track
+from tests.pipeline.test_sinks import row
+
+CAPTIONS = (
+    "A cat sleeps on a sofa.",
+    " ".join(f"word{number}" for number in range(60)),
+    "一只猫坐在窗台上，看着外面的雨。雨水顺着玻璃流下来，" * 4,
+    "A dog 🐕 runs after a ball ⚽ and a kite, " * 6,
+)
+
+
+def rows(count: int):
+    for number in range(count):
+        time.sleep(0.03)
+        caption = f"({number}) {CAPTIONS[number % len(CAPTIONS)]}"
+        yield row(source_video=f"/videos/{number}.mp4", caption=caption, output_tokens=30)
+
+
+def warn() -> None:
+    for number in range(12):
+        time.sleep(0.05)
+        logging.getLogger("framescribe").warning("log line %d " + "and more of it " * 8, number)
+        warnings.warn(f"warning {number} from a library", stacklevel=1)
+        print(f"printed {number}")
+
+
+def main() -> None:
+    warnings.simplefilter("always")
+    set_up_logging(False)
+    talker = threading.Thread(target=warn)
+    talker.start()
+    for each in track(rows(30), 30, Counter(), lambda: 40):
+        print_caption(each)
+        print_problem(each)
+    talker.join()
+    err.print("the end")
+
+
+if __name__ == "__main__":
+    main()
