@@ -39,10 +39,16 @@ def rows(
     from framescribe.pipeline.filters import chosen_rows
     from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.quality.checks import FLAGS
+    from framescribe.quality.duplicates import flag_duplicates
 
     if flag is not None and flag not in FLAGS:
         raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
-    chosen = chosen_rows(read_rows(source, CAPTION_COLUMNS), where or ())
+    found = read_rows(source, CAPTION_COLUMNS)
+    if (
+        count or as_json or flag == "duplicate"
+    ):  # what shows flags; all rows are compared, whichever are chosen
+        found = flag_duplicates(found)
+    chosen = chosen_rows(found, where or ())
     if status is not None:
         chosen = (row for row in chosen if row["caption_status"] == status)
     if flag is not None:

@@ -20,6 +20,7 @@ from framescribe.export.select import to_candidate
 from framescribe.export.target import REPORT, new_target
 from framescribe.quality.budget import count_words
 from framescribe.quality.cleanup import CleanupRules
+from framescribe.quality.duplicates import DuplicateFinder
 
 
 def export(
@@ -103,6 +104,7 @@ def _check(to: Format, final: Path, link: Link) -> None:
 def _candidates(rows: Iterable[Mapping[str, Any]], places: Places, report: ExportReport) -> list[Candidate]:
     """What the rows offer, sorted; the others are in the report."""
     found: dict[str, Candidate] = {}
+    captions: dict[str, str] = {}
     for row in rows:
         report.rows += 1
         try:
@@ -110,9 +112,26 @@ def _candidates(rows: Iterable[Mapping[str, Any]], places: Places, report: Expor
             places.check(candidate.clip.source_video)
             if (other := found.setdefault(candidate.stem, candidate)) is not candidate:
                 raise Unusable("the clip is there already", f"{other.clip.source_video} has the same id")
+            captions[candidate.stem] = row["caption"]
         except Unusable as problem:
             report.leave_out(row["clip_id"], row["source_video"], problem)
-    return sorted(found.values(), key=_order)
+    candidates = sorted(found.values(), key=_order)
+    if "duplicate" in report.accepted_flags:
+        return candidates
+    return list(_distinct(candidates, captions, report))
+
+
+def _distinct(
+    candidates: Iterable[Candidate], captions: Mapping[str, str], report: ExportReport
+) -> Iterator[Candidate]:
+    """Those whose caption, as it was before any clean-up, does not nearly repeat that of one before."""
+    finder = DuplicateFinder()
+    for candidate in candidates:
+        if (first := finder.add(candidate.clip_id, captions[candidate.stem])) is None:
+            yield candidate
+        else:
+            problem = Unusable("flagged duplicate", f"nearly the caption of clip {first}")
+            report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
 
 
 def _order(candidate: Candidate) -> tuple[str, float, float, str]:

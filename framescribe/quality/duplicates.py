@@ -72,11 +72,20 @@ class DuplicateFinder:
 
 
 def flag_duplicates(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows of a store, each with the flag ``duplicate:ID`` where clip ID, before it, has nearly the same caption."""
+    """Rows, each with the flag ``duplicate`` where a clip before it has nearly the same caption.
+
+    Which clip is in a column ``duplicate_of`` of these rows. Only good captions (status ``success``) are such clips.
+    The flag is of the set, not of the row: it is found whenever rows are read, and not stored.
+    """
     finder = DuplicateFinder()
     for row in rows:
-        first = finder.add(row["clip_id"], row["caption"]) if row["caption"] else None
-        yield {**row} if first is None else {**row, "flags": [*row["flags"], f"duplicate:{first}"]}
+        first = None
+        if row.get("caption") and row["caption_status"] == "success":
+            first = finder.add(row["clip_id"], row["caption"])
+        if first is None:
+            yield {**row}
+        else:
+            yield {**row, "flags": [*(row.get("flags") or ()), "duplicate"], "duplicate_of": first}
 
 
 def shingle(caption: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from framescribe.errors import UsageError
 from framescribe.quality.budget import count_words
+from framescribe.quality.duplicates import flag_duplicates
 
 Row = Mapping[str, Any]
 
@@ -32,6 +33,8 @@ class Overview:
         seconds: rows by when they were made, in seconds since 1970.
         duration_s, covered_s: of all clips together.
         made_by: rows by what made them: (name, value) pairs.
+        repeats: clips whose caption nearly repeats another clip's, by the id of that one.
+        repeated: the last of those captions, by the same id.
         clips: rows for the page, by clip id.
     """
 
@@ -44,6 +47,8 @@ class Overview:
     duration_s: float = 0.0
     covered_s: float = 0.0
     made_by: Counter[tuple[tuple[str, Any], ...]] = field(default_factory=Counter)
+    repeats: Counter[str] = field(default_factory=Counter)
+    repeated: dict[str, str] = field(default_factory=dict)
     clips: list[Row] = field(default_factory=list)
 
     @property
@@ -63,11 +68,7 @@ def look_over(rows: Iterable[Row], max_clips: int) -> Overview:
     """
     overview = Overview()
     good, bad = _Sample(max_clips), _Sample(max_clips)
-    for row in rows:
-        if not {"clip_id", "source_video", "caption_status"} <= row.keys():
-            raise UsageError(
-                "these are not rows of `framescribe caption`: clip_id or caption_status is missing"
-            )
+    for row in flag_duplicates(map(_checked, rows)):
         _count(row, overview)
         is_good = row["caption_status"] == "success" and not row.get("flags")
         (good if is_good else bad).offer(row)
@@ -77,11 +78,20 @@ def look_over(rows: Iterable[Row], max_clips: int) -> Overview:
     return overview
 
 
+def _checked(row: Row) -> Row:
+    if not {"clip_id", "source_video", "caption_status"} <= row.keys():
+        raise UsageError("these are not rows of `framescribe caption`: clip_id or caption_status is missing")
+    return row
+
+
 def _count(row: Row, overview: Overview) -> None:
     overview.statuses[row["caption_status"]] += 1
     flags = row.get("flags") or ()
     overview.flags.update(flags)
     overview.flagged += bool(flags)
+    if first := row.get("duplicate_of"):
+        overview.repeats[first] += 1
+        overview.repeated[first] = row["caption"]
     if row.get("caption"):
         overview.words[count_words(row["caption"])] += 1
     duration_s, covered_s = row.get("duration_s"), row.get("covered_s")

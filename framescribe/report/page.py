@@ -24,6 +24,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 _WORD_LIMIT = 100
 _MOST_SETTINGS = 5
 _RATE_BARS = 40
+_MOST_REPEATS, _REPEAT_TEXT = 10, 40
 
 
 def page(title: str, overview: Overview, stills: Stills, link: Link) -> str:
@@ -38,6 +39,7 @@ def page(title: str, overview: Overview, stills: Stills, link: Link) -> str:
     sections = (
         _card("Status", _bars(overview.statuses, overview.rows, lambda status: status)),
         _card("Flags", _bars(overview.flags, overview.rows, lambda _: "flag")),
+        _card("Captions of several clips, nearly alike", _repeats(overview)) if overview.repeats else "",
         _card("Words in a caption", _words(overview)),
         _card("Clips a minute", _rate(overview)) if overview.seconds else "",
         _card("Part of each clip that was seen", _coverage(overview)),
@@ -102,6 +104,21 @@ def _bars(counts: Counter[str], total: int, css_class: Callable[[str], str]) -> 
         for name, count in counts.most_common()
     )
     return f'<dl class="bars">{items}</dl>'
+
+
+def _repeats(overview: Overview) -> str:
+    counts = Counter(
+        {
+            f"{_shortened(overview.repeated[first])} ({first})": repeats + 1
+            for first, repeats in overview.repeats.most_common(_MOST_REPEATS)
+        }
+    )
+    return _bars(counts, overview.rows, lambda _: "flag")
+
+
+def _shortened(caption: str) -> str:
+    text = " ".join(caption.split())
+    return text if len(text) <= _REPEAT_TEXT else f"{text[: _REPEAT_TEXT - 1]}…"
 
 
 def _words(overview: Overview) -> str:

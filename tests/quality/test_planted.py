@@ -36,12 +36,15 @@ def test_planted_duplicates_are_flagged_with_the_first_and_good_captions_are_not
     captions += [
         (f"copy{n}-of-good{index}", nearly_the_same(good[index], rng)) for n, index in enumerate(copied)
     ]
-    rows = [{"clip_id": clip_id, "caption": caption, "flags": []} for clip_id, caption in captions]
-    flags = {row["clip_id"]: row["flags"] for row in flag_duplicates(rows)}
-    accused = [clip_id for clip_id in flags if clip_id.startswith("good") and flags[clip_id]]
+    rows = [
+        {"clip_id": clip_id, "caption": caption, "caption_status": "success", "flags": []}
+        for clip_id, caption in captions
+    ]
+    flags = {row["clip_id"]: (row["flags"], row.get("duplicate_of")) for row in flag_duplicates(rows)}
+    accused = [clip_id for clip_id, (found, _) in flags.items() if clip_id.startswith("good") and found]
     assert len(accused) <= 0.01 * GOOD, accused
     found = [
         clip_id for clip_id, found in flags.items()
-        if clip_id.startswith("copy") and found == [f"duplicate:{clip_id.split('-of-')[1]}"]
+        if clip_id.startswith("copy") and found == (["duplicate"], clip_id.split("-of-")[1])
     ]  # fmt: skip
     assert len(found) >= 0.99 * len(copied), set(flags) - set(found)
