@@ -23,6 +23,7 @@ from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 if TYPE_CHECKING:
     from framescribe.pipeline.sidecars import Sidecars
     from framescribe.pipeline.sitting import Sitting
+    from framescribe.quality.duplicates import RepeatCounter
     from framescribe.types import CaptionRow, CaptionSettings
 
 _RUNS = "Runs into a folder"
@@ -43,7 +44,10 @@ def caption(
             help="Write rows to this folder (or URL of one), which a later run adds to, or .parquet or .jsonl file.",
         ),
     ] = None,
-    txt: Annotated[bool, typer.Option("--txt", help="Write CLIP.txt beside each video.")] = False,
+    txt: Annotated[
+        bool,
+        typer.Option("--txt", help="Write CLIP.txt beside each video, unless its caption came out badly."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file, or existing .txt files.")
     ] = False,
@@ -78,7 +82,7 @@ def caption(
         bool | None,
         typer.Option(
             "--repair/--no-repair",
-            help="Decode captions that came out badly again, otherwise; on for a folder.",
+            help="Re-decode captions that came out badly with other settings; on for a folder and --txt.",
             rich_help_panel="Decoding",
         ),
     ] = None,
@@ -164,6 +168,7 @@ def caption(
     from framescribe.pipeline.sinks import RowFile, is_row_file
     from framescribe.pipeline.sources import check_sources, expand_sources
     from framescribe.pipeline.writer import ROWS_PER_SHARD
+    from framescribe.quality.duplicates import RepeatCounter
     from framescribe.video.segment import SegmentRule, segment
 
     with ExitStack() as stack:
@@ -182,7 +187,7 @@ def caption(
             repetition_penalty=repetition_penalty,
             seed=seed,
             stop_loops=stop_loops,
-            repair=into_folder if repair is None else repair,
+            repair=(into_folder or txt) if repair is None else repair,
         )
 
         rule = SegmentRule.parse(segments, min_length, max_length)
@@ -264,6 +269,9 @@ def caption(
 
         counts: Counter[str] = Counter()
         writers: list[Callable[[CaptionRow], None]] = [sidecars.write] if txt else []
+        repeats = RepeatCounter()
+        if output or txt:
+            writers.append(repeats.write)
         unwritten = 0
         started = time.monotonic()
         if total and ray:
@@ -302,11 +310,23 @@ def caption(
                 note += "; the same command goes on from here" if sitting else ""
                 raise
             finally:
+                note += _quality_note(sidecars, repeats)
                 print_summary(counts, time.monotonic() - started, note)
         else:
             err.print(f"Nothing to do: {_why_nothing(sitting, redo)}{note}")
     if counts["error"] or unwritten:
         raise typer.Exit(1)
+
+
+def _quality_note(sidecars: Sidecars, repeats: RepeatCounter) -> str:
+    """What a training set should not have, of this run."""
+    note = ""
+    if sidecars.refused:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sidecars.refused.most_common())
+        note += f"; no .txt for {sidecars.refused.total()} of them ({reasons})"
+    if repeats.count:
+        note += f"; {repeats.count} nearly repeat another clip's caption"
+    return note
 
 
 def _why_nothing(sitting: Sitting | None, redo: Redo | None) -> str:

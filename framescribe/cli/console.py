@@ -142,15 +142,18 @@ def print_error(message: str) -> None:
 
 def print_problem(row: CaptionRow) -> None:
     """What went wrong with a clip, or is missing from it, on stderr."""
+    from framescribe.quality.checks import DEFECTS
+
     if row.caption_status == "error":
         print_error(row.error_message or "")
     elif row.error_message:
         err.print(Text.assemble(("damaged ", "yellow"), shown(row.error_message)))
-    elif row.caption_status != "success":
+    elif row.caption_status != "success" or not DEFECTS.isdisjoint(row.flags):
+        what = row.caption_status if row.caption_status != "success" else ", ".join(row.flags)
         reason = (
             f": ended after {row.output_tokens} tokens, as it loops" if row.finish_reason == "loop" else ""
         )
-        err.print(Text.assemble((f"{row.caption_status} ", "yellow"), shown(row.source_video), reason))
+        err.print(Text.assemble((f"{what} ", "yellow"), shown(row.source_video), reason))
 
 
 def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:

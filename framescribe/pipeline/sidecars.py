@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.files import concerns_one_name, write_file
+from framescribe.quality.checks import DEFECTS
 from framescribe.shown import shown
 from framescribe.types import CaptionRow, Clip
 from framescribe.video.address import split_member
@@ -34,9 +36,14 @@ def sidecar_path(source_video: str) -> Path:
 
 
 class Sidecars:
-    """The text files of a run. Every clip is added before the first caption is written, so that none is lost to one."""
+    """The text files of a run. Every clip is added before the first caption is written, so that none is lost to one.
+
+    Attributes:
+        refused: captions that were not written, by what is wrong with them.
+    """
 
     def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
         self._owners: dict[Path, str] = {}
         self._videos: dict[tuple[int, int], str] = {}  # those that a text file might be taken for
 
@@ -68,22 +75,33 @@ class Sidecars:
                         )
 
     def write(self, row: CaptionRow) -> None:
-        """Writes the row's caption beside its video, whole; a row without a caption writes nothing.
+        """Writes the row's caption beside its video, whole, unless it came out badly.
+
+        No trainer asks what is wrong with a text file: a caption that is empty, cut off, looping, "!!!!" or no text is
+        counted in ``refused`` and not written. An older file stays as it is.
 
         Raises:
             ClipError: not there: a name that is too long, no permission, or what is there is no plain text file.
             OSError: nothing can be written any more, such as on a full disk.
         """
-        if not row.caption:
+        if defect := _defect(row):
+            self.refused[defect] += 1
             return
         path = sidecar_path(row.source_video)
         try:
             _check_replaceable(path, row.source_video)
-            write_file(path, row.caption + "\n")
+            write_file(path, f"{row.caption}\n")
         except OSError as error:
             if not concerns_one_name(error):
                 raise
             raise ClipError("write", f"{shown(str(path))} cannot be written: {error.strerror}") from error
+
+
+def _defect(row: CaptionRow) -> str | None:
+    """What keeps a caption from being a training caption; those flags that a clean-up mends do not."""
+    if row.caption_status != "success" or row.caption is None:
+        return row.caption_status
+    return next((flag for flag in row.flags if flag in DEFECTS), None)
 
 
 def _check_replaceable(path: Path, source_video: str) -> None:

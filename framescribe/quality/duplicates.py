@@ -14,6 +14,8 @@ from typing import Any
 
 from rensa import RMinHash
 
+from framescribe.types import CaptionRow
+
 THRESHOLD = 0.85
 # A pair at the threshold shares a band with probability 1 - (1 - 0.85**6)**12 = 0.997; at 0.5 with 0.17.
 _BANDS, _BAND_HASHES = 12, 6
@@ -69,6 +71,23 @@ class DuplicateFinder:
             if similarity(shingles, shingle(caption)) >= THRESHOLD:
                 return str(clip_id)
         return None
+
+
+class RepeatCounter:
+    """Counts good captions of a run that nearly repeat one before.
+
+    Attributes:
+        count: so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._finder = DuplicateFinder()
+
+    def write(self, row: CaptionRow) -> None:
+        """Takes note of a row."""
+        if row.caption and row.caption_status == "success":
+            self.count += self._finder.add(row.clip_id, row.caption) is not None
 
 
 def flag_duplicates(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from tests.reference import CLIPS, TINY, changed_sizes
 
 SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
 QUICK = ("--device", "cpu", "--max-new-tokens", "3")
+TRAINED = ("--device", "cpu", "--model", "tiny")  # its captions are whole sentences
 
 
 @pytest.fixture
@@ -96,16 +97,16 @@ def test_quant_really_quantises(bits, videos):
 def test_sidecars(videos):
     (videos / "bad.mp4").unlink()
     (videos / "b.txt").write_text("by hand\n")
-    result = invoke("caption", videos, "--txt", *QUICK)
+    result = invoke("caption", videos, "--txt", *TRAINED)
     assert result.exit_code == 0
     assert "1 skipped" in result.stderr
     assert (videos / "b.txt").read_text() == "by hand\n"
     assert (videos / "a.txt").read_text(encoding="utf-8").strip()
     assert result.stdout == ""
-    again = invoke("caption", videos, "--txt", *QUICK)
+    again = invoke("caption", videos, "--txt", *TRAINED)
     assert again.exit_code == 0
     assert "none, 2 skipped" in again.stderr
-    assert invoke("caption", videos, "--txt", "--overwrite", *QUICK).exit_code == 0
+    assert invoke("caption", videos, "--txt", "--overwrite", *TRAINED).exit_code == 0
     assert (videos / "b.txt").read_text(encoding="utf-8") != "by hand\n"
     assert sorted(os.listdir(videos)) == ["a.mp4", "a.txt", "b.mp4", "b.txt"]
 
@@ -122,12 +123,31 @@ def test_a_sidecar_that_cannot_be_is_one_clip_s_error(videos):
     (videos / "a.txt").mkdir()
     cjk = "字" * 72
     shutil.copy(SHORT, videos / f"{cjk}.mp4")
-    result = invoke("caption", videos, "--txt", "--overwrite", "-o", videos.parent / "rows.jsonl", *QUICK)
+    result = invoke("caption", videos, "--txt", "--overwrite", "-o", videos.parent / "rows.jsonl", *TRAINED)
     assert result.exit_code == 1
     assert "a.txt is a link, a folder or a device" in " ".join(result.stderr.split())
     assert (videos / "b.txt").is_file()
     assert (videos / f"{cjk}.txt").is_file()
     assert len(rows_of(videos.parent / "rows.jsonl")) == 3
+
+
+def test_no_training_caption_is_made_of_a_bad_one_and_an_older_file_stays(videos):
+    """Three tokens are no sentence, whatever is tried."""
+    (videos / "bad.mp4").unlink()
+    (videos / "b.txt").write_text("by hand\n")
+    result = invoke("caption", videos, "--txt", "--overwrite", *QUICK)
+    assert result.exit_code == 0
+    assert "no .txt for 2 of them (2 truncated)" in result.stderr
+    assert sorted(os.listdir(videos)) == ["a.mp4", "b.mp4", "b.txt"]
+    assert (videos / "b.txt").read_text() == "by hand\n"
+
+
+def test_text_files_are_repaired_as_a_folder_s_captions_are(videos):
+    rows = videos.parent / "rows.jsonl"
+    for more, is_repaired in (((), True), (("--no-repair",), False)):
+        again = ("--txt", "--overwrite", "-o", rows, *more, *QUICK)
+        assert invoke("caption", videos / "a.mp4", *again).exit_code == 0
+        assert bool(rows_of(rows)[0]["repairs"]) is is_repaired
 
 
 def test_a_video_called_txt_is_not_written_over(videos):

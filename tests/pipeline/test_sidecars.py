@@ -24,6 +24,25 @@ def test_they_stand_beside_their_videos(tmp_path):
     assert left(video) == ["a.b.txt"]
 
 
+@pytest.mark.parametrize(
+    ("status", "flags", "refused"),
+    [
+        ("repetitive", ("looping",), "repetitive"),
+        ("repetitive", ("exclamation",), "repetitive"),
+        ("truncated", ("cut_off",), "truncated"),
+        ("success", ("cut_off", "opener"), "cut_off"),
+        ("success", ("non_text",), "non_text"),
+        ("success", ("opener", "over_budget"), None),
+        ("success", (), None),
+    ],
+)
+def test_what_came_out_badly_is_no_text_file_and_counted(status, flags, refused, tmp_path):
+    sidecars = Sidecars()
+    sidecars.write(row(source_video=str(tmp_path / "a.mp4"), caption="!", caption_status=status, flags=flags))
+    assert (tmp_path / "a.txt").exists() is (refused is None)
+    assert dict(sidecars.refused) == ({refused: 1} if refused else {})
+
+
 def test_a_url_has_no_side():
     with pytest.raises(UsageError, match=r"s3://bucket/a.mp4: `txt`"):
         sidecar_path("s3://bucket/a.mp4")
