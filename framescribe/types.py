@@ -260,8 +260,8 @@ class CaptionRow:
     ``finish_reason`` is how the decoding of ``caption`` ended: ``stop`` by itself, ``length`` at ``max_new_tokens``,
     ``loop`` as it certainly looped (see ``engine/loops.py``); None for ``error`` rows.
     ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
-    ``source_sha256`` is of the source's bytes, where that was asked for. ``created_at`` is when the row was settled, repairs
-    included: ISO 8601, UTC.
+    ``source_sha256`` is of the source's bytes, where that was asked for. ``created_at`` is when the row was settled,
+    repairs included: ISO 8601, UTC.
     """
 
     clip_id: str
