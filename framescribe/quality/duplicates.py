@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,13 +20,20 @@ from framescribe.types import CaptionRow
 THRESHOLD = 0.85
 # A pair at the threshold shares a band with probability 1 - (1 - 0.85**6)**12 = 0.997; at 0.5 with 0.17.
 _BANDS, _BAND_HASHES = 12, 6
-_CANDIDATES = 32  # those that share most bands are compared
+# Of each band the first so many; of those the ones that share most bands are compared. Captions of one pattern, which
+# are alike and yet not the same, would otherwise each be compared with all others.
+_IN_BAND, _CANDIDATES = 32, 32
 _WORD = re.compile(r"\w+")
 _CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+_OF_BAND = f"SELECT * FROM (SELECT number FROM bands WHERE hash = ? LIMIT {_IN_BAND})"
+_FIND = f"""SELECT clip_id, shingles FROM captions JOIN
+(SELECT number, count(*) AS shared FROM ({" UNION ALL ".join([_OF_BAND] * _BANDS)})
+ GROUP BY number ORDER BY shared DESC, number LIMIT {_CANDIDATES}) USING (number)
+WHERE size BETWEEN ? AND ? ORDER BY number"""
 
 
 class DuplicateFinder:
-    """Tells whether a caption was seen before; a million captions take a few hundred MB of temporary disk, not memory.
+    """Tells whether a caption was seen before. A million captions take 70 MB of memory and the rest on temporary disk.
 
     Only captions that are not themselves duplicates are kept, so that chains of small changes do not creep along.
     """
@@ -36,8 +44,9 @@ class DuplicateFinder:
         self._database.executescript(
             """
             PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;
-            CREATE TABLE captions (number INTEGER PRIMARY KEY, clip_id TEXT, caption TEXT);
+            CREATE TABLE captions (number INTEGER PRIMARY KEY, clip_id BLOB, size INTEGER, shingles BLOB);
             CREATE TABLE bands (hash INTEGER, number INTEGER, PRIMARY KEY (hash, number)) WITHOUT ROWID;
+            CREATE TABLE same (hash INTEGER PRIMARY KEY, clip_id BLOB);
             """
         )
 
@@ -46,30 +55,32 @@ class DuplicateFinder:
 
         A caption without words is nobody's duplicate.
         """
-        shingles = shingle(caption)
-        if not shingles:
+        if not (shingles := shingle(caption)):
             return None
+        id = clip_id.encode("utf-8", "surrogatepass")
+        execute = self._database.execute
+        same = hash(shingles)
+        if found := execute("SELECT clip_id FROM same WHERE hash = ?", (same,)).fetchone():
+            return _decoded(found[0])
         hashes = _band_hashes(shingles)
         if (first := self._find(hashes, shingles)) is not None:
             return first
-        number = self._database.execute(
-            "INSERT INTO captions (clip_id, caption) VALUES (?, ?)", (clip_id, caption)
-        ).lastrowid
+        content = array("q", map(hash, shingles)).tobytes()
+        values = (id, len(shingles), content)
+        number = execute("INSERT INTO captions (clip_id, size, shingles) VALUES (?, ?, ?)", values).lastrowid
+        execute("INSERT INTO same VALUES (?, ?)", (same, id))
         self._database.executemany(
             "INSERT OR IGNORE INTO bands VALUES (?, ?)", ((band, number) for band in hashes)
         )
         return None
 
     def _find(self, hashes: list[int], shingles: frozenset[str]) -> str | None:
-        candidates = self._database.execute(
-            f"""SELECT clip_id, caption FROM captions JOIN
-            (SELECT number, count(*) AS shared FROM bands WHERE hash IN ({",".join("?" * _BANDS)})
-             GROUP BY number ORDER BY shared DESC, number LIMIT {_CANDIDATES}) USING (number) ORDER BY number""",
-            hashes,
-        )
-        for clip_id, caption in candidates:
-            if similarity(shingles, shingle(caption)) >= THRESHOLD:
-                return str(clip_id)
+        own = frozenset(map(hash, shingles))
+        # Sets of other sizes cannot be so similar.
+        sizes = (len(own) * THRESHOLD, len(own) / THRESHOLD)
+        for id, content in self._database.execute(_FIND, (*hashes, *sizes)):
+            if similarity(own, frozenset(array("q", content))) >= THRESHOLD:
+                return _decoded(id)
         return None
 
 
@@ -109,7 +120,9 @@ def flag_duplicates(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any
 
 def shingle(caption: str) -> frozenset[str]:
     """Each three words in a row, without case and punctuation; a Chinese or Japanese character counts as a word."""
-    words = _WORD.findall(_CJK.sub(r" \1 ", caption.casefold()))
+    # Half a surrogate pair, which JSON may hold, is no text that can be hashed.
+    text = caption.encode("utf-8", "replace").decode()
+    words = _WORD.findall(_CJK.sub(r" \1 ", text.casefold()))
     if not words:
         return frozenset()
     # Margins put the first and the last word into as many shingles as any other.
@@ -117,9 +130,13 @@ def shingle(caption: str) -> frozenset[str]:
     return frozenset(map(" ".join, zip(padded, padded[1:], padded[2:], strict=False)))
 
 
-def similarity(one: frozenset[str], other: frozenset[str]) -> float:
+def similarity(one: frozenset[int], other: frozenset[int]) -> float:
     """The Jaccard similarity of two sets of shingles."""
     return len(one & other) / len(one | other)
+
+
+def _decoded(id: bytes) -> str:
+    return id.decode("utf-8", "surrogatepass")
 
 
 def _band_hashes(shingles: frozenset[str]) -> list[int]:

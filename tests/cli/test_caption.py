@@ -105,7 +105,7 @@ def test_sidecars(videos):
     assert result.stdout == ""
     again = invoke("caption", videos, "--txt", *TRAINED)
     assert again.exit_code == 0
-    assert "none, 2 skipped" in again.stderr
+    assert "no clip is left, 2 skipped" in again.stderr
     assert invoke("caption", videos, "--txt", "--overwrite", *TRAINED).exit_code == 0
     assert (videos / "b.txt").read_text(encoding="utf-8") != "by hand\n"
     assert sorted(os.listdir(videos)) == ["a.mp4", "a.txt", "b.mp4", "b.txt"]

@@ -32,7 +32,7 @@ def test_only_captions_that_pass_and_a_reason_for_the_others(rows, tmp_path):
     others = [
         row(20, source, "x", caption_status="truncated"),
         row(21, source, "x", flags=["looping", "over_budget"]),
-        row(22, source, "x", start_s=7.0, end_s=8.0),
+        row(22, source, "y", start_s=7.0, end_s=8.0),
         row(23, tmp_path, "A folder."),
         row(24, "s3://bucket/a.txt", "x"),
         row(25, tmp_path / "gone.mp4", "x"),
@@ -144,7 +144,8 @@ def test_overwrite_replaces_all_of_an_earlier_export(rows, tmp_path):
 def test_an_export_of_an_export_into_itself_loses_no_clip(rows, tmp_path):
     export(rows, LTX, tmp_path / "set")
     inside = [
-        row(60 + number, path, "A cat.") for number, path in enumerate((tmp_path / "set/videos").iterdir())
+        row(60 + number, path, f"Cat {number} sits.")
+        for number, path in enumerate((tmp_path / "set/videos").iterdir())
     ]
     with pytest.raises(ValueError, match="lies in the target"):
         export(inside, LTX, tmp_path / "set", link="symlink", overwrite=True)

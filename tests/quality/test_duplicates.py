@@ -62,6 +62,20 @@ def test_case_punctuation_and_space_make_no_difference():
     assert finder.add("e", "一只猫坐着") == "d"
 
 
+def test_what_is_no_utf8_is_compared_too():
+    finder = DuplicateFinder()
+    assert finder.add("\udcff", "A cat\ud800 sleeps on a sofa.") is None
+    assert finder.add("b", "A cat\ud800 sleeps on a sofa.") == "\udcff"
+
+
+def test_captions_of_one_pattern_take_no_time_to_speak_of_and_repeats_are_found_among_them():
+    """Thousands that share bands: the suite's patience is the limit on what grows with the square."""
+    finder = DuplicateFinder()
+    captions = [f"Caption {number} has five words." for number in range(6000)]
+    assert [finder.add(str(number), caption) for number, caption in enumerate(captions)] == [None] * 6000
+    assert [finder.add("again", captions[number]) for number in (0, 777, 5999)] == ["0", "777", "5999"]
+
+
 def test_captions_without_words_are_nobodys_duplicates():
     finder = DuplicateFinder()
     assert [finder.add(str(n), caption) for n, caption in enumerate(["", "!!!", "", "!!!"])] == [None] * 4

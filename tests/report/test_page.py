@@ -251,10 +251,10 @@ def test_nice_steps(least, step):
 
 
 def test_a_run_of_a_hundred_thousand_rows_takes_seconds():
-    started = time.perf_counter()
+    started = time.process_time()
     overview = look_over((row(number) for number in range(100_000)), 60)
     assert overview.rows == 100_000
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_command(tmp_path):
