@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import codecs
 import errno
+import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from framescribe.errors import UsageError
-from framescribe.shown import shown
+from framescribe.shown import shown, shown_value
 
 MAX_TEXT_BYTES = 64 << 20
 """Of a file that is read as one text."""
@@ -50,24 +52,56 @@ def _check_regular(mode: int, name: str) -> None:
         raise OSError(errno.EINVAL, "is not a regular file (a pipe or a device)", name)
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str], max_bytes: int | None = None) -> str:
     r"""A small text file: UTF-8, with or without a byte order mark; line ends become ``\n``.
 
     Raises:
-        UsageError: it is not UTF-8, or larger than ``MAX_TEXT_BYTES``; the message names the file.
+        UsageError: it is not UTF-8, or larger than ``max_bytes`` (``MAX_TEXT_BYTES``); the message names the
+            file.
         OSError: it cannot be opened.
     """
     name = shown(os.fspath(path))
     with open_regular(path) as file:
-        content = file.read(MAX_TEXT_BYTES + 1)
-    if len(content) > MAX_TEXT_BYTES:
-        raise UsageError(f"{name}: is no text to read at once: it has more than {MAX_TEXT_BYTES >> 20} MiB")
+        content = file.read((max_bytes := max_bytes or MAX_TEXT_BYTES) + 1)
+    if len(content) > max_bytes:
+        raise UsageError(
+            f"{name}: is no text to read at once: it has more than {max_bytes / (1 << 20):g} MiB"
+        )
     check_encoding(content, name)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: is not UTF-8: {error.reason} at byte {error.start}") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: str | os.PathLike[str], max_bytes: int) -> dict[str, Any]:
+    """A JSON object of anyone's.
+
+    Raises:
+        UsageError: it is none, nested too deeply, has a key twice, or is larger than ``max_bytes``; the message names
+            the file.
+        OSError: it cannot be opened, or is no regular file.
+    """
+    name = shown(os.fspath(path))
+    text = read_text(path, max_bytes)
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct)
+    except RecursionError as error:
+        raise UsageError(f"{name}: is nested too deeply") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: is not JSON: {shown(str(error))}") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{name}: is no JSON object but {shown_value(value)}")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {shown_value(twice)} is there twice")
+    return values
 
 
 def check_encoding(head: bytes, name: str) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from framescribe.errors import UsageError
 from framescribe.files import write_file
+from framescribe.reading import read_json, read_text
+from framescribe.shown import shorten, shown
+from framescribe.tokenizer_file import check_tokenizer_file
 
 # What transformers 4.42, which the model was published with, tidies in decoded English text.
 _TIDY_UP = (
@@ -15,6 +18,7 @@ _TIDY_UP = (
     (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
 )  # fmt: skip
 
+_MAX_CONFIG_BYTES = 4 << 20
 _SPECIAL_TOKENS = ("<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>")
 
 
@@ -37,19 +41,22 @@ class CaptionTokenizer:
                 f"{path} is missing; the checkpoint's folder must hold the tokenizer's files too"
             )
         try:
-            self._tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+            self._size = check_tokenizer_file(path)
+            self._tokenizer = Tokenizer.from_str(read_text(path))
+        except UsageError:
+            raise
         except Exception as error:  # the library raises bare Exception for malformed files
-            raise UsageError(f"{path} is not a tokenizer file: {error}") from error
+            raise UsageError(f"{path} is not a tokenizer file: {shown(shorten(str(error), 300))}") from error
         config_path = folder / "tokenizer_config.json"
         try:
-            config = json.loads(config_path.read_text(encoding="utf-8")) if config_path.is_file() else {}
-            self._tidies_up = bool(config.get("clean_up_tokenization_spaces", True))
-        except (ValueError, AttributeError) as error:
+            config = read_json(config_path, _MAX_CONFIG_BYTES) if config_path.is_file() else {}
+        except UsageError as error:
             raise UsageError(f"{config_path} is not a tokenizer config: {error}") from error
+        self._tidies_up = bool(config.get("clean_up_tokenization_spaces", True))
 
     def __len__(self) -> int:
-        """Size of the vocabulary, added tokens included."""
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+        """Size of the vocabulary, added tokens included: the highest id plus 1."""
+        return self._size
 
     @property
     def special_ids(self) -> tuple[int | None, int | None, int | None]:

@@ -6,15 +6,18 @@ Only JSON and safetensors are read: no pickle, and no code of the checkpoint's.
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from framescribe.errors import UsageError
-from framescribe.model.config import ModelConfig
+from framescribe.model.config import MAX_JSON_BYTES, ModelConfig
 from framescribe.model.decoder import rope_dtype, rotary_frequencies
 from framescribe.model.layout import (
     CONFIG_FILE,
@@ -25,6 +28,11 @@ from framescribe.model.layout import (
     official_tensors,
 )
 from framescribe.model.model import CaptionModel
+from framescribe.reading import open_regular, read_json
+from framescribe.shown import shorten, shown, shown_value
+
+_MAX_INDEX_BYTES = _MAX_HEADER_BYTES = 16 << 20
+_MAX_STOP_IDS = 1000
 
 # A linear layer's path and the layer itself, complete on its device, to what takes its place.
 Quantize = Callable[[str, nn.Linear], nn.Module]
@@ -65,6 +73,9 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         raise UsageError(f"{folder} holds neither {INDEX_FILE} nor {SINGLE_FILE}: no weights to load")
     stored: dict[str, StoredTensor] = {}
     for shard in shards:
+        names = _check_header(shard)
+        if twice := [name for name in names if name in stored]:
+            raise UsageError(f"{shard} and {stored[twice[0]].shard} both hold {_listed(twice)}")
         try:
             with safe_open(shard, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
@@ -87,14 +98,45 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 def _read_weight_map(index_path: Path) -> dict[str, str]:
     try:
-        weight_map = dict(json.loads(index_path.read_text(encoding="utf-8"))["weight_map"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{index_path} is not a safetensors index: {error!r}") from error
-    for shard in map(str, weight_map.values()):
+        weight_map = read_json(index_path, _MAX_INDEX_BYTES).get("weight_map")
+    except OSError as error:
+        raise UsageError(f"{index_path} cannot be read: {error.strerror or error}") from error
+    if not isinstance(weight_map, dict):
+        raise UsageError(
+            f"{index_path} is not a safetensors index: its weight_map is {shown_value(weight_map)}"
+        )
+    for shard in weight_map.values():
         # An index comes from elsewhere: it may name files of its own folder only.
-        if Path(shard).name != shard or not shard.endswith(".safetensors"):
-            raise UsageError(f"{index_path} names {shard!r}, which is not a .safetensors file of its folder")
+        if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
+            raise UsageError(
+                f"{index_path} names {shown_value(shard)}, which is not a .safetensors file of its folder"
+            )
     return weight_map
+
+
+def _check_header(shard: Path) -> list[str]:
+    """Names of a shard's tensors. Its header is looked at before the library reads it.
+
+    Raises:
+        UsageError: it is no safetensors file, its header is larger than the file or than any, or a name is there twice.
+    """
+    try:
+        with open_regular(shard) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= min(_MAX_HEADER_BYTES, size - 8):
+                raise ValueError(f"its header has {length} bytes, and the file {size}")
+            pairs: list[tuple[str, Any]] = json.loads(file.read(length), object_pairs_hook=list)
+        names = [str(name) for name, _ in pairs]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        reason = shown(str(error)) or type(error).__name__
+        raise UsageError(
+            f"{shard} is not a readable safetensors file ({reason}); download it again"
+        ) from error
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise UsageError(f"{shard} holds more than once: {_listed(twice)}")
+    return [name for name in names if name != "__metadata__"]
 
 
 def check_tensors(expected: dict[str, Tensor], stored: dict[str, StoredTensor], folder: Path) -> None:
@@ -123,7 +165,7 @@ def check_tensors(expected: dict[str, Tensor], stored: dict[str, StoredTensor], 
 
 def _listed(names: list[str], most: int = 50) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    return ", ".join(shown(shorten(name, 300)) for name in names[:most]) + rest
 
 
 def load_model(
@@ -180,10 +222,16 @@ def read_stop_ids(folder: Path, config: ModelConfig) -> frozenset[int]:
     if not path.is_file():
         return frozenset({config.eos_token_id})
     try:
-        extra = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") or []
-        return frozenset({config.eos_token_id, *([extra] if isinstance(extra, int) else map(int, extra))})
-    except (ValueError, TypeError, AttributeError) as error:
+        extra = read_json(path, MAX_JSON_BYTES).get("eos_token_id")
+    except (UsageError, OSError) as error:
         raise UsageError(f"{path} is not a generation config: {error}") from error
+    ids = [] if extra is None else extra if isinstance(extra, list) else [extra]
+    if len(ids) > _MAX_STOP_IDS or not all(type(id) is int and 0 <= id < config.vocab_size for id in ids):
+        raise UsageError(
+            f"{path} is not a generation config: eos_token_id is {shown_value(extra)}, not tokens of the vocabulary of "
+            f"{config.vocab_size}"
+        )
+    return frozenset({config.eos_token_id, *ids})
 
 
 def empty_model(config: ModelConfig) -> CaptionModel:

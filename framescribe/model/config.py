@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from framescribe.errors import UsageError
+from framescribe.reading import read_json
+from framescribe.shown import shorten, shown_value
 
 ARCHITECTURE = "CogVLMVideoForCausalLM"
 ROPE_BASE = 500_000.0
 RopeDtype = Literal["weights", "float32", "bfloat16"]
+
+MAX_JSON_BYTES = 1 << 20
+"""Of a checkpoint's small files."""
+
+# Far above any such model, and low enough that a config which asks for more is refused before anything is built.
+_LARGEST = {
+    "num_hidden_layers": 512, "hidden_size": 1 << 16, "intermediate_size": 1 << 18, "num_attention_heads": 1 << 10,
+    "num_multi_query_heads": 1 << 10, "num_heads": 1 << 10, "vocab_size": 1 << 22, "image_size": 1 << 12,
+    "patch_size": 1 << 12, "num_positions": (1 << 16) + 1, "in_channels": 3, "rms_norm_eps": 1.0, "layer_norm_eps": 1.0,
+}  # fmt: skip
 
 # Keys of the official file that say nothing about the computation.
 _DESCRIPTIVE = {
@@ -95,11 +106,13 @@ class ModelConfig:
             )
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             token_id = getattr(self, name)
-            if not isinstance(token_id, int) or not 0 <= token_id < self.vocab_size:
-                raise UsageError(f"{name} {token_id!r} lies outside the vocabulary of {self.vocab_size}")
+            if type(token_id) is not int or not 0 <= token_id < self.vocab_size:
+                raise UsageError(
+                    f"{name} {shown_value(token_id)} lies outside the vocabulary of {self.vocab_size}"
+                )
         if self.rope_dtype not in get_args(RopeDtype):
             raise UsageError(
-                f"rope_dtype must be one of {', '.join(get_args(RopeDtype))}, not {self.rope_dtype!r}"
+                f"rope_dtype must be one of {', '.join(get_args(RopeDtype))}, not {shown_value(self.rope_dtype)}"
             )
 
     @property
@@ -116,7 +129,7 @@ class ModelConfig:
         """
         architectures = values.get("architectures")
         if not isinstance(architectures, list) or ARCHITECTURE not in architectures:
-            raise UsageError(f"architectures is {architectures}, not [{ARCHITECTURE!r}]")
+            raise UsageError(f"architectures is {shown_value(architectures)}, not [{ARCHITECTURE!r}]")
         language = {key: value for key, value in values.items() if key not in _DESCRIPTIVE}
         vision = language.pop("vision_config", None)
         if not isinstance(vision, dict):
@@ -140,11 +153,8 @@ class ModelConfig:
             UsageError: not JSON, or not this architecture (see ``from_dict``).
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(values, dict):
-                raise UsageError("it holds no JSON object")
-            return cls.from_dict(values)
-        except (ValueError, RecursionError) as error:
+            return cls.from_dict(read_json(path, MAX_JSON_BYTES))
+        except (UsageError, OSError) as error:
             raise UsageError(f"{path} does not describe a CogVLM2-Caption model: {error}") from error
 
     def official_values(self, torch_dtype: str) -> dict[str, Any]:
@@ -169,18 +179,23 @@ def _require_positive(where: str, config: VisionConfig | ModelConfig) -> None:
         if name.endswith(("_token_id", "vision_config", "rope_dtype")):
             continue
         kinds = (int, float) if name.endswith("_eps") else (int,)
-        if not isinstance(value, kinds) or isinstance(value, bool) or value <= 0:
-            raise UsageError(f"{where}.{name} must be a number above 0, not {value!r}")
+        if type(value) not in kinds or not value > 0:
+            raise UsageError(f"{where}.{name} must be a number above 0, not {shown_value(value)}")
+        if value > _LARGEST[name]:
+            raise UsageError(
+                f"{where}.{name} is {shown_value(value)}, more than {_LARGEST[name]}: no such model is known"
+            )
 
 
 def _require_value(values: dict[str, Any], key: str, expected: Any) -> None:
     if (found := values.pop(key, expected)) != expected:
-        raise UsageError(f"{key} is {found!r}; this architecture has {expected!r}")
+        raise UsageError(f"{key} is {shown_value(found)}; this architecture has {expected!r}")
 
 
 def _build(kind: Any, where: str, values: dict[str, Any]) -> Any:
     missing = [field.name for field in fields(kind) if field.name not in values and field.default is MISSING]
     unknown = values.keys() - {field.name for field in fields(kind)}
     if missing or unknown:
-        raise UsageError(f"{where}: missing {missing or 'nothing'}, unknown {sorted(unknown) or 'nothing'}")
+        listed = shorten(shown_value(sorted(unknown))) if unknown else "nothing"
+        raise UsageError(f"{where}: missing {missing or 'nothing'}, unknown {listed}")
     return kind(**values)

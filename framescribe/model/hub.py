@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
 from framescribe.model.layout import CONFIG_FILE
+from framescribe.reading import open_regular
 
 OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
 MODELSCOPE_PREFIX = "modelscope:"
@@ -130,10 +132,13 @@ def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     window = 1 << 16
     for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
-        size = path.stat().st_size
-        digest.update(f"{path.name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(window))
-            file.seek(max(0, size - window))
-            digest.update(file.read(window))
+        try:
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                digest.update(os.fsencode(path.name) + f"\0{size}\0".encode())
+                digest.update(file.read(window))
+                file.seek(max(0, size - window))
+                digest.update(file.read(window))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     return f"sha256:{digest.hexdigest()[:16]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from framescribe.model.layout import (
     official_tensors,
 )
 from framescribe.model.model import CaptionModel
+from framescribe.reading import open_regular
 
 MAX_SHARD_BYTES = 5_000_000_000
 _METADATA = {"format": "pt"}
@@ -90,7 +92,8 @@ def save_checkpoint(
     for file_name in _COPIED_FILES:
         source = tokenizer_folder / file_name
         if source.is_file() and source.resolve() != (folder / file_name).resolve():
-            write_file(folder / file_name, source.read_bytes())
+            with open_regular(source) as content, new_file(folder / file_name) as file:
+                shutil.copyfileobj(content, file)
     _write_json(folder / CONFIG_FILE, model.config.official_values(str(model.dtype).removeprefix("torch.")))
 
 
