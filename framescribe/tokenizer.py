@@ -43,6 +43,9 @@ class CaptionTokenizer:
         try:
             self._size = check_tokenizer_file(path)
             self._tokenizer = Tokenizer.from_str(read_text(path))
+            # Left by whoever trained with them: a caption's prompt is neither cut nor filled up.
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
         except UsageError:
             raise
         except Exception as error:  # the library raises bare Exception for malformed files

@@ -1,7 +1,7 @@
 """What a ``tokenizer.json`` of a stranger may ask for: the parts that such models have, and nothing that grows text.
 
-The library does whatever the file says: a normalizer may turn each letter into a thousand, a template repeat the text,
-padding add a million tokens, a pattern backtrack without end.
+The library does whatever the file says: a normalizer may turn each letter into a thousand, a template repeat the text, a
+pattern backtrack without end.
 """
 
 from __future__ import annotations
@@ -42,9 +42,6 @@ def check_tokenizer_file(path: Path) -> int:
         values = read_json(path, _MAX_BYTES)
         for part, known in _PARTS.items():
             _check_part(part, values.get(part), known)
-        for part in ("truncation", "padding"):
-            if values.get(part) is not None:
-                raise UsageError(f"{part} is {shown_value(values[part])}, not null")
         model = values["model"]
         if model.get("type", "BPE") != "BPE" or model.get("dropout"):
             raise UsageError(

@@ -223,9 +223,6 @@ GROW = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 100}
          "pair": [], "special_tokens": {}}, "post_processor is longer than"),
         ("decoder", {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}, "decoder is 'Replace'"),
         ("decoder", {"type": "Sequence", "decoders": [GROW] * 20}, "decoder is 'Replace'"),
-        ("padding", {"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0,
-         "pad_type_id": 0, "pad_token": "x"}, "padding is"),
-        ("truncation", {"max_length": 1, "strategy": "LongestFirst", "stride": 0}, "truncation is"),
         ("normalizer", 5, "is not a tokenizer file"),
         ("model", {"type": "Unigram", "vocab": [["a", 0.0]]}, "model is 'Unigram'"),
         ("model", [], "is not a tokenizer file"),
@@ -241,6 +238,20 @@ def test_tokenizers(part, value, said, folder):
     assert said in str(caught.value)
     assert "tokenizer.json" in str(caught.value)
     assert refused(folder) == str(caught.value)
+
+
+def test_prompts_are_neither_cut_nor_filled_up(folder):
+    expected = CaptionTokenizer(folder).encode("What happens in this video?")
+    padding = {"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0}
+    changed(
+        folder,
+        "tokenizer.json",
+        lambda values: values.update(
+            padding=padding | {"pad_type_id": 0, "pad_token": "x"},
+            truncation={"max_length": 1, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        ),
+    )
+    assert CaptionTokenizer(folder).encode("What happens in this video?") == expected
 
 
 def test_a_token_beyond_the_model_s_vocabulary_is_refused(folder):
