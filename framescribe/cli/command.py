@@ -53,10 +53,13 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
         from framescribe.cli.console import out
 
-        out.print(" Examples:\n", style="yellow")
-        for example in self.examples:
-            out.print(f"   {example}", markup=False)
-        out.print()
+        try:
+            out.print(" Examples:\n", style="yellow")
+            for example in self.examples:
+                out.print(f"   {example}", markup=False)
+            out.print()
+        except BrokenPipeError as error:
+            raise _nobody_reads() from error
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -66,9 +69,7 @@ class Command(TyperCommand):
             _tell("stopped by Ctrl-C. What was written is kept.")
             raise typer.Exit(EXIT_INTERRUPTED) from error
         except BrokenPipeError as error:
-            # Nobody reads on. What is still buffered goes nowhere, or the interpreter complains at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(EXIT_BROKEN_PIPE) from error
+            raise _nobody_reads() from error
         except FramescribeError as error:
             kept = ". What was done is kept; run it again." if isinstance(error, DeviceError) else ""
             _tell(f"{in_flags(str(error), self.params)}{kept}")
@@ -106,6 +107,13 @@ def _plain_flags(params: list[Any]) -> list[Any]:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""  # a flag takes no value: its type says nothing
     return params
+
+
+def _nobody_reads() -> typer.Exit:
+    """Ends a command whose output nobody reads on."""
+    # What is still buffered goes nowhere, or the interpreter complains at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return typer.Exit(EXIT_BROKEN_PIPE)
 
 
 def in_flags(message: str, parameters: list[Any]) -> str:

@@ -25,9 +25,7 @@ def _formats(incomplete: str) -> list[str]:
 
 def export(
     rows: options.Rows,
-    to: Annotated[
-        str, typer.Option("--to", autocompletion=_formats, help="Format; an unknown one lists them.")
-    ],
+    to: Annotated[str, typer.Option("--to", autocompletion=_formats, help="Format: one of those above.")],
     target: Annotated[
         Path | None, typer.Option("--target", "-t", help="Folder to make; OUT-FORMAT if not given.")
     ] = None,
@@ -93,6 +91,10 @@ def export(
 
     Spans of longer videos are cut out: H.264 in MP4, encoded anew. With --normalize every clip is made as the trainer's
     models take it.
+
+    Formats: cogvideo-finetune, cogvideo-sat, cogvideo-sat-wds, finetrainers, cogvideox-factory, diffsynth, musubi,
+    diffusion-pipe, simpletuner, ai-toolkit, videox-fun, ltx, open-sora, videofolder, webdataset, fastvideo, cosmos-sft,
+    cosmos-predict2, onetrainer, llama-factory, ms-swift, llava, csv.
 
     Examples:
         framescribe export captions/ --to cogvideo-finetune --strip-openers

@@ -28,15 +28,13 @@ def synthesize(
         framescribe synthesize 100 clips/
         framescribe synthesize 20 clips/ --held-out --seed 3
     """
-    from rich.progress import track
-
-    from framescribe.cli.console import err, path_errors
+    from framescribe.cli.console import Tracker, err, path_errors
     from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
     with path_errors():
         prepare_folder(folder, overwrite=overwrite)
     clips = file_clips(count, seed, held_out=held_out)
-    written = write_clips(clips, folder)
-    for _ in track(written, "Drawing", count, console=err, transient=True, disable=not err.is_terminal):
-        pass
+    with Tracker(count) as tracker:
+        for done, _ in enumerate(write_clips(clips, folder), start=1):
+            tracker.show(done)
     err.print(f"{count} {'clip' if count == 1 else 'clips'} in {folder}")

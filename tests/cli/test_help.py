@@ -44,6 +44,11 @@ def test_examples_are_understood(command, example):
         GROUP.commands[command].make_context(command, arguments, parent=parent)
 
 
+def test_exports_help_lists_its_formats():
+    (listed,) = re.findall(r"Formats: (.*?)\.", " ".join(GROUP.commands["export"].help.split()))
+    assert listed.split(", ") == list(FORMATS)
+
+
 def test_the_groups_help():
     result = invoke("--help")
     assert "<bool>" not in result.stdout
