@@ -47,7 +47,8 @@ def ask(
     """
     from framescribe.cli.console import load_captioner, out
     from framescribe.types import Clip
-    from framescribe.video.source import open_source
+    from framescribe.video.decode import probe
+    from framescribe.video.workers import in_worker
 
     settings = options.caption_settings(
         strategy=strategy,
@@ -63,8 +64,7 @@ def ask(
     if settings.resolved_template == "base" and len(questions or ()) != 1:
         raise UsageError("the base template has no turns; ask one question, or use --template chat")
     clip = Clip(video, start, end)
-    with open_source(clip):
-        pass  # what cannot be opened is told before a model is loaded
+    in_worker(probe, clip)  # what cannot be read is told before a model is loaded
     captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):

@@ -170,6 +170,7 @@ def caption(
     from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.quality.duplicates import RepeatCounter
     from framescribe.video.segment import SegmentRule, segment
+    from framescribe.video.workers import DecodeWorkers
 
     with ExitStack() as stack:
         # All that can be wrong with the options is found before a folder is made or a model loaded.
@@ -194,7 +195,8 @@ def caption(
         if txt and not rule.changes_nothing:
             raise UsageError("--txt writes one file for each video; with segments use -o")
         # Kept, as clips are found more than once, and finding scenes reads all of a video.
-        parts = cache(lambda clip: tuple(segment(clip, rule)))
+        reading = stack.enter_context(DecodeWorkers([], decode_timeout, decode_memory))
+        parts = cache(lambda clip: tuple(segment(clip, rule, reading)))
 
         def clips() -> Iterator[Clip]:
             """Named clips, found anew each time: they may be too many for a list."""

@@ -31,9 +31,15 @@ def inspect(
     from framescribe.cli.console import out
     from framescribe.types import Clip
     from framescribe.video.decode import probe
+    from framescribe.video.workers import in_worker
 
     clip = Clip(video, start, end)
-    report = {"source_video": video, "start_s": start, "end_s": end, **_report(probe(clip), frames)}
+    report = {
+        "source_video": video,
+        "start_s": start,
+        "end_s": end,
+        **_report(in_worker(probe, clip), frames),
+    }
     if as_json:
         print(json.dumps(report))
         return

@@ -19,8 +19,9 @@ def split(
     max_length: options.MaxLength = None,
     write: Annotated[
         Path | None,
-        typer.Option(help="Write each span to a file in this folder: H.264, encoded anew, without sound."),
+        typer.Option(help="Write each span to a file in this folder: H.264 and AAC, encoded anew."),
     ] = None,
+    sound: Annotated[bool, typer.Option(help="Whether the files have the sound of their spans.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span.")] = False,
 ) -> None:
     """Cut videos into spans: fixed windows or scenes.
@@ -37,20 +38,22 @@ def split(
     from framescribe.errors import ClipError
     from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
-    from framescribe.video.cutting import cut_path, write_clips
-    from framescribe.video.segment import SegmentRule, spans
+    from framescribe.video.cutting import cut_path, writing_clips
+    from framescribe.video.segment import SegmentRule, finding_spans
+    from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers
 
     failed = False
-    with path_errors():
+    with path_errors(), DecodeWorkers([], DEFAULT_TIMEOUT_S) as workers:
         rule = SegmentRule.parse(segments, min_length, max_length)
         if write is not None:
             write.mkdir(parents=True, exist_ok=True)
         for clip in expand_sources(sources, 0.0, None):
             try:
-                found = spans(clip, rule)
+                found = workers.call(finding_spans, clip, rule)
                 paths = [cut_path(write, clip, span) if write else None for span in found]
                 if write is not None:
-                    write_clips(clip, dict(zip([path for path in paths if path], found, strict=True)))
+                    files = dict(zip([path for path in paths if path], found, strict=True))
+                    workers.call(writing_clips, clip, files, sound)
             except (ClipError, OSError) as error:
                 if isinstance(error, OSError) and not concerns_one_name(error):
                     raise

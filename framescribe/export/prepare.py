@@ -6,12 +6,11 @@ import hashlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.export.making import Job, Outcome, work
@@ -21,7 +20,7 @@ from framescribe.version import __version__
 from framescribe.video.address import local_path, split_member, suffix_of
 from framescribe.video.normalize import Normalize
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, can_cross, usable_cpus
+from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, usable_cpus
 
 _JOBS_AT_ONCE = 32
 """Spans of one video that a worker makes in one reading: more would keep other cores idle at the end."""
@@ -143,16 +142,7 @@ class _Group:
     def run(self, workers: DecodeWorkers) -> list[Outcome]:
         """Does it all. Raises what ``work`` raises."""
         clip = Clip(self._candidates[0].clip.source_video)
-        if can_cross(clip):
-            returning = cast("Callable[[Clip, list[Job], Normalize | None], list[Outcome]]", work)
-            return workers.call(returning, clip, self._jobs, self._preparation.normalize)
-        steps = work(clip, self._jobs, self._preparation.normalize)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                outcomes: list[Outcome] = end.value
-                return outcomes
+        return workers.call(work, clip, self._jobs, self._preparation.normalize)
 
     def results(self, future: Future[list[Outcome]]) -> Iterator[tuple[Candidate, Ready | Unusable]]:
         try:

@@ -34,6 +34,11 @@ def scene_starts(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float]:
     Args:
         frames: time in seconds and picture of each frame, in order: uint8 [3, H, W], RGB, all of one size.
     """
+    return (time_s for time_s in scene_steps(frames) if time_s is not None)
+
+
+def scene_steps(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float | None]:
+    """As ``scene_starts``, with None for each frame that begins no scene: a sign that it goes on."""
     changes = _changes(frames)
     width = 2 * NEIGHBOURS + 1
     window = list(itertools.islice(changes, width - 1))
@@ -41,8 +46,7 @@ def scene_starts(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float]:
         window = [*window[1 - width :], newest]
         time_s, change = window[NEIGHBOURS]
         around = (sum(value for _, value in window) - change) / (width - 1)
-        if change >= LEAST_CHANGE and change >= LEAST_RATIO * around:
-            yield time_s
+        yield time_s if change >= LEAST_CHANGE and change >= LEAST_RATIO * around else None
 
 
 def _changes(frames: Iterable[tuple[float, Pixels]]) -> Iterator[tuple[float, float]]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.types import Clip
 from framescribe.video.decode import probe, read_frames
-from framescribe.video.scenes import SCENE_PICTURE_SIDE, scene_starts
+from framescribe.video.scenes import SCENE_PICTURE_SIDE, scene_steps
+
+if TYPE_CHECKING:
+    from framescribe.video.workers import DecodeWorkers
 
 Cutting = Literal["whole", "window", "scenes"]
 
@@ -70,8 +73,10 @@ class SegmentRule:
         return self == SegmentRule()
 
 
-def segment(clip: Clip, rule: SegmentRule) -> Iterator[Clip]:
+def segment(clip: Clip, rule: SegmentRule, workers: DecodeWorkers | None = None) -> Iterator[Clip]:
     """The clips that a rule makes of a clip, in order; seconds count from the video's first frame.
+
+    The video is read in one of ``workers``, or in this process.
 
     A clip that cannot be read is given back as it is: captioning it makes the row that says why. Where no span is
     long enough, there is none. Ids that the caller gave are numbered: ``k-0``, ``k-1``, ….
@@ -80,7 +85,7 @@ def segment(clip: Clip, rule: SegmentRule) -> Iterator[Clip]:
         yield clip
         return
     try:
-        found = spans(clip, rule)
+        found = spans(clip, rule) if workers is None else workers.call(finding_spans, clip, rule)
     except ClipError:
         yield clip
         return
@@ -95,6 +100,17 @@ def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
     Raises:
         ClipError: it cannot be read.
     """
+    steps = finding_spans(clip, rule)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: list[tuple[float, float]] = end.value
+            return found
+
+
+def finding_spans(clip: Clip, rule: SegmentRule) -> Generator[None, None, list[tuple[float, float]]]:
+    """As ``spans``; yields as it goes on."""
     start_s = clip.start_s
     end_s = start_s + probe(clip).facts.duration_s
     cuts_s = [start_s, end_s]
@@ -103,7 +119,12 @@ def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
         count = math.ceil((end_s - start_s) / rule.window_s - 1e-6)
         cuts_s = [*(start_s + number * rule.window_s for number in range(count)), end_s]
     elif rule.cutting == "scenes":
-        cuts_s = [start_s, *scene_starts(read_frames(clip, SCENE_PICTURE_SIDE)), end_s]
+        starts_s: list[float] = []
+        for scene_start_s in scene_steps(read_frames(clip, SCENE_PICTURE_SIDE)):
+            if scene_start_s is not None:
+                starts_s.append(scene_start_s)
+            yield
+        cuts_s = [start_s, *starts_s, end_s]
     return [
         span
         for start, end in itertools.pairwise(cuts_s)

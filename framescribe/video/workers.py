@@ -21,19 +21,20 @@ import signal
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, overload
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling
-from framescribe.video.archive import Member
+from framescribe.video.crossing import crossing
 from framescribe.video.decode import decode_frames
 from framescribe.video.memory import DEFAULT_MEMORY_GB, too_large
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
+from framescribe.video_frames import VideoFrames
 
 DEFAULT_TIMEOUT_S = 120.0
 
@@ -48,7 +49,6 @@ _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _KEPT_BYTES = 256 << 20
 """A worker whose pixels take more is not kept for the next clip: its memory is given back."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -95,25 +95,29 @@ class DecodeWorkers:
     def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
 
-        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again. An open
-        file and a ``memory://`` URL exist in this process only: they are decoded here, without a time limit.
+        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again.
 
         Raises:
             ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that dies each time.
         """
-        if not can_cross(clip):
-            yield decode_frames(clip, sampling)
+        if isinstance(clip.data, VideoFrames):
+            yield decode_frames(clip, sampling)  # there is nothing to decode
             return
-        task = Task(os.getcwd(), decode_frames, (clip, sampling), self._memory_bytes, has_pixels=True)
-        worker, answer = self._answered(clip, task)
+        with crossing(clip) as readable:
+            task = Task(os.getcwd(), decode_frames, (readable, sampling), self._memory_bytes, has_pixels=True)
+            worker, answer = self._answered(clip, task)
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
         finally:
             self._release(worker)
 
-    def call(
-        self, function: Callable[Concatenate[Clip, P], T], clip: Clip, *args: P.args, **_: P.kwargs
-    ) -> T:
+    @overload
+    def call(self, function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...
+
+    @overload
+    def call(self, function: Callable[..., T], clip: Clip, *args: Any) -> T: ...
+
+    def call(self, function: Callable[..., Any], clip: Clip, *args: Any) -> Any:
         """What a function of the module level gives for a clip, called in a worker.
 
         Where the function is a generator, this is what it returns, and the time-out is that of each step: what takes
@@ -123,10 +127,12 @@ class DecodeWorkers:
             ClipError: as ``decoded``.
             UsageError, OSError: as the function.
         """
-        worker, answer = self._answered(clip, Task(os.getcwd(), function, (clip, *args), self._memory_bytes))
+        with crossing(clip) as readable:
+            worker, answer = self._answered(
+                clip, Task(os.getcwd(), function, (readable, *args), self._memory_bytes)
+            )
         self._release(worker)
-        value: T = answer.value
-        return value
+        return answer.value
 
     def _answered(self, clip: Clip, task: Task) -> tuple[Worker, Answer]:
         """A worker that has done the task, still busy, and its answer."""
@@ -213,10 +219,22 @@ def _told(deaths: list[int]) -> str:
     return ", ".join(f"exit code {code}" if code >= 0 else signal.Signals(-code).name for code in deaths)
 
 
-def can_cross(clip: Clip) -> bool:
-    """Whether another process can read a clip."""
-    is_here = not isinstance(clip.data, bytes) and clip.source_video.startswith("memory://")
-    return not is_here and isinstance(clip.data, bytes | Member | None)
+@overload
+def in_worker(function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...
+
+
+@overload
+def in_worker(function: Callable[..., T], clip: Clip, *args: Any) -> T: ...
+
+
+def in_worker(function: Callable[..., Any], clip: Clip, *args: Any) -> Any:
+    """As ``DecodeWorkers.call``, for one clip, with the default limits.
+
+    Raises:
+        ClipError, UsageError, OSError: as there.
+    """
+    with DecodeWorkers([], DEFAULT_TIMEOUT_S) as workers:
+        return workers.call(function, clip, *args)
 
 
 def _after_fork_in_parent() -> None:

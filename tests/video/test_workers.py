@@ -9,7 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,9 +24,9 @@ import framescribe
 from framescribe import CaptionSettings, GenerationSettings
 from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
-from framescribe.video.decode import decode_frames
+from framescribe.video.decode import decode_frames, probe
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DecodeWorkers, can_cross, usable_cpus
+from framescribe.video.workers import DecodeWorkers, usable_cpus
 from tests.awkward import AWKWARD, make
 from tests.reference import CLIPS
 
@@ -113,18 +115,49 @@ def test_awkward_inputs_give_what_they_give_in_this_process(workers, tmp_path):
             assert (frames.covered_s, frames.facts) == (wanted.covered_s, wanted.facts)
 
 
-def test_bytes_cross_and_files_stay():
-    with HORSE.open("rb") as file:
-        assert not can_cross(Clip("file", data=file))
-    assert not can_cross(Clip("file", data=io.BytesIO(b"x")))
-    assert not can_cross(Clip("memory://here/video.mp4"))
-    assert can_cross(Clip("bytes", data=b"x"))
-    assert can_cross(Clip("video.mp4"))
+def test_whatever_it_is_another_process_decodes_it(workers, tmp_path):
+    """Also what exists in this process only, and the caller's file stays open."""
+    import fsspec
+
+    content = HORSE.read_bytes()
+    with fsspec.open("memory://here/video.mp4", "wb") as file:
+        file.write(content)
+    wanted = decode_frames(Clip(str(HORSE)), SAMPLING).pixels
+    with (
+        HORSE.open("rb") as plain,
+        tempfile.TemporaryFile() as unlinked,
+        (tmp_path / "gone").open("w+b") as gone,
+    ):
+        unlinked.write(content)
+        gone.write(content)
+        (tmp_path / "gone").unlink()
+        for clip in (
+            Clip("plain", data=plain),
+            Clip("nameless", data=io.BytesIO(content)),
+            Clip("unlinked", data=unlinked),
+            Clip("gone", data=gone),
+            Clip("memory://here/video.mp4"),
+            Clip("bytes", data=content),
+        ):
+            with workers.decoded(clip, SAMPLING) as frames:
+                assert workers._busy
+                assert np.array_equal(frames.pixels, wanted), clip
+            assert workers.call(probe, clip).facts.num_frames == frames.facts.num_frames
+        assert not any(file.closed for file in (plain, unlinked, gone))
 
 
-def test_a_file_is_decoded_here(workers):
-    with HORSE.open("rb") as file:
-        assert np.array_equal(pixels(workers, Clip("file", data=file)), pixels(workers, Clip(str(HORSE))))
+def _slow_steps(clip: Clip, seconds: float, count: int) -> Iterator[None]:
+    for _ in range(count):
+        time.sleep(seconds)
+        yield
+    return count  # type: ignore[return-value]
+
+
+def test_the_time_out_of_what_goes_on_is_that_of_a_step():
+    with DecodeWorkers([], timeout_s=2) as run:
+        assert run.call(_slow_steps, Clip("x"), 0.3, 12) == 12
+        with pytest.raises(ClipError, match="time-out"):
+            run.call(_slow_steps, Clip("x"), 30, 1)
 
 
 def test_relative_paths_follow_this_process(workers, tmp_path, monkeypatch):
