@@ -28,7 +28,8 @@ def synthesize(
         framescribe synthesize 100 clips/
         framescribe synthesize 20 clips/ --held-out --seed 3
     """
-    from framescribe.cli.console import Tracker, err, path_errors
+    from framescribe.cli.console import err, path_errors
+    from framescribe.cli.progress import Tracker
     from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
     with path_errors():
