@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,16 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def cpu_name() -> str:
+    """The processor's model where the system tells it, else its architecture."""
+    try:
+        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        facts = ""
+    found = re.search(r"^model name\s*: (.*)$", facts, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:

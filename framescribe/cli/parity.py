@@ -17,11 +17,15 @@ def parity(
 ) -> None:
     """Compare a checkpoint with recorded outputs of the published code.
 
-    Prints the largest difference of each kind; the exit code is 1 if one is out of bounds.
+    Prints the largest difference of each kind, also that of both from the same computation in fp64; the exit code is 1
+    if one is out of bounds.
 
     Examples:
         framescribe parity tiny-random tests/data/reference/cases
     """
+    import torch
+
+    from framescribe.bench.provenance import commit, cpu_name, versions
     from framescribe.cli.console import out
     from framescribe.eval.parity import BOUNDS, measure_parity
 
@@ -30,7 +34,15 @@ def parity(
     if as_json:
         bounds = {kind: BOUNDS[kind] for kind in largest}
         verdict = {"within_bounds": report.within_bounds, "largest": largest, "bounds": bounds}
-        print(json.dumps(verdict | {"cases": report.cases}))
+        made_on = {
+            "cpu": cpu_name(),
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+            "commit": commit(),
+        }
+        print(
+            json.dumps(verdict | {"cases": report.cases, "made_on": {"device": device, **made_on}}, indent=2)
+        )
     else:
         from rich.table import Table
 

@@ -18,7 +18,7 @@ from framescribe.model.fp8 import Operand
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm (arXiv 1910.07467) in fp32; multiplies by its weight before casting back, as published."""
+    """Root-mean-square norm (arXiv 1910.07467) in fp32 or better; as published, it casts back after its weight."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
@@ -26,8 +26,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        x_fp32 = x.float()
-        normed = x_fp32 * torch.rsqrt(x_fp32.square().mean(-1, keepdim=True) + self.eps)
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        normed = precise * torch.rsqrt(precise.square().mean(-1, keepdim=True) + self.eps)
         return (self.weight * normed).to(x.dtype)
 
 

@@ -61,7 +61,7 @@ class CaptionModel(nn.Module):
             pixels_F3SS: normalised frames of all clips, clip after clip; None where there are none.
 
         Returns:
-            Scalar: mean cross-entropy, in fp32, of each labelled token given those before it.
+            Scalar: mean cross-entropy, in fp32 or better, of each labelled token given those before it.
         """
         features = None if pixels_F3SS is None else self.vision(pixels_F3SS.to(self.dtype))
         x_BLD = self.embed(input_ids_BL, is_vision_BL, features)
@@ -70,4 +70,5 @@ class CaptionModel(nn.Module):
         next_BL = labels_BL[:, 1:]
         labelled_BL = next_BL != IGNORED_LABEL
         logits_NW = self.lm_head(hidden_BLD[:, :-1][labelled_BL])
-        return F.cross_entropy(logits_NW.float(), next_BL[labelled_BL])
+        precise = logits_NW.to(torch.promote_types(logits_NW.dtype, torch.float32))
+        return F.cross_entropy(precise, next_BL[labelled_BL])

@@ -32,7 +32,8 @@ def test_out_of_bounds_is_exit_code_1(tmp_path):
     report = json.loads(result.stdout)
     assert report["within_bounds"] is False
     assert [kind for kind, bound in report["bounds"].items() if not report["largest"][kind] <= bound] == [
-        "logits"
+        "logits",
+        "logits_recorded_to_fp64",
     ]
 
 
@@ -43,7 +44,7 @@ def test_table(tmp_path):
     assert "out of bounds" not in result.stdout
     worse = invoke("parity", "tiny-random", spoilt(tmp_path))
     assert worse.exit_code == 1
-    assert worse.stdout.count("out of bounds") == 1
+    assert worse.stdout.count("out of bounds") == 2
 
 
 def test_wrong_usage(tmp_path):
