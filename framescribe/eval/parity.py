@@ -26,9 +26,9 @@ from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.hub import fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import choose_precision
-from framescribe.prompt import Prompt, PromptBuilder
+from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import Clip, FrameSampling, GenerationSettings
+from framescribe.types import Clip, FrameSampling, GenerationSettings, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 
@@ -145,11 +145,11 @@ class _Runner:
         if prompt.labels is not None:
             yield "labels", _places(prompt.labels, recorded["labels"])
         exact = _outputs(self.exact, prompt, pixels)
-        for kind, found in _outputs(model, prompt, pixels).items():
-            expected = recorded[_RECORDED_AS[kind]]
-            yield kind, _largest(found, expected)
-            yield f"{kind}_to_fp64", _largest(found, exact[kind])
-            yield f"{kind}_recorded_to_fp64", _largest(expected, exact[kind])
+        for kind, output in _outputs(model, prompt, pixels).items():
+            was = recorded[_RECORDED_AS[kind]]
+            yield kind, _largest(output, was)
+            yield f"{kind}_to_fp64", _largest(output, exact[kind])
+            yield f"{kind}_recorded_to_fp64", _largest(exact[kind], was)
         if "greedy_ids" in recorded:
             expected = recorded["greedy_ids"].tolist()
             settings = GenerationSettings(max_new_tokens=len(expected) + 1, stop_loops=False)
@@ -206,7 +206,7 @@ def _places(found: Any, expected: Tensor) -> float:
 def _largest(found: Tensor, expected: Tensor) -> float:
     if found.shape != expected.shape:
         return float("inf")
-    return (found.cpu().double() - expected.double()).abs().max().item()
+    return (found.double().cpu() - expected.double().cpu()).abs().max().item()
 
 
 def _pixel_difference(pixels_T3SS: Tensor, recorded: dict[str, Tensor]) -> float:
