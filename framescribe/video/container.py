@@ -23,14 +23,23 @@ MAX_PIXELS = 8192 * 8192
 """The largest picture that is decoded: a broken header may claim any size."""
 
 
+def open_container(file: IO[bytes]) -> InputContainer:
+    """An open file as FFmpeg reads it. No protocol is allowed: a playlist must not make us open other files or URLs.
+
+    Raises:
+        FFmpegError: it is no media file.
+    """
+    container: InputContainer = av.open(file, "r", options={"protocol_whitelist": "none"}, **_METADATA)
+    return container
+
+
 @contextlib.contextmanager
 def video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and the video stream that a player would show, from the start, with nothing read yet."""
     name = clip.source_video
     file.seek(0)
     try:
-        # No protocol is allowed: a playlist must not make us open other files or URLs.
-        container = av.open(file, "r", options={"protocol_whitelist": "none"}, **_METADATA)
+        container = open_container(file)
     except MemoryError:
         raise  # FFmpeg's is one of its errors, and says nothing of the file
     except av.FFmpegError as error:

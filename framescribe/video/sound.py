@@ -13,6 +13,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
+from framescribe.video.container import open_container
 from framescribe.video.packets import SEEKABLE_FORMATS
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -35,7 +36,7 @@ class Sound:
     def __init__(self, source: IO[bytes], output: OutputContainer) -> None:
         self._output = output
         source.seek(0)
-        self._source = av.open(source, "r", metadata_errors="ignore", options={"protocol_whitelist": "none"})
+        self._source = open_container(source)
         best = self._source.streams.best("audio")
         self._input = best if isinstance(best, AudioStream) else None
         if self._input is None:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -94,13 +94,18 @@ class _Reading:
         self.first_s = 0.0
         self._clip = clip
         with open_source(clip) as file, video_stream(file, clip) as (_, stream):
-            self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
+            self.pixel_aspect = _fraction(stream.sample_aspect_ratio)
 
     def frames(self, start_s: float) -> Iterator[tuple[float, VideoFrame]]:
         """From ``start_s`` on, beginning with what is shown then."""
         for shown in shown_frames(replace(self._clip, start_s=start_s)):
             self.first_s = shown.first_s
             yield shown.time_s, shown.frame
+
+
+def _fraction(aspect: Any) -> Fraction:
+    """Of PyAV's ratio, which is none or 0 where the file does not say."""
+    return Fraction(aspect.numerator, aspect.denominator) if aspect else Fraction(1)
 
 
 class _Output:
