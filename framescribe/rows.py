@@ -8,6 +8,7 @@ from typing import Any
 
 from framescribe.errors import ErrorStage
 from framescribe.quality.checks import caption_status, check
+from framescribe.shown import shorten
 from framescribe.types import CaptionRow, CaptionSettings, Clip, FinishReason, Frames
 from framescribe.version import __version__
 
@@ -27,7 +28,7 @@ class RowMaker:
     def failed(self, clip: Clip, settings: CaptionSettings, stage: ErrorStage, reason: str) -> CaptionRow:
         """The row of a clip that has no caption."""
         common = self._common(clip, settings)
-        return CaptionRow(caption_status="error", error_stage=stage, error_message=reason, **common)
+        return CaptionRow(caption_status="error", error_stage=stage, error_message=shorten(reason), **common)
 
     def captioned(
         self,

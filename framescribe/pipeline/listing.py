@@ -16,7 +16,7 @@ from typing import IO, Literal
 from framescribe.errors import UsageError
 from framescribe.reading import open_regular
 from framescribe.shown import shorten, shown
-from framescribe.video.address import WEB, local_path, protocol_of, suffix_of
+from framescribe.video.address import WEB, local_path, protocol_of, split_member, suffix_of
 from framescribe.video.remote import open_filesystem
 
 VIDEO_SUFFIXES = {
@@ -77,7 +77,7 @@ class PassedOver:
 def is_glob(name: str) -> bool:
     """Whether a name is a pattern: it has ``*``, ``?`` or ``[``, and no file has this very name."""
     # A question mark is part of many http addresses, and http has no listing to match a pattern against.
-    if not glob.has_magic(name) or protocol_of(name) in WEB:
+    if not glob.has_magic(name) or protocol_of(name) in WEB or split_member(name):
         return False
     path = local_path(name)
     return path is None or not os.path.lexists(path)

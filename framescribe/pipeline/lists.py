@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 LIST_SUFFIXES = (".txt", ".csv", ".jsonl", ".parquet")
 _COLUMNS = (*PATH_COLUMNS, "id", "start_s", "end_s", "prompt")
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 256  # a dictionary in the file may make each cell a megabyte
 _END = "\ud800"  # which no decoding gives
 
 Entry = Mapping[str, Any] | str

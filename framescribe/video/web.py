@@ -134,13 +134,22 @@ class _HttpsConnection(http.client.HTTPSConnection):
         self._create_connection = _connect
 
 
+def _check_host(request: urllib.request.Request) -> None:
+    """What ``_connect`` checks, for requests that go through a proxy, as far as the address is spelled out."""
+    host = host_of(request.full_url)
+    if is_metadata(host):
+        raise WebError(f"{host} is a link-local address, from which nothing is read")
+
+
 class _Http(urllib.request.HTTPHandler):
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        _check_host(req)
         return self.do_open(_HttpConnection, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        _check_host(req)
         return self.do_open(_HttpsConnection, req)
 
 

@@ -183,6 +183,15 @@ def test_where_clouds_keep_credentials_nothing_is_asked(address, monkeypatch):
     assert asked == []
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "[fd00:ec2::254]", "2852039166"])
+def test_a_proxy_is_not_asked_for_such_an_address_either(address, server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    assert "is a link-local address" in read_all([Clip(f"http://{address}/latest/a.mp4")])[0]
+    assert server.requests == []
+    server.pages["http://videos.example/a%2Fb.mp4"] = b"video"
+    assert read_all([Clip("http://videos.example/a%2Fb.mp4")]) == [b"video"]
+
+
 def _refuse() -> socket.socket:
     raise ConnectionRefusedError
 

@@ -211,6 +211,14 @@ def test_what_is_no_file_is_counted_and_said(tmp_path, caplog):
     ]
 
 
+def test_a_member_of_a_tar_whose_name_looks_like_a_glob(tmp_path):
+    path = tmp_path / "x[1].tar"
+    with tarfile.open(path, "w") as archive:
+        add(archive, "a*.mp4", ONE)
+    assert [clip.source_video for clip in expand_sources([f"{path}::a*.mp4"])] == [f"{path}::a*.mp4"]
+    assert held(path) == {"a*.mp4": ONE}
+
+
 def test_a_tar_read_in_other_processes_and_twice(tmp_path):
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as archive:
