@@ -11,7 +11,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from framescribe.engine.sampling import Dice, choose_tokens, keep_nucleus, penalise_repetition
+from framescribe.engine.sampling import Dice, choose_tokens, draw, keep_nucleus, penalise_repetition
 from framescribe.types import GenerationSettings
 
 VOCABULARY = 50
@@ -119,3 +119,18 @@ def test_any_small_temperature_is_greedy(temperature):
 def test_settings_that_make_no_sense(settings):
     with pytest.raises(ValueError, match=list(settings)[-1]):
         GenerationSettings(**settings)
+
+
+def test_an_impossible_token_is_not_drawn_though_the_dice_show_0():
+    logits = torch.tensor([[float("-inf"), 0.0, 1.0]])
+    one = torch.ones(1, 1, dtype=torch.float64)
+    assert int(draw(logits, one, one, torch.zeros(1, 1, dtype=torch.float64))) == 1
+    assert int(draw(logits, one, one, torch.full((1, 1), 1 - 2**-53, dtype=torch.float64))) == 2
+
+
+@pytest.mark.parametrize("top_p", [0.25, 0.5, 0.75, 0.3, 0.999])
+def test_a_nucleus_of_equally_probable_tokens_is_as_large_as_in_transformers(top_p):
+    logits = torch.zeros(1, 4)
+    kept = keep_nucleus(logits, torch.tensor([[top_p]], dtype=torch.float64)).isfinite().sum()
+    expected = TopPLogitsWarper(top_p)(torch.zeros(1, 0, dtype=torch.long), logits.clone()).isfinite().sum()
+    assert kept == expected

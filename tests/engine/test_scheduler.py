@@ -170,3 +170,40 @@ def test_a_lasting_shortage_is_met_ever_more_seldom():
     at_first, later = fails_above(scheduler, 4, 10_000), fails_above(scheduler, 4, 30_000)
     assert 2 <= at_first <= 4
     assert 1 <= later <= 2
+
+
+def running(num_blocks: int, jobs: list[Job]) -> Scheduler[Job]:
+    """A scheduler that has encoded and prefilled these, one after the other."""
+    scheduler: Scheduler[Job] = Scheduler(
+        Limits(frames=100, tokens=1000, batch=10), BlockPool(num_blocks, BLOCK)
+    )
+    for job in jobs:
+        scheduler.add(job)
+    while len(scheduler.running) < len(jobs):
+        assert not isinstance(scheduler.next(), Decode)
+    return scheduler
+
+
+def test_the_one_admitted_last_gives_way_and_is_the_first_to_come_back():
+    jobs = [Job(frames=0, prompt_tokens=6, max_new_tokens=9) for _ in range(3)]
+    scheduler = running(20, jobs)
+    later = Job(frames=0, prompt_tokens=6, max_new_tokens=9)
+    scheduler.add(later)
+    assert scheduler.preempt() is jobs[2]
+    assert list(scheduler.waiting) == [jobs[2], later]
+    assert scheduler.running == jobs[:2]
+    assert jobs[2].blocks == []
+
+
+def test_a_newcomer_leaves_each_that_runs_a_block():
+    """Ten blocks: three that run hold two each, and will want one more each; the newcomer needs two."""
+    jobs = [Job(frames=0, prompt_tokens=6, max_new_tokens=2) for _ in range(3)]
+    scheduler = running(10, jobs)
+    assert scheduler.pool.num_free == 4
+    newcomer = Job(frames=0, prompt_tokens=6, max_new_tokens=2)
+    scheduler.add(newcomer)
+    assert isinstance(scheduler.next(), Decode)
+    scheduler.retire([jobs[0]])
+    phase = scheduler.next()
+    assert isinstance(phase, Encode)
+    assert list(phase.jobs) == [newcomer]

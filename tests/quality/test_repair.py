@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import framescribe
-from framescribe import CaptionSettings, GenerationSettings
+from framescribe import CaptionSettings, Clip, GenerationSettings
 from framescribe.captioner import Captioner
 from framescribe.quality.checks import DEFECTS
 from framescribe.quality.repair import plan_attempts
@@ -96,3 +96,14 @@ def test_the_plan_goes_from_penalties_over_sampling_to_a_shorter_caption():
     assert [attempt.name for attempt in plan_attempts(GenerationSettings(), ("cut_off", "opener"))] == names[
         -1:
     ]
+
+
+def test_a_repair_asks_what_the_clip_asks(tiny, clips):
+    """Not what the run does: the prompt of what is kept has the length of the clip's own question."""
+    own = "Tell me in a few words of your own what can be seen here, please."
+    asked = [Clip(str(clip), prompt=own) for clip in clips]
+    repaired = by_name(tiny, asked, CaptionSettings(generation=LOOPING, repair=True))
+    plain = by_name(tiny, asked, CaptionSettings(generation=LOOPING))
+    assert any(row.repairs == ("repetition_penalty=1.1",) for row in repaired.values())
+    for name, row in repaired.items():
+        assert (row.prompt, row.prompt_tokens) == (own, plain[name].prompt_tokens)
