@@ -41,9 +41,12 @@ FORMAT = Format(
     name="diffusion-pipe",
     trainer="diffusion-pipe",
     layout=DiffusionPipeFolder("videos", "videos"),
-    # Nine frames at sixteen a second, the slowest of its models.
     reads=replace(
-        PYAV, suffixes=frozenset({".mp4", ".mov", ".mkv", ".avi", ".wmv"}), min_s=9 / 16, side_step=32
+        PYAV,
+        # A file whose header does not tell the number of frames is taken for a picture, but for Matroska.
+        suffixes=frozenset({".mp4", ".mov", ".m4v", ".3gp", ".mkv", ".avi"}),
+        min_s=9 / 16,  # nine frames at sixteen a second, the slowest of its models
+        side_step=32,
     ),
     use='dataset = "{target}/dataset.toml" in the training TOML',
 )
