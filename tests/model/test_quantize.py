@@ -77,12 +77,12 @@ def test_smaller_and_near(quant, error, dtype_name, folder):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("quant", "error"), ERRORS.items())
-@pytest.mark.parametrize("dtype_name", ["fp16", "bf16"])
-def test_smaller_and_near_on_the_gpu(quant, error, dtype_name, folder, cuda):
-    if quant == "fp8" and dtype_name == "fp16":
-        return  # refused by choose_precision
-    check(folder, quant, cuda, dtype_name, error)
+@pytest.mark.parametrize(
+    ("quant", "dtype_name"),
+    [("int8", "fp16"), ("int8", "bf16"), ("nf4", "fp16"), ("nf4", "bf16"), ("fp8", "bf16")],
+)
+def test_smaller_and_near_on_the_gpu(quant, dtype_name, folder, cuda):
+    check(folder, quant, cuda, dtype_name, ERRORS[quant])
 
 
 def check_captions(folder, flag: int | str, device: str) -> None:
