@@ -6,11 +6,13 @@ import importlib.util
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+import tomllib
 from importlib import metadata
+from pathlib import Path
 
 from framescribe.errors import UsageError
 
+_NOT_CHOSEN = ("dev", "all")
 _PACKAGE_OF_PROTOCOL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -47,10 +49,17 @@ def how_to_install(package: str) -> str:
 
 
 def requirements() -> dict[str, list[str]]:
-    """The requirements of each extra that users choose from, as pip takes them; none if this is not installed."""
+    """The requirements of each extra that users choose from, as pip takes them; none where nothing declares any."""
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    if project.is_file():  # a checkout, which may be newer than what was installed of it
+        declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        return {extra: packages for extra, packages in declared.items() if extra not in _NOT_CHOSEN}
     found: dict[str, list[str]] = {}
-    for extra, requirement in _declared():
-        found.setdefault(extra, []).append(requirement)
+    for line in metadata.requires("framescribe") or []:
+        requirement, _, marker = line.partition(";")
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
+        if extra and extra[1] not in _NOT_CHOSEN:
+            found.setdefault(extra[1], []).append(requirement.strip())
     return found
 
 
@@ -60,18 +69,6 @@ def missing() -> dict[str, list[str]]:
         extra: [name for name in map(_name, packages) if not is_installed(name)]
         for extra, packages in requirements().items()
     }
-
-
-def _declared() -> Iterator[tuple[str, str]]:
-    try:
-        lines = metadata.requires("framescribe") or []
-    except metadata.PackageNotFoundError:  # a folder on the path
-        return
-    for line in lines:
-        requirement, _, marker = line.partition(";")
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
-        if extra and extra[1] not in ("dev", "all"):
-            yield extra[1], requirement.strip()
 
 
 def _name(requirement: str) -> str:

@@ -3,13 +3,17 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
+import framescribe
 from framescribe import Captioner
 from framescribe.cli.main import app
 from framescribe.errors import UsageError
@@ -76,3 +80,29 @@ def test_all_is_every_extra_that_users_choose_from():
     assert DECLARED["all"] == [
         f"framescribe[{','.join(name for name in DECLARED if name not in ('all', 'dev'))}]"
     ]
+
+
+def test_an_installation_from_a_wheel_knows_its_extras(tmp_path):
+    """Without a checkout: the package alone, beside what an installer wrote."""
+    package = Path(framescribe.__file__).parent
+    (tmp_path / "framescribe").mkdir()
+    for name in ("__init__.py", "extras.py", "errors.py", "shown.py", "version.py"):
+        shutil.copy(package / name, tmp_path / "framescribe")
+    written = tmp_path / "framescribe-9.9.dist-info"
+    written.mkdir()
+    (written / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: framescribe\nVersion: 9.9\n"
+        "Requires-Dist: peft<1,>=0.5; extra == 'train'\nRequires-Dist: pytest>=8; extra == 'dev'\n"
+    )
+    code = "from framescribe.extras import how_to_install, requirements; print(how_to_install('peft'), requirements())"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (
+        found.stdout
+        == f"install it with: {sys.executable} -m pip install 'peft<1,>=0.5' {{'train': ['peft<1,>=0.5']}}\n"
+    )
