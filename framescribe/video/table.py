@@ -18,6 +18,10 @@ PATH_COLUMNS = ("source_video", "path", "video", "file_name", "video_path", "fil
 """Where a list's videos are named or held; the first of these that is there."""
 
 
+MAX_GROUP_BYTES = 2 << 30
+"""Of a row group with a video that is read: writers may put all of it into one page, which is read whole."""
+
+
 class TableMember(Member):
     """The video in one cell of a Parquet file.
 
@@ -107,6 +111,11 @@ def _cell(table: pq.ParquetFile, column: str, row: int) -> bytes | None:
         if row >= rows:
             row -= rows
             continue
+        size = table.metadata.row_group(group).total_byte_size
+        if size > MAX_GROUP_BYTES:
+            raise OSError(
+                f"its row group {group} has {size:,} bytes, more than {MAX_GROUP_BYTES:,}: make them smaller"
+            )
         for batch in table.iter_batches(1, row_groups=[group], columns=[column], use_threads=False):
             if row == 0:
                 return _leaf(batch, column)[0].as_py()  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import pickle
 import tarfile
 
@@ -14,6 +15,7 @@ import pytest
 from framescribe.errors import ClipError, UsageError
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip
+from framescribe.video import table
 from framescribe.video.source import open_source
 
 
@@ -249,16 +251,16 @@ def test_videos_that_a_table_holds(rows, remote, tmp_path):
     """As the ``datasets`` library writes a video column."""
     path = tmp_path / "data.parquet"
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = pa.table(
+    data = pa.table(
         {"video": pa.array([row["video"] for row in HELD], kind), "caption": [row["caption"] for row in HELD]}
     ).slice(rows.start, rows.stop - rows.start)
-    pq.write_table(table, path, row_group_size=2)
+    pq.write_table(data, path, row_group_size=2)
     name = str(path)
     if remote:
         fsspec.filesystem("memory").pipe("/data.parquet", path.read_bytes())
         name = "memory://data.parquet"
     found = clips(name)
-    assert len(found) == table.num_rows
+    assert len(found) == data.num_rows
     for number, (clip, row) in enumerate(zip(found, HELD[rows], strict=True)):
         video = row["video"] or {"bytes": None, "path": None}
         if video["bytes"] is None and video["path"] is None:
@@ -274,6 +276,20 @@ def test_videos_that_a_table_holds(rows, remote, tmp_path):
     with (
         pytest.raises(ClipError, match=r"there is no video 99/x\.mp4"),
         open_source(Clip(f"{name}::99/x.mp4")),
+    ):
+        pass
+
+
+def test_row_groups_too_large_to_read_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "MAX_GROUP_BYTES", 10_000)
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"video": [b"small", os.urandom(20_000)]}), path, row_group_size=1)
+    small, large = clips(path)
+    with open_source(small) as file:
+        assert file.read() == b"small"
+    with (
+        pytest.raises(ClipError, match=r"row group 1 has 20,\d+ bytes, more than 10,000; write it anew"),
+        open_source(large),
     ):
         pass
 
@@ -335,10 +351,10 @@ def test_what_is_missing_is_missing_however_it_is_spelled(value, tmp_path):
         f'{{"path": "a.mp4", "start_s": {value}, "end_s": {value}, "id": {value}, "prompt": {value}}}\n'
     )
     assert clips(path, start_s=1.0, end_s=2.0) == [Clip(f"{tmp_path}/a.mp4", 1.0, 2.0)]
-    table = pa.table(
+    data = pa.table(
         {"path": ["a.mp4"], "start_s": [float("nan")], "end_s": [float("nan")], "id": [float("nan")]}
     )
-    pq.write_table(table, tmp_path / "l.parquet")
+    pq.write_table(data, tmp_path / "l.parquet")
     assert clips(tmp_path / "l.parquet", start_s=1.0, end_s=2.0) == [Clip(f"{tmp_path}/a.mp4", 1.0, 2.0)]
 
 
