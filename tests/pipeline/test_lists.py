@@ -288,7 +288,7 @@ def test_row_groups_too_large_to_read_are_said(tmp_path, monkeypatch):
     with open_source(small) as file:
         assert file.read() == b"small"
     with (
-        pytest.raises(ClipError, match=r"row group 1 has 20,\d+ bytes, more than 10,000; write it anew"),
+        pytest.raises(ClipError, match=r"row group 1 has 20,\d+ bytes, more than 10,000"),
         open_source(large),
     ):
         pass
