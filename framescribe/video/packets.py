@@ -180,7 +180,7 @@ def _mean_rate(pts: NDArray[np.int64], time_base_s: float) -> float:
 def _stated_end_pts(container: InputContainer, stream: VideoStream, first_dts: int) -> int | None:
     if container.format.name not in _HEADER_TELLS_DURATION or not stream.time_base:
         return None
-    if stream.duration is not None:
+    if stream.duration is not None and container.format.name != "matroska,webm":  # there it is the file's
         # Where decoding starts late, by an edit list or in a fragment, the duration counts from 0 all the same.
         return stream.duration + (0 if first_dts > 0 else stream.start_time or 0)
     # Matroska has one duration for the file, maybe the sound's; FFmpeg and mkvmerge tag each stream.

@@ -50,6 +50,7 @@ def announced_frames(
     else:
         stream.codec_context.thread_count = 1
     may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
+    announced: list[int] = index.pts.tolist()
     frames = _decoded(container, stream, index)
     position = 0  # number of the frame that comes next
     for number in wanted:
@@ -63,7 +64,7 @@ def announced_frames(
             may_seek = not is_back
             position = found
         for frame in frames:
-            if position == len(index.pts) or frame.pts != index.pts[position]:
+            if position == len(announced) or frame.pts != announced[position]:
                 raise IndexDisagrees
             position += 1
             if position == number + 1:

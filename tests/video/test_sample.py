@@ -37,6 +37,18 @@ def test_chat_takes_the_earlier_of_two_equally_near_frames():
 
 
 @pytest.mark.parametrize(
+    ("timestamps_s", "indices"),
+    [([0, 0.7, 1.3], (0, 2)), ([0, 1.7, 2.3], (0, 1, 1)), ([0, 0.6, 1.4], (0, 1))],
+)
+def test_ties_are_those_of_float32(timestamps_s, indices):
+    """The published script compares decord's timestamps, which are float32: in float64 others are nearer."""
+    times_s = np.array(timestamps_s)
+    selection = select_frames(times_s, 1.0, times_s[-1] + 0.1, FrameSampling("chat"))
+    assert selection.indices == indices
+    assert list(indices) == published_chat(times_s, 24)
+
+
+@pytest.mark.parametrize(
     ("last_s", "covered_s", "num_seconds"), [(0.4, 0.5, 1), (2.5, 2.6, 3), (2.6, 2.7, 4), (70.0, 24.0, 24)]
 )
 def test_chat_covers_what_it_asks_for(last_s, covered_s, num_seconds):
@@ -76,6 +88,12 @@ def test_uniform_is_even_in_time_not_in_frames():
     timestamps_s = np.concatenate([np.arange(0, 1, 0.01), np.arange(1, 11)])  # dense at first
     selection = select_frames(timestamps_s, 10.0, 11.0, FrameSampling("uniform", 11))
     assert timestamps_s[list(selection.indices)].tolist() == list(range(11))
+
+
+def test_uniform_begins_with_the_first_frame_not_with_the_clip():
+    """A span may begin between two frames."""
+    timestamps_s = np.array([5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
+    assert select_frames(timestamps_s, 1.0, 11.0, FrameSampling("uniform", 3)).indices == (0, 2, 5)
 
 
 def test_no_frames_is_an_error():

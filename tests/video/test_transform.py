@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from framescribe.types import Clip, FrameSampling, Strategy
 from framescribe.video.decode import decode_frames
-from framescribe.video.transform import transform
+from framescribe.video.transform import MEAN, STD, transform
 
 CASES = Path(__file__).parents[1] / "data" / "reference" / "cases"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "real"
@@ -62,6 +62,18 @@ def test_the_crop_is_central():
     frames = torch.zeros(1, 3, 224, 424, dtype=torch.uint8)
     frames[..., 100:324] = 255
     assert transform(frames)[:, 0].unique().numel() == 1
+
+
+@pytest.mark.parametrize("size", [(224, 227), (227, 224), (224, 229), (224, 231), (224, 225)])
+def test_the_crop_rounds_odd_margins_as_published(size):
+    """As pytorchvideo: half to even, so that a margin of 3 leaves 2 before the crop and of 5 leaves 2."""
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    frames = np.broadcast_to((rows + columns) % 251, (1, 3, height, width)).astype(np.uint8)
+    top, left = round((height - 224) / 2), round((width - 224) / 2)
+    wanted = frames[0, 0, top : top + 224, left : left + 224].astype(np.float32)
+    red = transform(frames)[0, 0].numpy() * STD[0] + MEAN[0]
+    np.testing.assert_allclose(red * 255, wanted, atol=0.01)
 
 
 def test_other_layouts_are_refused():

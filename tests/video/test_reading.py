@@ -1,0 +1,141 @@
+"""Frames out of streams, by both ways: what each of them must not give, and that both give the same."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from framescribe.types import Clip, FrameSampling
+from framescribe.video.container import video_stream
+from framescribe.video.decode import decode_frames, shown_frames
+from framescribe.video.packets import index_packets, packets
+from framescribe.video.reading import IndexDisagrees, ReadableFrames, announced_frames, readable_pts
+from framescribe.video.timeline import PacketIndex
+from tests.awkward import AWKWARD, make
+from tests.awkward.making import add_sound, keep, video
+
+DAMAGED = [name for name, case in AWKWARD.items() if case.is_damaged]
+
+
+def index_of(clip: Clip) -> PacketIndex:
+    with Path(clip.source_video).open("rb") as file, video_stream(file, clip) as opened:
+        return index_packets(*opened)
+
+
+def announced(clip: Clip, wanted: list[int] | None = None) -> list[av.VideoFrame]:
+    """What the first reading gives until it stops."""
+    index = index_of(clip)
+    found: list[av.VideoFrame] = []
+    with Path(clip.source_video).open("rb") as file, video_stream(file, clip) as opened:
+        try:
+            for frame in announced_frames(
+                *opened, index, list(range(len(index.pts))) if wanted is None else wanted
+            ):
+                found.append(frame)
+        except (IndexDisagrees, av.FFmpegError):
+            pass
+    return found
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_no_way_gives_a_corrupt_frame(name, tmp_path):
+    clip = make(name, tmp_path)
+    assert not any(frame.is_corrupt for frame in announced(clip))
+    index = index_of(clip)
+    with Path(clip.source_video).open("rb") as file, video_stream(file, clip) as opened:
+        assert not any(frame.is_corrupt for frame in ReadableFrames(*opened, index))
+
+
+def test_corrupt_frames_come_of_what_is_corrupt(tmp_path):
+    """So that the test above can fail: the decoder gives some, at the announced times."""
+    clip = make("corrupt_middle", tmp_path)
+    corrupt = 0
+    with av.open(clip.source_video) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            try:
+                corrupt += sum(frame.is_corrupt for frame in stream.codec_context.decode(packet))
+            except av.FFmpegError:
+                continue
+    assert corrupt > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["b_frames", "open_gop", "short_gop", "intra_refresh", "mkv", "vp8", "vp9", "av1"]
+)
+def test_both_ways_give_the_same(name, tmp_path):
+    clip = make(name, tmp_path)
+    index = index_of(clip)
+    with Path(clip.source_video).open("rb") as file, video_stream(file, clip) as opened:
+        readable = ReadableFrames(*opened, index)
+        slow = [(frame.pts, frame.to_ndarray(format="rgb24")) for frame in readable]
+        assert readable.is_whole
+    with Path(clip.source_video).open("rb") as file, video_stream(file, clip) as opened:
+        assert readable_pts(ReadableFrames(*opened, index), index).tolist() == index.pts.tolist()
+    fast = announced(clip)
+    assert [frame.pts for frame in fast] == [pts for pts, _ in slow]
+    assert all(
+        np.array_equal(frame.to_ndarray(format="rgb24"), picture)
+        for frame, (_, picture) in zip(fast, slow, strict=True)
+    )
+
+
+@pytest.mark.parametrize("live", ["0", "1"])
+@pytest.mark.parametrize("wanted", [[0, 100, 239], [150], [3, 30, 31, 200], [239]])
+def test_frames_far_apart_are_the_same_wherever_seeking_lands(live, wanted, tmp_path):
+    """A Matroska file written live has no index: seeking lands anywhere."""
+    path = tmp_path / "video.mkv"
+    video(
+        path,
+        pts=range(240),
+        options={"g": "12", "bf": "2"},
+        container_options={"live": live, "cluster_time_limit": "500"},
+    )
+    with av.open(str(path)) as container:
+        truth = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    found = announced(Clip(str(path)), wanted)
+    assert len(found) == len(wanted)
+    for frame, number in zip(found, wanted, strict=True):
+        assert np.array_equal(frame.to_ndarray(format="rgb24"), truth[number])
+
+
+def test_a_file_without_an_index_is_read_on_from_where_seeking_lands(tmp_path):
+    """Seeking in one whose clusters lie far apart lands before the frame that comes next."""
+    path = tmp_path / "fragments.mp4"
+    flags = {"movflags": "frag_keyframe+empty_moov+skip_trailer"}
+    video(path, pts=range(240), options={"g": "12", "bf": "0"}, container_options=flags)
+    with av.open(str(path)) as container:
+        truth = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = decode_frames(Clip(str(path)), FrameSampling("uniform", 7))
+    for picture, index in zip(frames.pixels, frames.indices, strict=True):
+        assert np.array_equal(picture.transpose(1, 2, 0), truth[index])
+
+
+def test_a_duration_in_a_tag_is_a_promise(tmp_path):
+    """Matroska has one duration, here the sound's: the video's own is in a tag."""
+    path = tmp_path / "sound.mkv"
+    video(path, pts=range(64), options={"g": "8", "qp": "1"}, sound_s=20.0)
+    assert index_of(Clip(str(path))).promised_end_pts is not None
+    facts = decode_frames(keep(path, 0.5), FrameSampling()).facts
+    assert facts.missing_s > 0.5
+    assert facts.duration_s + facts.missing_s == pytest.approx(8, abs=0.2)
+
+
+def test_reading_goes_on_after_a_stream_that_appears_midway(tmp_path):
+    """In MPEG-TS another recording may bring a stream that the first had not: PyAV stumbles over its packets once."""
+    first, second, path = (tmp_path / name for name in ("first.ts", "second.ts", "joined.ts"))
+    video(first, options={"bf": "0"})
+    with av.open(str(second), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        add_sound(container, 3.0)
+        for _ in range(24):
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), "rgb24"))
+            )
+        container.mux(stream.encode(None))
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    with path.open("rb") as file, video_stream(file, Clip(str(path))) as opened:
+        assert len(list(packets(*opened))) == 48
+    assert len(list(shown_frames(Clip(str(path))))) == 48
