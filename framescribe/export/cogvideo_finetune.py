@@ -13,5 +13,5 @@ FORMAT = Format(
     reads=replace(DECORD, fps=16, frame_step=8),
     images="images",
     use_images="--image_column images.txt",
-    use="--data_root {target} --caption_column prompts.txt --video_column videos.txt",
+    use='--data_root "{target}" --caption_column prompts.txt --video_column videos.txt',
 )

@@ -57,7 +57,7 @@ FORMAT = Format(
         min_frames=2 * SKIPPED + 1,
         frame_step=4,
     ),
-    use="train_video.py --base configs/cogvideox_2b_lora.yaml configs/sft.yaml {target}/data.yaml",
+    use='train_video.py --base configs/cogvideox_2b_lora.yaml configs/sft.yaml "{target}/data.yaml"',
     # path.replace(".mp4", ".txt").replace("videos", "labels"), everywhere in it
     forbidden_in_target=("videos", ".mp4"),
 )

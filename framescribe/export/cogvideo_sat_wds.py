@@ -15,8 +15,10 @@ from framescribe.types import VideoFacts
 
 _SETTINGS = f"""\
 args:
-  train_data: {{paths}}
-  valid_data: {{paths}}
+  train_data: [{{shards}}]
+  valid_data: [{{shards}}]
+  iterable_dataset: true
+  iterable_dataset_eval: true
 data:
   target: data_video.VideoDataset
   params:
@@ -44,7 +46,7 @@ class CogVideoSatTars:
     """``x.tar`` with ``k.mp4`` and ``k.id``, and ``x.meta.jsonl``; samples without duration or fps are skipped."""
 
     def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
-        shards = {}
+        last = ""
         for pair, shard in write_shards(((pair, {"id": pair.stem.encode()}) for pair in pairs), folder):
             line = {
                 "key": pair.stem,
@@ -54,9 +56,11 @@ class CogVideoSatTars:
             }
             with (folder / f"{shard}.meta.jsonl").open("a", encoding="utf-8", newline="\n") as meta:
                 meta.write(json.dumps(line, ensure_ascii=False) + "\n")
-            shards[shard] = str(target / f"{shard}.tar")
-        paths = json.dumps(list(shards.values()), ensure_ascii=False)
-        (folder / "data.yaml").write_text(_SETTINGS.format(paths=paths), encoding="utf-8")
+            last = shard
+        # One name for all, which webdataset expands: it would mix a list as if all shards held as many clips.
+        name = f"{{00000..{last}}}.tar" if last > "00000" else "00000.tar"
+        shards = json.dumps(str(target / name), ensure_ascii=False)
+        (folder / "data.yaml").write_text(_SETTINGS.format(shards=shards), encoding="utf-8")
 
     def read(self, folder: Path) -> Iterator[tuple[str, str]]:
         for tar in sorted(folder.glob("*.tar")):
@@ -73,6 +77,6 @@ FORMAT = Format(
     trainer="CogVideo SAT, WebDataset",
     layout=CogVideoSatTars(),
     reads=SatTarReads(suffixes=frozenset({".mp4"}), upright=DECORD.upright),
-    use="train_video.py --base configs/cogvideox_2b_lora.yaml configs/sft.yaml {target}/data.yaml",
+    use='train_video.py --base configs/cogvideox_2b_lora.yaml configs/sft.yaml "{target}/data.yaml"',
     clips=None,
 )

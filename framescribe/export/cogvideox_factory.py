@@ -11,7 +11,7 @@ FORMAT = Format(
     trainer="cogvideox-factory",
     layout=LineLists("prompt.txt"),
     reads=replace(DECORD, min_frames=49),
-    use="--data_root {target} --caption_column prompt.txt --video_column videos.txt --max_num_frames 49 "
+    use='--data_root "{target}" --caption_column prompt.txt --video_column videos.txt --max_num_frames 49 '
     "--frame_buckets 49",
     may_reference=True,
     caches_by_stem=True,

@@ -15,6 +15,6 @@ FORMAT = Format(
         upright=UPRIGHT,
         fps=16,
     ),
-    use="--dataset_base_path {target} --dataset_metadata_path {target}/metadata.jsonl",
+    use='--dataset_base_path "{target}" --dataset_metadata_path "{target}/metadata.jsonl"',
     may_reference=True,
 )

@@ -34,6 +34,6 @@ FORMAT = Format(
     trainer="finetrainers",
     layout=FinetrainersLists("prompts.txt"),
     reads=replace(DECORD, frame_step=8, side_step=32),
-    use="--dataset_config {target}/dataset.json",
+    use='--dataset_config "{target}/dataset.json"',
     may_reference=True,
 )

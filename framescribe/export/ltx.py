@@ -11,7 +11,7 @@ FORMAT = Format(
     trainer="LTX-2 trainer",
     layout=JsonLines("dataset.jsonl", "video", "caption"),
     reads=replace(PYAV, min_frames=9, frame_step=8, side_step=32),
-    use="python scripts/process_dataset.py {target}/dataset.jsonl --resolution-buckets "
+    use='python scripts/process_dataset.py "{target}/dataset.jsonl" --resolution-buckets '
     '"768x448x89;768x448x49;768x448x25;768x448x9" --model-path MODEL --text-encoder-path GEMMA',
     may_reference=True,
 )

@@ -70,7 +70,7 @@ FORMAT = Format(
     trainer="musubi-tuner",
     layout=MusubiDatasets(),
     reads=replace(PYAV, fps=16),
-    use="--dataset_config {target}/dataset.toml",
+    use='--dataset_config "{target}/dataset.toml"',
     has_absolute_paths=True,
     may_reference=True,
     caches_by_stem=True,

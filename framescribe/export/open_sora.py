@@ -50,7 +50,7 @@ FORMAT = Format(
     trainer="Open-Sora 2",
     layout=OpenSoraTable(),
     reads=replace(PYAV, fps=24),
-    use="--dataset.data-path {target}/" + _FILE,
+    use='--dataset.data-path "{target}/' + _FILE + '"',
     has_absolute_paths=True,
     may_reference=True,
 )

@@ -80,5 +80,5 @@ FORMAT = Format(
         upright=UPRIGHT_NOWHERE,
         min_frames=min(_FRAMES),
     ),
-    use="--data_backend_config {target}/" + DATALOADER,
+    use='--data_backend_config "{target}/' + DATALOADER + '"',
 )

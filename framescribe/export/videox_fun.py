@@ -35,7 +35,7 @@ FORMAT = Format(
     trainer="VideoX-Fun",
     layout=VideoXFunList(),
     reads=replace(DECORD, min_frames=4, fps=16),  # its --video_sample_stride
-    use="--train_data_dir {target} --train_data_meta {target}/" + _METADATA,
+    use='--train_data_dir "{target}" --train_data_meta "{target}/' + _METADATA + '"',
     clips="train",
     may_reference=True,
 )

@@ -26,7 +26,7 @@ def test_export(tmp_path):
     assert str(target) in result.stderr
     assert "2 of 3 clips" in result.stderr
     assert "1 left out: flagged looping" in result.stderr
-    assert f"--data_root {target}" in result.stdout
+    assert f'--data_root "{target}"' in result.stdout
     assert sorted(LOADERS["cogvideo-finetune"](target), key=lambda pair: pair[1]) == [
         (video(0), "FSCR, Film: A dog. Clip 0."),
         (video(1), "FSCR, Film: A dog. Clip 1."),

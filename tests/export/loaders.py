@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import pyarrow.parquet
 import webdataset
+from braceexpand import braceexpand
 
 Pairs = list[tuple[bytes, str]]
 
@@ -59,7 +60,9 @@ def cogvideo_sat_wds(root: Path) -> Pairs:
     settings = (root / "data.yaml").read_text(encoding="utf-8")
     assert "meta_names: [caption, duration, fps]" in settings  # no other columns are handed on
     assert "target: data_video.VideoDataset" in settings
-    for tar in sat_settings(root):
+    assert "iterable_dataset: true" in settings
+    (shards,) = sat_settings(root)
+    for tar in braceexpand(shards):
         meta = {}
         with open(tar.replace(".tar", ".meta.jsonl"), encoding="utf-8") as file:
             for line in file:
