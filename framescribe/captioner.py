@@ -25,6 +25,7 @@ from framescribe.engine.request import Request
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
+from framescribe.model.device_errors import memory_told
 from framescribe.model.hub import Checkpoint, fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
@@ -101,6 +102,7 @@ class Captioner:
 
         Raises:
             UsageError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
+            DeviceError: memory ran out all the same.
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
@@ -113,13 +115,14 @@ class Captioner:
                 f"{checkpoint.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
             )
         log.info("%s: %s", checkpoint.name, check_memory(config, precision))
-        loaded = load_model(
-            checkpoint.folder,
-            precision.device,
-            precision.dtype,
-            None if precision.quant is None else quantizer(precision.quant),
-            progress,
-        )
+        with memory_told("loading the model"):
+            loaded = load_model(
+                checkpoint.folder,
+                precision.device,
+                precision.dtype,
+                None if precision.quant is None else quantizer(precision.quant),
+                progress,
+            )
         return cls(
             loaded,
             tokenizer,

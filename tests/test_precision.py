@@ -2,17 +2,31 @@
 
 import json
 import re
+import resource
 import shutil
+import sys
 
 import psutil
 import pytest
 import torch
 
 from framescribe.captioner import Captioner
+from framescribe.engine.engine import Engine
+from framescribe.errors import UsageError
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision, weight_bytes
-from tests.reference import CPU, ODD_SIZES, OFFICIAL, TINY, changed_sizes
+from framescribe.model.free_memory import host_free_bytes
+from framescribe.model.precision import (
+    Precision,
+    available_bytes,
+    check_memory,
+    choose_batch,
+    choose_precision,
+    weight_bytes,
+)
+from framescribe.pipeline.sinks import read_rows
+from tests.cli.run import invoke
+from tests.reference import CLIPS, CPU, ODD_SIZES, OFFICIAL, TINY, changed_sizes
 
 OFFICIAL_CONFIG = ModelConfig.from_dict(OFFICIAL["config"])
 
@@ -156,3 +170,79 @@ def test_fp8_is_refused_where_it_cannot_be_computed(monkeypatch):
     assert choose_precision("cuda", "bf16", "fp8-kv").kv_dtype == torch.float8_e4m3fn
     with pytest.raises(ValueError, match="`dtype=bf16`, not fp16"):
         choose_precision("cuda", "fp16", "fp8")
+
+
+GIB = 1 << 30
+
+
+def groups(root, files: dict[str, str]):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content + "\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/memory.max": f"{GIB}",
+          "sys/fs/cgroup/a/b/memory.current": f"{GIB // 4}"}, 3 * GIB // 4),
+        ({"proc/self/cgroup": "0::/a/b", "sys/fs/cgroup/a/b/memory.max": "max", "sys/fs/cgroup/a/memory.max": f"{GIB}",
+          "sys/fs/cgroup/a/b/memory.current": "5", "sys/fs/cgroup/a/memory.current": f"{GIB // 2}"}, GIB // 2),
+        ({"proc/self/cgroup": "0::/seen/from/outside", "sys/fs/cgroup/memory.max": f"{GIB}",
+          "sys/fs/cgroup/memory.current": f"{GIB}", "sys/fs/cgroup/memory.stat": f"anon 5\ninactive_file {GIB // 8}"},
+         GIB // 8),
+        ({"proc/self/cgroup": "12:cpu:/x\n4:memory:/job\n0::/", "sys/fs/cgroup/memory/job/memory.usage_in_bytes": "0",
+          "sys/fs/cgroup/memory/job/memory.limit_in_bytes": f"{GIB // 2}"}, GIB // 2),
+        ({"proc/self/cgroup": "4:cpu,memory:/job", "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{GIB // 4}",
+          "sys/fs/cgroup/memory/memory.usage_in_bytes": f"{GIB}"}, 0),
+        ({"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.max": f"{1 << 60}",
+          "sys/fs/cgroup/memory.current": "0"}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_the_least_of_what_machine_and_groups_leave_counts(files, free, tmp_path):
+    """Files as the kernel's documentation of both versions of control groups describes them."""
+    found = host_free_bytes(groups(tmp_path, files))
+    if free is None:
+        assert found == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    else:
+        assert found == free
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say how much of a limit is used")
+@pytest.mark.parametrize("limit", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_a_limit_on_the_process_counts(limit):
+    before = resource.getrlimit(limit)
+    memory = psutil.Process().memory_info()
+    used = memory.vms if limit == resource.RLIMIT_AS else memory.data
+    try:
+        resource.setrlimit(limit, (used + GIB // 2, before[1]))
+        assert 0.8 * GIB / 2 < available_bytes(CPU) <= 1.01 * GIB / 2
+        with pytest.raises(UsageError, match="not enough memory"):
+            check_memory(OFFICIAL_CONFIG, Precision(CPU, "bf16"))
+    finally:
+        resource.setrlimit(limit, before)
+
+
+def test_memory_that_runs_out_all_the_same_keeps_the_rows(tmp_path, monkeypatch):
+    prefill, calls = Engine._prefill, []
+
+    def narrow(engine, jobs):
+        calls.append(1)
+        if len(calls) > 2:
+            raise MemoryError
+        return prefill(engine, jobs)
+
+    monkeypatch.setattr(Engine, "_prefill", narrow)
+    for number in range(4):
+        shutil.copy(CLIPS / "one-frame.mp4", tmp_path / f"{number}.mp4")
+    result = invoke(
+        "caption", tmp_path, "-o", tmp_path / "out", "--device", "cpu", "--batch-size", "1", "--no-repair"
+    )
+    assert result.exit_code == 3
+    said = " ".join(result.stderr.split())
+    assert "memory ran out with one clip at work" in said
+    assert "--batch-size" in said
+    assert "What was done is kept" in said
+    assert len(list(read_rows(tmp_path / "out"))) == 2

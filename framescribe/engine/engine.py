@@ -28,7 +28,12 @@ from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefi
 from framescribe.engine.sequence import Deliver, Sequence
 from framescribe.errors import DeviceError, UsageError
 from framescribe.model import kernels
-from framescribe.model.device_errors import is_device_failure
+from framescribe.model.device_errors import (
+    is_device_failure,
+    is_out_of_host_memory,
+    is_out_of_memory,
+    out_of_memory,
+)
 from framescribe.model.model import CaptionModel
 from framescribe.types import FinishReason
 
@@ -131,6 +136,9 @@ class Engine:
         with self._lock, torch.inference_mode(), on_device(self.model.device):
             try:
                 self._run(self._scheduler.next())
+            except DeviceError:
+                self._has_failed = True
+                raise
             except RuntimeError as error:
                 if not is_device_failure(error):
                     raise
@@ -146,13 +154,14 @@ class Engine:
                     self._prefill(list(phase.jobs))
                 case Decode():
                     self._decode()
-        except torch.OutOfMemoryError as error:
-            self._make_smaller(phase, error)
         except BaseException as error:
-            # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
-            if not is_device_failure(error):
-                self._undo(phase)
-            raise
+            if is_out_of_memory(error):
+                self._make_smaller(phase, error)
+            else:
+                # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
+                if not is_device_failure(error):
+                    self._undo(phase)
+                raise
         self._read(keep=0 if phase is None else self._steps_ahead)
 
     def stream(self, request: Request) -> Iterator[int]:
@@ -269,8 +278,8 @@ class Engine:
         sequence.features_FVD = None
         sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))
 
-    def _make_smaller(self, phase: Phase[Sequence] | None, error: torch.OutOfMemoryError) -> None:
-        """The device ran out of memory: what was tried is put back, to be tried again in smaller pieces."""
+    def _make_smaller(self, phase: Phase[Sequence] | None, error: BaseException) -> None:
+        """Memory ran out: what was tried is put back, to be tried again in smaller pieces."""
         torch.cuda.empty_cache()
         scheduler = self._scheduler
         together = len(self._jobs(phase))
@@ -281,6 +290,10 @@ class Engine:
         else:
             scheduler.shrink_batch(together // 2)
         log.warning("the device ran out of memory with %d clips at once; trying fewer", together)
+        if is_smallest and is_out_of_host_memory(error):
+            raise out_of_memory(
+                "with one clip at work"
+            ) from error  # no clip's fault: the next would fare no better
         if is_smallest and tried:
             self._leave(tried)
             self._complete(tried[0], "error", f"out of memory on {self.model.device}: {error}")

@@ -11,6 +11,7 @@ import torch
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
+from framescribe.model.free_memory import host_free_bytes, host_total_bytes
 from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant, require_library
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
@@ -171,14 +172,17 @@ def total_bytes(device: torch.device) -> int:
     """Bytes of memory that ``device`` has; the host's for the CPU and for Apple GPUs, which share it."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
-    return int(psutil.virtual_memory().total)
+    return host_total_bytes()
 
 
 def available_bytes(device: torch.device) -> int:
-    """Bytes free on ``device`` now; host memory for the CPU and for Apple GPUs, which share it."""
+    """Bytes free on ``device`` now; host memory for the CPU and for Apple GPUs, which share it.
+
+    Of the host's, what this process may take: a container's and ``ulimit``'s limits count.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return int(psutil.virtual_memory().available)
+    return host_free_bytes()
 
 
 def choose_batch(config: ModelConfig, precision: Precision) -> int:

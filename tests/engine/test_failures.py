@@ -57,13 +57,14 @@ def test_a_clip_too_long_for_the_cache_is_refused_with_the_numbers(model, prompt
 class OutOfMemory:
     """Stands for a module on a device that holds only so many rows of its input at once."""
 
-    def __init__(self, module, axis: int, most: int) -> None:
+    def __init__(self, module, axis: int, most: int, error: Exception | None = None) -> None:
         self.module, self.axis, self.most, self.failures = module, axis, most, 0
+        self.error = error or torch.OutOfMemoryError("no room")
 
     def __call__(self, x, *rest, **named):
         if x.shape[self.axis] > self.most:
             self.failures += 1
-            raise torch.OutOfMemoryError("no room")
+            raise self.error
         return self.module(x, *rest, **named)
 
 
@@ -109,6 +110,32 @@ def test_decoding_that_runs_out_of_memory_goes_on_with_fewer_clips(prompts, monk
     monkeypatch.setattr(model, "decoder", narrow, raising=False)
     assert len(serve(Engine(model, NEVER, max_batch=8), requests)) == 8
     assert narrow.failures == 1
+
+
+def host_memory_error() -> Exception:
+    """What torch raises on a CPU."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", [host_memory_error, MemoryError])
+def test_host_memory_that_runs_out_is_met_with_fewer_clips_and_then_told(kind, prompts, monkeypatch):
+    model = load_model(TINY, CPU, torch.float32)
+    settings = GenerationSettings(max_new_tokens=8)
+    requests = [random_request(prompts, f"clip {number}", 1, settings) for number in range(3)]
+    expected = {request.id: alone(model, request) for request in requests}
+    narrow = OutOfMemory(model.decoder, 0, 1, kind())
+    del model._modules["decoder"]
+    monkeypatch.setattr(model, "decoder", narrow, raising=False)
+    assert serve(Engine(model, NEVER, max_batch=3), requests) == expected
+    assert narrow.failures
+    narrow.most = 0
+    engine = Engine(model, NEVER, max_batch=3)
+    with pytest.raises(
+        DeviceError, match=r"memory ran out with one clip at work: .*`batch_size` or `quant=8`"
+    ):
+        serve(engine, requests)
 
 
 def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monkeypatch):
