@@ -118,8 +118,8 @@ def test_batch_is_at_least_one_and_bounded():
     ("device", "said"),
     [
         ("cuda:99", "device cuda:99 is not there"),
-        ("toaster", "unknown device 'toaster'"),
-        ("", "unknown device ''"),
+        ("toaster", "unknown `device` 'toaster'"),
+        ("", "unknown `device` ''"),
         ("meta", "'meta' is not supported"),
         ("cuda:-1", "cuda:-1"),
     ],
@@ -143,10 +143,10 @@ def test_auto_takes_the_gpu(cuda):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "quant"), [("int8", None), ("float32", None), ("auto", 2), ("auto", 16), ("auto", "int8")]
+    ("dtype", "quant"), [("int8", None), ("float8", None), ("auto", 2), ("auto", 16), ("auto", "int8")]
 )
 def test_unknown_precision(dtype, quant):
-    with pytest.raises(ValueError, match=r"unknown dtype|`quant` takes 8, 4, fp8 or fp8-kv"):
+    with pytest.raises(ValueError, match=r"unknown `dtype`|`quant` takes 8, 4, fp8 or fp8-kv"):
         choose_precision("cpu", dtype, quant)
 
 

@@ -19,7 +19,7 @@ MAX_JSON_BYTES = 1 << 20
 
 # Far above any such model, and low enough that a config which asks for more is refused before anything is built.
 _LARGEST = {
-    "num_hidden_layers": 512, "hidden_size": 1 << 16, "intermediate_size": 1 << 18, "num_attention_heads": 1 << 10,
+    "num_hidden_layers": 512, "hidden_size": 1 << 16, "intermediate_size": 1 << 27, "num_attention_heads": 1 << 10,
     "num_multi_query_heads": 1 << 10, "num_heads": 1 << 10, "vocab_size": 1 << 22, "image_size": 1 << 12,
     "patch_size": 1 << 12, "num_positions": (1 << 16) + 1, "in_channels": 3, "rms_norm_eps": 1.0, "layer_norm_eps": 1.0,
 }  # fmt: skip

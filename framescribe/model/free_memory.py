@@ -17,12 +17,12 @@ def host_free_bytes(root: Path = _ROOT) -> int:
     Args:
         root: where ``proc`` and ``sys`` are.
     """
-    return max(0, min(int(psutil.virtual_memory().available), *_in_groups(root), *_in_limits()))
+    return max(0, min([int(psutil.virtual_memory().available), *_in_groups(root), *_in_limits()]))
 
 
 def host_total_bytes(root: Path = _ROOT) -> int:
     """Bytes that this process could have if no other took any."""
-    return min(int(psutil.virtual_memory().total), *_group_limits(root))
+    return min([int(psutil.virtual_memory().total), *_group_limits(root)])
 
 
 def _in_limits() -> Iterator[int]:
