@@ -14,6 +14,7 @@ from framescribe.export.pair import Candidate, Unusable
 from framescribe.pipeline.sources import VIDEO_SUFFIXES
 from framescribe.quality.cleanup import CleanupRules, clean
 from framescribe.types import Clip
+from framescribe.video.address import suffix_of, without_query
 
 _COLUMNS = ("clip_id", "source_video", "caption", "caption_status")
 _NAME_LENGTH = 40
@@ -43,7 +44,7 @@ def to_candidate(row: Mapping[str, Any], rules: CleanupRules, accepted_flags: Co
         )
     except UsageError as error:
         raise Unusable("its span is none", str(error)) from error
-    suffix = PurePosixPath(clip.source_video).suffix.lower()
+    suffix = suffix_of(clip.source_video)
     if suffix not in VIDEO_SUFFIXES:
         raise Unusable("not a video file", f"{clip.source_video}: no video's name ends in {suffix!r}")
     return Candidate(
@@ -73,7 +74,9 @@ def _stem(clip_id: str, source_video: str) -> str:
 
     Trainers cache latents by stem; numbers in order would hand one clip's latents to another after a second export.
     """
-    name = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(source_video).stem).strip("-")[:_NAME_LENGTH]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(without_query(source_video)).stem).strip("-")[
+        :_NAME_LENGTH
+    ]
     # CogVideo's SAT code replaces this word wherever it stands in a path.
     name = re.sub("videos", "video", name, flags=re.IGNORECASE).strip("-")
     if not re.fullmatch(r"[0-9a-f]{16}", clip_id):

@@ -45,11 +45,15 @@ def local_path(name: str) -> str | None:
     return name[len("file://") :] if protocol == "file" else None
 
 
+def without_query(name: str) -> str:
+    """What a name is called in files of our own: of URLs the query is no part of that; anything else stays as it is."""
+    found = split_member(name)
+    return _path(name) if found is None else f"{_path(found[0])}{MARK}{found[1]}"
+
+
 def suffix_of(name: str) -> str:
-    """The ending of a path, or of a URL's path whatever query follows it: lower case, with its dot."""
-    if protocol_of(name):
-        name = re.split("[?#]", name, maxsplit=1)[0]
-    return os.path.splitext(name.rsplit("/", 1)[-1])[1].lower()
+    """The ending of a path, of a URL's path whatever query follows it, or of a file in an archive: ``.mp4``."""
+    return _suffix(without_query(name))
 
 
 def folder_of(name: str) -> str:
@@ -57,7 +61,7 @@ def folder_of(name: str) -> str:
     head = f"{protocol_of(name)}://"
     if head == "://":
         return os.path.dirname(name)
-    return head + posixpath.dirname(re.split("[?#]", name, maxsplit=1)[0][len(head) :])
+    return head + posixpath.dirname(_path(name)[len(head) :])
 
 
 def split_member(name: str) -> tuple[str, str] | None:
@@ -65,10 +69,18 @@ def split_member(name: str) -> tuple[str, str] | None:
     at = name.find(MARK)
     while at >= 0:
         archive, member = name[:at], name[at + len(MARK) :]
-        if member and suffix_of(archive) in ARCHIVE_SUFFIXES:
+        if member and _suffix(_path(archive)) in ARCHIVE_SUFFIXES:
             return archive, member
         at = name.find(MARK, at + 1)
     return None
+
+
+def _path(name: str) -> str:
+    return re.split("[?#]", name, maxsplit=1)[0] if protocol_of(name) else name
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path.rsplit("/", 1)[-1])[1].lower()
 
 
 def check_name(name: str) -> None:

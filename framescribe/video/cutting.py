@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from framescribe.files import new_file
 from framescribe.types import Clip
+from framescribe.video.address import without_query
 from framescribe.video.decode import ShownFrame, probe, shown_frames
 from framescribe.video.hdr import x264_light
 from framescribe.video.sound import Sound
@@ -33,7 +34,7 @@ def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
     whole = dataclasses.replace(clip, start_s=span[0], end_s=span[1], given_id=None)
     start_ms, end_ms = (round(seconds * 1000) for seconds in span)
     # The name is for people; the id keeps videos of one name apart. Cut in bytes, as file systems count them.
-    name = os.fsencode(Path(clip.source_video).stem)[:100].decode("utf-8", "ignore")
+    name = os.fsencode(Path(without_query(clip.source_video)).stem)[:100].decode("utf-8", "ignore")
     return folder / f"{name}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
 
 

@@ -135,6 +135,7 @@ def test_servers_that_tell_no_length_or_refuse_head(server):
         ("https://h", "", "https:/"),
         ("/a/what?.mp4", ".mp4", "/a"),
         ("a#b/c.Txt", ".txt", "a#b"),
+        ("https://h/a/x.tar?s=1/2.csv::sub/k.MP4", ".mp4", "https://h/a"),
     ],
 )
 def test_suffix_and_folder(name, suffix, folder):
@@ -159,3 +160,17 @@ def test_suffix_and_folder(name, suffix, folder):
 )
 def test_names_of_files_in_archives(name, parts):
     assert split_member(name) == parts
+
+
+def test_files_of_our_own_are_not_called_after_a_signature(tmp_path):
+    """Whose digits change each time that a URL is signed, and may hold anything."""
+    from framescribe.export.select import to_candidate
+    from framescribe.quality.cleanup import CleanupRules
+    from framescribe.video.cutting import cut_path
+    from tests.pipeline.test_sinks import row
+
+    name = f"https://host/b/my%20clip.mp4{QUERY}.c"
+    candidate = to_candidate(row(0, source_video=name, caption="A.").to_dict(), CleanupRules(), [])
+    assert candidate.stem.startswith("my-20clip-")
+    assert candidate.clip.source_video == name
+    assert cut_path(tmp_path, Clip(name), (0, 1)).name.startswith("my%20clip-00000000-")
