@@ -151,8 +151,6 @@ class _Output:
                 yield
         except UsageError as error:
             self.problem = str(error)
-        if frame is None and not self.is_done:
-            self.problem = "no frame of it can be read"
         self._shown = frame
 
     def _write(self, picture: VideoFrame) -> None:

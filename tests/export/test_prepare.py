@@ -74,6 +74,9 @@ def test_what_is_asked_twice_is_cut_once_and_kept_on_request(long, tmp_path):
     os.utime(long, ns=(1, 1))  # another video under this name is another clip
     export(twice, LTX, tmp_path / "again", preparation=preparation)
     assert len(list(keep.iterdir())) == 2
+    other = Preparation(keep=keep, normalize=Normalize(size=(32, 32)))
+    export(twice, LTX, tmp_path / "small", preparation=other)  # nor is another form the same clip
+    assert len(list(keep.iterdir())) == 3
 
 
 def test_whole_videos_and_spans_are_made_anew(long, tmp_path):

@@ -296,3 +296,44 @@ def test_settings_that_cannot_be(settings, said):
 )
 def test_numbers_of_frames(duration_s, fps, settings, frames):
     assert Normalize(**settings).num_frames(duration_s, Fraction(fps)) == frames
+
+
+def test_a_recording_of_held_pictures_keeps_its_usual_rate(tmp_path):
+    """Bursts at 30 per second around a picture that is held for six seconds: 7 per second on average."""
+    stamps = [round(n * 1000 / 30) for n in [*range(20), *range(200, 220)]]
+    source = video(tmp_path / "screen.mkv", pts=stamps, ticks_per_s=1000)
+    made(Clip(str(source)), Normalize(), Cut(tmp_path / "made.mp4"))
+    facts, pictures = contents(tmp_path / "made.mp4")
+    assert facts["fps"] == 30
+    shown = [*range(20), *[19] * 180, *range(20, 40)]
+    assert levels(pictures)[:219] == pytest.approx([grey(number) for number in shown[:219]], abs=4)
+
+
+def test_sound_that_begins_late_and_ends_early_is_silence_around(tmp_path):
+    with av.open(str(tmp_path / "source.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        for _ in range(24):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode(None))
+        tone = (20000 * np.sin(np.arange(16000) / 16000 * 2 * np.pi * 440)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(tone[None], "s16", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16000, 16000, Fraction(1, 16000)
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    made(Clip(str(tmp_path / "source.mkv")), Normalize(keep_audio=True), Cut(tmp_path / "made.mp4"))
+    with av.open(str(tmp_path / "made.mp4")) as container:
+        frames = [(round(frame.time * 16000), frame.to_ndarray()[0]) for frame in container.decode(audio=0)]
+    loud = [at + np.nonzero(np.abs(samples) > 0.1)[0] for at, samples in frames]
+    assert np.concatenate(loud)[[0, -1]] / 16000 == pytest.approx([1.0, 2.0], abs=0.03)
+    assert (frames[-1][0] + len(frames[-1][1])) / 16000 == pytest.approx(3.0, abs=0.1)
+
+
+def test_what_is_stopped_leaves_nothing_behind(tmp_path):
+    source = video(tmp_path / "source.mp4", pts=range(64))
+    steps = normalize_clips(Clip(str(source)), [Cut(tmp_path / "made.mp4")], Normalize())
+    for _ in range(20):
+        next(steps)
+    assert len(list(tmp_path.iterdir())) == 2
+    steps.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
