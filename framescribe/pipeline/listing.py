@@ -242,7 +242,7 @@ def _walk(
 def _matches(name: str, part: str) -> bool:
     if part == "**" or (name.startswith(".") and not part.startswith(".")):
         return False
-    return fnmatch.fnmatchcase(name, part)
+    return name == part or fnmatch.fnmatchcase(name, part)  # a name may look like a pattern
 
 
 def _closure(states: set[int], parts: list[str]) -> set[int]:

@@ -129,6 +129,8 @@ def test_url_globs(memory):
     ]  # fmt: skip
     with pytest.raises(UsageError, match="nothing matches this pattern"):
         names("memory://bucket/z*.mp4")
+    fsspec.filesystem("memory").pipe("/bucket/odd [1]?.mp4", b"odd")
+    assert names("memory://bucket/odd [1]?.mp4") == ["memory://bucket/odd [1]?.mp4"]
 
 
 @pytest.mark.parametrize("url", ["https://host/a.mp4?x=[1]*", "https://host/folder/", "https://host/*.mp4"])
