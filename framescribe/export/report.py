@@ -9,6 +9,7 @@ from framescribe import __version__
 from framescribe.export.pair import Link, Unusable
 from framescribe.quality.budget import T5_TOKENS
 from framescribe.quality.cleanup import CleanupRules
+from framescribe.video.normalize import Normalize
 
 LONG_CAPTION_WORDS = T5_TOKENS * 3 // 4
 """About as many English words as CogVideoX's text encoder takes: a token is three quarters of a word."""
@@ -30,6 +31,7 @@ class ExportReport:
 
     Attributes:
         format, target, link, rules, accepted_flags: what was asked for.
+        normalize: the form that every clip was made anew in; None left whole videos as they are.
         framescribe: the version that made it.
         rows, exported: rows read, and clips that are in the export.
         long_captions: exported captions of more than ``LONG_CAPTION_WORDS`` words.
@@ -43,6 +45,7 @@ class ExportReport:
     link: Link
     rules: CleanupRules
     accepted_flags: list[str]
+    normalize: Normalize | None = None
     framescribe: str = __version__
     rows: int = 0
     exported: int = 0

@@ -67,7 +67,12 @@ def export(
     if preparation.first_frames and to.images is None:
         raise UsageError(f"{to.name} has no place for first frames; leave out `first_frames`")
     report = ExportReport(
-        format=to.name, target=str(final), link=link, rules=rules, accepted_flags=sorted(accepted_flags)
+        format=to.name,
+        target=str(final),
+        link=link,
+        rules=rules,
+        accepted_flags=sorted(accepted_flags),
+        normalize=preparation.normalize,
     )
     candidates = _candidates(rows, Places(sources), report)
     with new_target(final, overwrite) as folder:

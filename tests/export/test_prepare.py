@@ -1,7 +1,9 @@
 """Clips made ready for an export: spans cut out, whole videos made anew, each once, whatever hangs."""
 
+import json
 import os
 import time
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from framescribe.export.formats import FORMATS
 from framescribe.export.prepare import Preparation
 from framescribe.export.preset import form_for
 from framescribe.export.run import export
+from framescribe.export.target import REPORT
 from framescribe.video.normalize import Normalize
 from tests import awkward
 from tests.awkward import grey
@@ -95,6 +98,8 @@ def test_whole_videos_and_spans_are_made_anew(long, tmp_path):
             assert not container.streams.audio
             counts[caption] = sum(1 for _ in container.decode(stream))
     assert counts == {"Span.": 49, "Whole.": 97}
+    told = json.loads((tmp_path / "set" / REPORT).read_text(encoding="utf-8"))
+    assert told["normalize"] == asdict(wanted) | {"size": [32, 16]}
     assert not any(path.is_symlink() for path in (tmp_path / "set").rglob("*"))
 
 
