@@ -7,6 +7,7 @@ everything else runs in the caller's (``session.py``).
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import os
@@ -15,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeGuard, cast
 
 import torch
 
@@ -30,7 +31,7 @@ from framescribe.model.hub import Checkpoint, fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model.quantize import quantizer
-from framescribe.pipeline.sources import expand_sources
+from framescribe.pipeline.sources import check_sources, expand_sources
 from framescribe.prepare import Prepared, Preparer
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
@@ -162,8 +163,8 @@ class Captioner:
             the reason, and the others go on.
 
         Raises:
-            UsageError: what is no source, or a setting that makes no sense: at the call. A list of clips that cannot
-                be read: where it is met.
+            UsageError: what is no source, a folder or glob without videos, or a setting that makes no sense: at the
+                call. A list of clips that cannot be read: where it is met.
         """
         if not isinstance(settings, CaptionSettings):
             raise UsageError(f"settings must be CaptionSettings(…), not {settings!r}")
@@ -244,8 +245,10 @@ class Captioner:
 
         Raises:
             ClipError: the clip cannot be read.
-            UsageError: history with the ``base`` template.
+            UsageError: an empty question, or history with the ``base`` template.
         """
+        if not question.strip():
+            raise UsageError("the question is empty")
         if history and settings.resolved_template == "base":
             raise UsageError("the base template has no turns; use `template='chat'` for a conversation")
         clip = as_clip(source)
@@ -301,12 +304,21 @@ def _clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
     if not isinstance(sources, Iterable):
         raise UsageError(f"sources must be paths, URLs, Clips … or a list of them, not {sources!r}")
     if isinstance(sources, list | tuple):
-        sources = [source if isinstance(source, str | Path) else as_clip(source) for source in sources]
+        check_sources(os.fspath(source) for source in sources if _may_be_many(source))
+        sources = [source if _may_be_many(source) else as_clip(source) for source in sources]
     return chain.from_iterable(_expanded(source) for source in sources)
 
 
 def _expanded(source: Source) -> Iterable[Clip]:
-    return expand_sources([os.fspath(source)]) if isinstance(source, str | Path) else [as_clip(source)]
+    return expand_sources([os.fspath(source)]) if _may_be_many(source) else [as_clip(source)]
+
+
+def _may_be_many(source: Source) -> TypeGuard[str | Path]:
+    """Whether a source is a name that is looked up; a path to nothing is a clip, whose row says so."""
+    if not isinstance(source, str | Path):
+        return False
+    name = os.fspath(source)
+    return "://" in name or glob.has_magic(name) or os.path.exists(name)
 
 
 def _told(rows: Iterator[CaptionRow], clips: Distinct, progress: CaptionProgress) -> Iterator[CaptionRow]:

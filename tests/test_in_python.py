@@ -52,6 +52,22 @@ def test_one_source_folders_and_globs_as_on_the_command_line(captioner, tmp_path
     assert len(found(SHORT.read_bytes())) == 1
 
 
+def test_a_path_to_nothing_is_a_row_and_a_place_without_videos_is_refused_at_the_call(captioner, tmp_path):
+    missing = tmp_path / "missing.mp4"
+    rows = list(captioner.caption([missing, SHORT], QUICK))
+    assert sorted((row.source_video, row.caption_status) for row in rows) == sorted(
+        [(str(missing), "error"), (str(SHORT), "truncated")]
+    )
+    for nothing in (tmp_path, tmp_path / "*.mp4", [SHORT, tmp_path]):
+        with pytest.raises(UsageError):
+            captioner.caption(nothing, QUICK)
+
+
+def test_an_empty_question_is_refused(captioner):
+    with pytest.raises(UsageError, match="question is empty"):
+        next(captioner.ask(SHORT, " "))
+
+
 def test_progress_counts_rows_and_knows_the_end(captioner):
     clips = [Clip(str(SHORT), start / 100) for start in range(9)]
     told = []

@@ -46,7 +46,7 @@ class Workload:
             # Prefill makes the first token; with one more there is a decode step to measure.
             least = 2 if name == "new_tokens" else 1
             if (value := getattr(self, name)) < least:
-                raise UsageError(f"{name.replace('_', ' ')} must be at least {least}, not {value}")
+                raise UsageError(f"`{name}` must be at least {least}, not {value}")
 
     @property
     def decoding(self) -> int:

@@ -24,7 +24,7 @@ _PARAMETERS = {
     "num_frames": "frames", "start_s": "start", "end_s": "end", "decode_timeout_s": "decode_timeout",
     "decode_memory_gb": "decode_memory",
     "min_length_s": "min_length", "max_length_s": "max_length", "accepted_flags": "accept",
-    "rows_per_shard": "shard_rows",
+    "rows_per_shard": "shard_rows", "batch": "batch_size", "width": "frame_size", "height": "frame_size",
 }  # fmt: skip
 
 

@@ -127,7 +127,7 @@ class TrainSettings:
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error
         except ValueError as error:
-            raise UsageError(f"{path}: {error}") from error
+            raise UsageError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
         if settings.architecture is not None:
             return cls.from_dict(values | {"architecture": str(path.parent / settings.architecture)})
         return settings

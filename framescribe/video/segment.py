@@ -42,7 +42,7 @@ class SegmentRule:
         if self.cutting not in get_args(Cutting):
             raise UsageError(f"unknown `segments` {self.cutting!r}; choose whole, window:SECONDS or scenes")
         if (self.cutting == "window") != (self.window_s is not None):
-            raise UsageError("`segments` by window need their length, and others have none: window:10")
+            raise UsageError("`segments`: a window needs its length, and nothing else takes one: window:10")
         for name, seconds in (("the window", self.window_s), ("`max_length_s`", self.max_length_s)):
             if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
                 raise UsageError(f"{name} must be a number of seconds above 0, not {seconds}")

@@ -75,18 +75,18 @@ def test_no_baseline():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--clips", 0), "clips must be at least 1, not 0"),
+        (("--clips", 0), "--clips must be at least 1, not 0"),
         (("--frames", 2, "--prompt-tokens", 100), "at least 133 tokens, not 100"),
-        (("--new-tokens", 1), "new tokens must be at least 2, not 1"),
-        (("--frames", 0), "frames must be at least 1, not 0"),
+        (("--new-tokens", 1), "--new-tokens must be at least 2, not 1"),
+        (("--frames", 0), "--frames must be at least 1, not 0"),
         (("--repeat", 0), "--repeat must be at least 1, not 0"),
         (("--baseline-tokens", 1), "--baseline-tokens must be at least 2, not 1"),
         (("--frame-size", "720p"), "--frame-size takes WIDTHxHEIGHT"),
-        (("--frame-size", "0x9"), "width must be at least 1, not 0"),
+        (("--frame-size", "0x9"), "--frame-size must be at least 1, not 0"),
         (("--from", "disk"), "Invalid value for '--from'"),
         (("--from", "mp4"), "leave out --frames"),
         (("--json", "missing/out.json"), "there is no folder missing"),
-        (("--batch-size", 0), "batch must be at least 1, not 0"),
+        (("--batch-size", 0), "--batch-size must be at least 1, not 0"),
     ],
 )
 def test_refused(arguments, words):
