@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
 from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from framescribe.errors import UsageError
 from framescribe.export.pair import Unusable
+from framescribe.video.address import WEB, check_name, host_of, local_path, protocol_of, split_member
 
-_CHAIN = re.compile(r"^\w+::|://.*::.*://|^(?!https?:)\w+://.*(?<!\.tar)::")
+_NOT_ALLOWED = "from a place that is not allowed"
 
 
 class Places:
@@ -39,33 +39,38 @@ class Places:
         self._folders = tuple(Path(place).resolve() for place in places if "://" not in place)
 
     def check(self, source: str) -> None:
-        """Raises Unusable for a source from elsewhere.
+        """Raises Unusable for a source from elsewhere, or by a protocol or a chain of protocols that is not read.
 
         Links are resolved first: a link in an allowed folder leads to no file outside of it.
         """
-        place = source.removeprefix("file://")
-        if _CHAIN.search(place):
-            is_allowed = False
-        elif "://" in place:
-            if self._urls or self._folders:
-                is_allowed = place.startswith(self._urls) and "/../" not in place
-            else:
-                is_allowed = not place.startswith(("http://", "https://")) or _is_public(place)
-        elif self._urls or self._folders:
-            archive = place.partition(".tar::")[0] + (".tar" if ".tar::" in place else "")
-            real = Path(os.path.realpath(place if os.path.lexists(place) else archive))
-            is_allowed = any(real.is_relative_to(folder) for folder in self._folders)
+        try:
+            check_name(source)
+        except UsageError as error:
+            raise Unusable(_NOT_ALLOWED, str(error)) from error
+        found = split_member(source)
+        path = local_path(source if found is None or os.path.lexists(source) else found[0])
+        is_limited = bool(self._urls or self._folders)
+        if path is not None:
+            is_allowed = not is_limited or self._holds(path)
+        elif is_limited:
+            is_allowed = source.startswith(self._urls) and "/../" not in unquote(source)
         else:
-            is_allowed = True
+            is_allowed = protocol_of(source) not in WEB or _is_public(host_of(source))
         if not is_allowed:
-            raise Unusable("from a place that is not allowed", f"{source}: name its folder in `sources`")
+            raise Unusable(_NOT_ALLOWED, f"{source}: name its folder in `sources`")
+
+    def _holds(self, path: str) -> bool:
+        try:
+            real = Path(os.path.realpath(path))
+        except ValueError:  # a null byte
+            return False
+        return any(real.is_relative_to(folder) for folder in self._folders)
 
 
-def _is_public(url: str) -> bool:
-    """Whether a web address leads out of this machine and its private networks, as far as names can be looked up."""
+def _is_public(host: str) -> bool:
+    """Whether a host lies outside of this machine and its private networks, as far as names can be looked up."""
     try:
-        host = urlsplit(url).hostname or ""
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else []
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (ValueError, OSError):
-        return True  # an address that leads nowhere; reading it says so
+        return True  # one that is nowhere; reading from it says so
     return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_global for address in found)

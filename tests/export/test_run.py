@@ -238,6 +238,19 @@ def test_a_pair_that_reads_back_differently_ends_the_export(rows, tmp_path):
     assert os.listdir(tmp_path) == ["source"]
 
 
+def test_a_pair_that_is_lost_on_the_way_ends_the_export(rows, tmp_path):
+    class Shortened(LineLists):
+        def write(self, pairs, folder, target):
+            super().write(pairs, folder, target)
+            for name in ("prompts.txt", "videos.txt"):
+                lines = (folder / name).read_text().splitlines()
+                (folder / name).write_text("\n".join(lines[:-1]))
+
+    with pytest.raises(ValueError, match="does not read back"):
+        export(rows, replace(LTX, layout=Shortened("prompts.txt")), tmp_path / "set")
+    assert os.listdir(tmp_path) == ["source"]
+
+
 def test_clips_behind_urls_and_in_tars_are_fetched(rows, tmp_path):
     with fsspec.open("memory://bucket/far.mp4", "wb") as file:
         file.write(video(92))

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,24 @@ def test_the_old_export_stays_until_the_new_one_is_whole(rows, tmp_path):
 
     with pytest.raises(OSError, match="no room"):
         export(rows, replace(LTX, layout=Failing("prompts.txt")), tmp_path / "set", overwrite=True)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_an_export_that_cannot_be_renamed_leaves_the_old_one(failing, rows, tmp_path, monkeypatch):
+    export(rows, LTX, tmp_path / "set")
+    before = files(tmp_path)
+    rename, calls = Path.rename, []
+
+    def failing_once(self, target):
+        calls.append(self)
+        if len(calls) == failing:
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing_once)
+    with pytest.raises(OSError, match="the disk is gone"):
+        export(rows[:2], LTX, tmp_path / "set", overwrite=True)
     assert files(tmp_path) == before
 
 
