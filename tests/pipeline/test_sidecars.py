@@ -117,7 +117,9 @@ def test_what_concerns_one_clip_is_its_error_and_a_full_disk_is_not(tmp_path, mo
     def full(descriptor, flags) -> None:
         raise OSError(28, "No space left on device")
 
+    (tmp_path / "a.txt").write_text("by hand")
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match=r"No space left on device: .*a\.txt"):
         write(tmp_path / "a.mp4")
-    assert left(tmp_path / "a.mp4") == ["file"]
+    assert left(tmp_path / "a.mp4") == ["a.txt", "file"]
+    assert (tmp_path / "a.txt").read_text() == "by hand"

@@ -2,15 +2,19 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from framescribe.pipeline.sinks import RowFile, read_rows
 from framescribe.types import CaptionRow
-from tests.reference import ROOT
+
+# Not from tests.reference, which loads torch: some tests start processes that need this file.
+ROOT = Path(__file__).parents[2]
 
 
 def row(number: int = 0, **columns) -> CaptionRow:
@@ -146,6 +150,38 @@ def test_paths_that_cannot_be(name, said, tmp_path):
     (tmp_path / "d.jsonl").mkdir()
     with pytest.raises(ValueError, match=said):
         RowFile(tmp_path / name)
+
+
+def test_a_table_that_cannot_be_finished_leaves_the_older_file_and_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "rows.parquet"
+    path.write_text("precious")
+
+    def refused(old, new) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refused)
+    with (
+        pytest.raises(
+            OSError, match=r"No space left on device; the rows so far are whole.*rows\.parquet\.partial"
+        ),
+        RowFile(path, overwrite=True) as file,
+    ):
+        file.write(row(0))
+    assert path.read_text() == "precious"
+    partial = path.with_name("rows.parquet.partial")
+    assert left(path) == [path.name, partial.name]
+    assert list(map(json.loads, partial.read_text().splitlines())) == [row(0).to_dict()]
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_lies_where_the_rows_go_first_is_not_written_through(overwrite, path):
+    victim = path.with_name("victim")
+    victim.write_text("precious")
+    path.with_name(f"{path.name}.partial").symlink_to(victim)
+    with contextlib.suppress(ValueError), RowFile(path, overwrite=overwrite) as file:
+        file.write(row(0))
+    assert victim.read_text() == "precious"
+    assert path.exists() is overwrite
 
 
 def interrupted(path, rows: int, **options) -> None:
