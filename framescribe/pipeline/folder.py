@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from framescribe.errors import UsageError
 from framescribe.extras import require_for_url
@@ -85,13 +85,19 @@ class Folder:
     @property
     def creates_exclusively(self) -> bool:
         """Whether the file system itself sees to it that of several that ``create`` a file only one can."""
+        return self.is_local or bool(self._condition())
+
+    def _condition(self) -> dict[str, Any]:
+        """What makes a put one of a file that is not there yet, as this back end spells it; empty if it has no such."""
         from fsspec.spec import AbstractFileSystem
 
-        if self.is_local:
-            return True
         put = getattr(self._files, "_pipe_file", self._files.pipe_file)
-        is_general = getattr(put, "__func__", put) is AbstractFileSystem.pipe_file
-        return not is_general and "mode" in inspect.signature(put).parameters
+        if getattr(put, "__func__", put) is AbstractFileSystem.pipe_file:
+            return {}  # the general one looks, and then writes
+        parameters = inspect.signature(put).parameters
+        if "mode" in parameters:
+            return {"mode": "create"}
+        return {"overwrite": False} if "overwrite" in parameters else {}
 
     def path(self, name: str) -> str:
         """A file within, as this file system spells it."""
@@ -166,8 +172,8 @@ class Folder:
             if self.is_local:
                 with create_file(self.path(name)) as file:
                     file.write(content)
-            elif self.creates_exclusively:
-                self._files.pipe_file(self.path(name), content, mode="create")
+            elif condition := self._condition():
+                self._files.pipe_file(self.path(name), content, **condition)
             else:
                 if self.has(name):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self.name}/{name}")

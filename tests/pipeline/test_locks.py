@@ -47,6 +47,17 @@ class PlainBucket(Bucket):
         return super().pipe_file(path, value)
 
 
+class OtherBucket(Bucket):
+    """One that spells the condition as Azure's does."""
+
+    protocol = "otherbucket"
+    store: ClassVar = {}
+
+    def pipe_file(self, path, value, overwrite=True, **named):
+        return super().pipe_file(path, value, mode="overwrite" if overwrite else "create")
+
+
+fsspec.register_implementation("otherbucket", OtherBucket, clobber=True)
 fsspec.register_implementation("bucket", Bucket, clobber=True)
 fsspec.register_implementation("plainbucket", PlainBucket, clobber=True)
 
@@ -55,7 +66,7 @@ fsspec.register_implementation("plainbucket", PlainBucket, clobber=True)
 def clean(monkeypatch):
     monkeypatch.setattr(lock_module, "_SETTLE_S", 0.2)
     yield
-    for kind in (Bucket, PlainBucket):
+    for kind in (Bucket, OtherBucket, PlainBucket):
         kind.store.clear()
         kind.gate = None
 
@@ -85,7 +96,7 @@ def race(target: str, others: int, monkeypatch) -> tuple[int, list[str]]:
     return len(holding), said
 
 
-@pytest.mark.parametrize("kind", [Bucket, PlainBucket])
+@pytest.mark.parametrize("kind", [Bucket, OtherBucket, PlainBucket])
 def test_of_two_that_looked_at_the_same_moment_one_gets_it(kind, monkeypatch):
     kind.gate = threading.Barrier(2)
     holding, said = race(f"{kind.protocol}://race/out", 2, monkeypatch)
@@ -96,6 +107,7 @@ def test_of_two_that_looked_at_the_same_moment_one_gets_it(kind, monkeypatch):
 
 def test_what_has_no_conditional_writes_is_said(caplog):
     assert RowFolder("bucket://race/out").creates_exclusively
+    assert RowFolder("otherbucket://race/out").creates_exclusively
     assert not RowFolder("plainbucket://race/out").creates_exclusively
     with locked(RowFolder("bucket://race/out")):
         pass
