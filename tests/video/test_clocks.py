@@ -215,6 +215,13 @@ def test_edit_lists_are_no_damage(edits, frames, duration_s, tmp_path):
     assert facts.duration_s == pytest.approx(duration_s, abs=1e-3)
 
 
+def test_a_delay_is_not_counted_twice():
+    # ffprobe -count_frames -show_entries stream=nb_read_frames,start_time,duration: 40 frames, 1.5 s, 5.5 s
+    frames = decode_frames(Clip(str(DATA / "edit-list-delay-then-a-part.mp4")), FrameSampling("chat"))
+    assert (frames.facts.num_frames, frames.facts.duration_s, frames.facts.missing_s) == (40, 4, 0)
+    assert frames.indices == (0, 10, 20, 30, 39)
+
+
 @pytest.mark.parametrize("edits", [[(1.5, None), (8, 0)], [(8, 0)]])
 def test_a_truncated_file_with_edits_says_what_is_missing(edits, tmp_path):
     clip = with_edits(tmp_path / "edits.mp4", edits)

@@ -13,7 +13,7 @@ from framescribe.video.packets import index_packets, packets
 from framescribe.video.reading import IndexDisagrees, ReadableFrames, announced_frames, readable_pts
 from framescribe.video.timeline import PacketIndex
 from tests.awkward import AWKWARD, make
-from tests.awkward.making import add_sound, keep, video
+from tests.awkward.making import add_sound, grey, keep, video
 
 DAMAGED = [name for name, case in AWKWARD.items() if case.is_damaged]
 
@@ -135,7 +135,36 @@ def test_reading_goes_on_after_a_stream_that_appears_midway(tmp_path):
                 stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), "rgb24"))
             )
         container.mux(stream.encode(None))
-    path.write_bytes(first.read_bytes() + second.read_bytes())
+    # FFmpeg looks for streams in the first 5 MB; packets of PID 8191 are padding.
+    padding = (b"\x47\x1f\xff\x10" + bytes(184)) * 30_000
+    path.write_bytes(first.read_bytes() + padding + second.read_bytes())
     with path.open("rb") as file, video_stream(file, Clip(str(path))) as opened:
         assert len(list(packets(*opened))) == 48
     assert len(list(shown_frames(Clip(str(path))))) == 48
+
+
+def test_a_packet_that_shows_nothing_moves_no_frame(tmp_path):
+    """MPEG-4 has packets that say that nothing is coded: the decoder passes over them without a word."""
+    plain, path = tmp_path / "plain.mkv", tmp_path / "nothing.mkv"
+    video(plain, "mpeg4", pts=range(10), options={"bf": "0"}, ticks_per_s=10)
+    with av.open(str(plain)) as whole, av.open(str(path), "w") as changed:
+        source = whole.streams.video[0]
+        stream = changed.add_stream_from_template(source)
+        for number, packet in enumerate(packet for packet in whole.demux(source) if packet.size):
+            content = b"\x00\x00\x01\xb6" + bytes([0x50 | number, 0x9F]) if number == 4 else bytes(packet)
+            copy = av.Packet(content)
+            copy.stream, copy.is_keyframe, copy.time_base = stream, packet.is_keyframe, packet.time_base
+            copy.pts, copy.dts = packet.pts, packet.pts
+            changed.mux(copy)
+    clip = Clip(str(path))
+    assert len(index_of(clip).pts) == 10
+    assert len(announced(clip)) == 4
+    frames = decode_frames(clip, FrameSampling("uniform", 100))
+    assert frames.facts.num_frames == len(frames.indices) == 9
+    for strategy in ("chat", "base", "uniform"):
+        for picture, time_s in zip(
+            (chosen := decode_frames(clip, FrameSampling(strategy, 4))).pixels,
+            chosen.timestamps_s,
+            strict=True,
+        ):
+            assert abs(picture[:, -5, -5].mean() - grey(round(time_s * 10))) < 6
