@@ -44,7 +44,10 @@ def new_target(final: Path, overwrite: bool) -> Iterator[Path]:
     earlier = _earlier(final, overwrite)
     partial = temporary_beside(final)
     try:
-        (partial / META).mkdir(parents=True)
+        try:
+            (partial / META).mkdir(parents=True)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(final)) from error
         yield partial
         _write_manifest(partial)
         if earlier is None:

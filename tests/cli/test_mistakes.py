@@ -93,7 +93,7 @@ def rows(tmp_path):
         ("report ROWS -o FILE/page.html", "there is no folder FILE"),
         (f"report ROWS -o {LONGER}.html", f"{LONGER}.html: File name too long"),
         ("report MISSING.jsonl", "MISSING.jsonl cannot be read: No such file"),
-        ("export ROWS --to diffsynth -t FILE/target", "FILE/target.partial: Not a directory"),
+        ("export ROWS --to diffsynth -t FILE/target", "FILE/target: Not a directory"),
         ("rows FOLDER.jsonl", "FOLDER.jsonl cannot be read: Is a directory"),
         ("rows FILE", "FILE: rows are read from"),
         ("split CLIP --write FILE", "FILE: File exists"),
