@@ -124,14 +124,15 @@ class Captioner:
                 None if precision.quant is None else quantizer(precision.quant),
                 progress,
             )
-        return cls(
-            loaded,
-            tokenizer,
-            checkpoint,
-            precision,
-            read_stop_ids(checkpoint.folder, config),
-            batch_size or choose_batch(config, precision),
-        )
+        with memory_told("for the clips that decode together"):
+            return cls(
+                loaded,
+                tokenizer,
+                checkpoint,
+                precision,
+                read_stop_ids(checkpoint.folder, config),
+                batch_size or choose_batch(config, precision),
+            )
 
     def caption(
         self,

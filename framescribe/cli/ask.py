@@ -63,6 +63,8 @@ def ask(
     )
     if settings.resolved_template == "base" and len(questions or ()) != 1:
         raise UsageError("the base template has no turns; ask one question, or use --template chat")
+    if any(not question.strip() for question in questions or ()):
+        raise UsageError("a question is empty")
     clip = Clip(video, start, end)
     in_worker(probe, clip)  # what cannot be read is told before a model is loaded
     captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)

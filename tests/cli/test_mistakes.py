@@ -135,3 +135,9 @@ def test_a_video_that_is_not_there_is_told_before_a_model_is_loaded(tmp_path):
     result = invoke("ask", tmp_path / "none.mp4", "What is it?", "--model", "no-such-model")
     assert result.exit_code == 1
     assert "none.mp4" in result.stderr
+
+
+def test_an_empty_question_is_told_before_a_model_is_loaded():
+    result = invoke("ask", SHORT, "What is it?", " ", "--model", "no-such-model")
+    assert result.exit_code == 2
+    assert "a question is empty" in result.stderr
