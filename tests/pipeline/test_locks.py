@@ -133,6 +133,25 @@ def test_of_several_that_find_a_dead_one_s_lock_one_takes_it_over(monkeypatch):
         assert not [path for path in Bucket.store if "_lock" in path]
 
 
+def test_while_one_takes_over_no_other_may(monkeypatch):
+    """At the worst moment: the one has made sure that the lock is the dead one's, and is about to remove it."""
+    monkeypatch.setattr(lock_module, "_only_here", lambda folder: lock_module.ExitStack())
+    RowFolder("bucket://race/out").put("_lock", json.dumps({"pid": dead_process(), "host": HERE}).encode())
+    remove, said = RowFolder.remove, []
+
+    def remove_late(folder, name) -> None:
+        if name == "_lock" and not said:
+            said.append("tried")
+            with pytest.raises(UsageError, match="is writing to"), locked(RowFolder("bucket://race/out")):
+                pass
+        remove(folder, name)
+
+    monkeypatch.setattr(RowFolder, "remove", remove_late)
+    with locked(RowFolder("bucket://race/out")):
+        assert said
+    assert not [path for path in Bucket.store if "_lock" in path]
+
+
 def test_threads_of_one_process_keep_each_other_out(tmp_path):
     for target in (str(tmp_path / "out"), "memory://race/out", f"file://{tmp_path}/out"):
         with (
