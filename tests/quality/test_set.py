@@ -67,7 +67,7 @@ def test_the_report_counts_them_and_shows_the_caption():
     overview = look_over(rows(), 10)
     assert overview.flags["duplicate"] == 3
     assert overview.repeats == {"a": 3}
-    text = page("set", overview, lambda _: "data:,")
+    text = page("set", overview, lambda _: ["data:,"], lambda _: None)
     assert "Captions of several clips" in text
     assert "(a)" in text
 
