@@ -97,9 +97,9 @@ def test_on_a_terminal_other_settings_are_asked_about(answer, code, rows, videos
 
 def test_a_folder_from_before_loops_were_stopped_goes_on_without_stopping_them(videos, out):
     assert invoke("caption", videos, "-o", out, *QUICK, "--no-stop-loops").exit_code == 1
-    runs = json.loads((out / "run.json").read_text())
+    runs = json.loads((out / "_run.json").read_text())
     del runs["runs"][0]["identity"]["stop_loops"]
-    (out / "run.json").write_text(json.dumps(runs))
+    (out / "_run.json").write_text(json.dumps(runs))
     assert "3 done, 0 to caption" in invoke("caption", videos, "-o", out, *QUICK, "--no-stop-loops").stderr
     refused = invoke("caption", videos, "-o", out, *QUICK)
     assert refused.exit_code == 2
@@ -117,7 +117,10 @@ def test_redo_of_what_failed(videos, out):
     )
     assert len(rows_of(out)) == 4
     assert "0 to caption" in invoke("caption", videos, "-o", out, "--redo", "failed", *QUICK).stderr
-    assert "--redo takes failed" in invoke("caption", videos, "-o", out, "--redo", "all", *QUICK).stderr
+    for unknown in ("all", "rejected"):
+        refused = invoke("caption", videos, "-o", out, "--redo", unknown, *QUICK)
+        assert refused.exit_code == 2
+        assert f"'{unknown}' is not one of" in refused.stderr
 
 
 def captions(out) -> dict[str, str]:

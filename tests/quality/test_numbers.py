@@ -28,7 +28,7 @@ def test_defects_are_what_is_decoded_again():
     for flag in DEFECTS:
         repair = Repair(GenerationSettings())
         assert isinstance(repair.follow(row(flags=(flag,))), Attempt)
-    for flag in ("over_budget", "opener", "duplicate", "rejected"):
+    for flag in ("over_budget", "opener", "duplicate"):
         assert not isinstance(Repair(GenerationSettings()).follow(row(flags=(flag,))), Attempt)
 
 
