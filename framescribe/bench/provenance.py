@@ -36,6 +36,13 @@ def cpu_name() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def computed_on() -> dict[str, object]:
+    """The processor, torch's threads on it, versions and commit: what figures of a CPU depend on."""
+    import torch
+
+    return {"cpu": cpu_name(), "threads": torch.get_num_threads(), "versions": versions(), "commit": commit()}
+
+
 def versions() -> dict[str, str]:
     """Of Python and of those packages that are installed."""
     found = {"python": platform.python_version()}

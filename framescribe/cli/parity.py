@@ -23,9 +23,7 @@ def parity(
     Examples:
         framescribe parity tiny-random tests/data/reference/cases
     """
-    import torch
-
-    from framescribe.bench.provenance import commit, cpu_name, versions
+    from framescribe.bench.provenance import computed_on
     from framescribe.cli.console import out
     from framescribe.eval.parity import BOUNDS, measure_parity
 
@@ -34,15 +32,8 @@ def parity(
     if as_json:
         bounds = {kind: BOUNDS[kind] for kind in largest}
         verdict = {"within_bounds": report.within_bounds, "largest": largest, "bounds": bounds}
-        made_on = {
-            "cpu": cpu_name(),
-            "threads": torch.get_num_threads(),
-            "versions": versions(),
-            "commit": commit(),
-        }
-        print(
-            json.dumps(verdict | {"cases": report.cases, "made_on": {"device": device, **made_on}}, indent=2)
-        )
+        made_on = {"device": device, **computed_on()}
+        print(json.dumps(verdict | {"cases": report.cases, "made_on": made_on}, indent=2))
     else:
         from rich.table import Table
 
