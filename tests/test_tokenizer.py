@@ -50,6 +50,9 @@ def test_encodes_as_transformers_does(text):
     assert OURS.encode(text) == PUBLISHED(text, add_special_tokens=False)["input_ids"]
 
 
+@pytest.mark.skipif(
+    not hasattr(PUBLISHED, "clean_up_tokenization"), reason="transformers 5.0 has no such method"
+)
 @given(TOKENS)
 def test_decodes_as_transformers_does(token_ids):
     untidied = PUBLISHED.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
