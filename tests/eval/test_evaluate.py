@@ -7,22 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from framescribe.cli.evaluate import evaluate
 from framescribe.eval.attributes import ATTRIBUTES
 from framescribe.eval.matching import match
 from framescribe.synthetic.batches import make_clips
+from tests.cli.run import invoke
 from tests.pipeline.test_sinks import row
 from tests.pipeline.test_store import write as write_folder
 
-app = typer.Typer()
-app.command()(evaluate)
-
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return invoke("evaluate", *arguments)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

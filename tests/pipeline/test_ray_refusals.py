@@ -12,6 +12,7 @@ from framescribe.pipeline.ray.cluster import Cluster, check_hosts, connected, is
 from framescribe.pipeline.ray.run import check_store, choose_device, spread_over
 from framescribe.pipeline.store import RowFolder
 from tests.cli.run import invoke, start
+from tests.reference import CLIPS
 
 
 def test_what_is_an_address():
@@ -66,7 +67,7 @@ def test_no_gpu_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_ray_needs_a_folder(tmp_path):
-    result = invoke("caption", "a.mp4", "-o", tmp_path / "rows.jsonl", "--ray")
+    result = invoke("caption", CLIPS / "horse.mp4", "-o", tmp_path / "rows.jsonl", "--ray")
     assert result.exit_code == 2
     assert "--ray writes to a folder" in result.stderr
 

@@ -7,23 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from framescribe.cli.synthesize import synthesize
 from framescribe.synthetic.batches import SEEN_TIMES_S, make_clips
 from framescribe.synthetic.captions import parse
 from framescribe.synthetic.files import file_clips
 from framescribe.synthetic.render import render
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
-
-app = typer.Typer()
-app.command()(synthesize)
+from tests.cli.run import invoke
 
 
 def run(*arguments: object) -> int:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments]).exit_code
+    return invoke("synthesize", *arguments).exit_code
 
 
 @pytest.fixture(scope="module")

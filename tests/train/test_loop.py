@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def test_a_resume_with_other_settings_is_refused(clips: Path, checkpoint: Path, 
         run_training(other, tmp_path / "run")
     assert "learning_rate" not in str(refused.value)
     state = tmp_path / "run" / "state" / "state.json"
-    state.write_text(state.read_text().replace('"processes": 1', '"processes": 2'))
+    facts = json.loads(state.read_text())
+    state.write_text(json.dumps(facts | {"processes": 2, "step": facts["step"] - 1}))  # of a run not finished
     with pytest.raises(ValueError, match=r"other settings \(processes: 2 → 1\)"):
         run_training(settings, tmp_path / "run")
 
