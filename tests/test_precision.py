@@ -46,21 +46,16 @@ def test_official_weights_take_what_the_published_files_do():
     assert weight_bytes(OFFICIAL_CONFIG, Precision(CPU, "bf16", "nf4")) < 9e9
 
 
-def _layers_that_need(share: float) -> ModelConfig:
-    """Official widths with so many decoder layers that the fp32 weights take this share of the memory free now."""
-    one, two = (
-        weight_bytes(
-            ModelConfig.from_dict(
-                changed_sizes(lambda c, n=n: c.update(num_hidden_layers=n), OFFICIAL["config"])
-            ),
-            Precision(CPU, "fp32"),
+def _sizes_that_need(share: float) -> ModelConfig:
+    """Official sizes but for the decoder's MLPs: fp32 weights that take this share of the memory free now."""
+
+    def sized(blocks: int) -> ModelConfig:
+        return ModelConfig.from_dict(
+            changed_sizes(lambda c: c.update(intermediate_size=256 * blocks), OFFICIAL["config"])
         )
-        for n in (1, 2)
-    )
-    layers = max(1, round((share * psutil.virtual_memory().available - one) / (two - one)) + 1)
-    return ModelConfig.from_dict(
-        changed_sizes(lambda c: c.update(num_hidden_layers=layers), OFFICIAL["config"])
-    )
+
+    one, two = (weight_bytes(sized(blocks), Precision(CPU, "fp32")) for blocks in (1, 2))
+    return sized(max(1, round((share * psutil.virtual_memory().available - one) / (two - one)) + 1))
 
 
 FLAGS = {"`dtype=bf16`": ("bf16", None), "`quant=8`": ("fp32", "int8"), "`quant=4`": ("fp32", "nf4")}
@@ -68,7 +63,7 @@ FLAGS = {"`dtype=bf16`": ("bf16", None), "`quant=8`": ("fp32", "int8"), "`quant=
 
 @pytest.mark.parametrize("share", [1.3, 2.2, 4.0])
 def test_the_option_that_is_advised_fits(share):
-    config = _layers_that_need(share)
+    config = _sizes_that_need(share)
     with pytest.raises(ValueError, match="not enough memory") as refusal:
         check_memory(config, Precision(CPU, "fp32"))
     message = str(refusal.value)

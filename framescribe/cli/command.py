@@ -82,6 +82,10 @@ class Command(TyperCommand):
             from framescribe.cli.console import os_message
 
             _tell(os_message(error))
+            try:
+                sys.stdout.flush()
+            except OSError:
+                _drop_output()
             raise typer.Exit(EXIT_FAILED) from error
         except Exception as error:
             if not _is_ours(error):
@@ -111,9 +115,13 @@ def _plain_flags(params: list[Any]) -> list[Any]:
 
 def _nobody_reads() -> typer.Exit:
     """Ends a command whose output nobody reads on."""
-    # What is still buffered goes nowhere, or the interpreter complains at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return typer.Exit(EXIT_BROKEN_PIPE)
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, or the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_flags(message: str, parameters: list[Any]) -> str:

@@ -14,8 +14,9 @@ from framescribe.pipeline.sealed_parquet import check_version
 from framescribe.pipeline.store import OLD_NAMES, RUN_FILE, RowFolder
 from framescribe.shown import shown, shown_value
 from framescribe.types import SCHEMA_VERSION, CaptionSettings
+from framescribe.version import __version__
 
-_PACKAGES = ("framescribe", "torch", "av", "numpy", "pyarrow")
+_PACKAGES = ("torch", "av", "numpy", "pyarrow")
 
 Identity = dict[str, Any]
 # What was so before it became a setting: a folder from then goes on under these.
@@ -48,6 +49,10 @@ def run_identity(settings: CaptionSettings, model: str, revision: str | None, pr
     }
 
 
+def _versions() -> dict[str, str]:
+    return {"framescribe": __version__} | {name: version(name) for name in _PACKAGES}
+
+
 @dataclass(slots=True)
 class Run:
     """Captioning under one identity, in as many sittings as it takes.
@@ -63,7 +68,7 @@ class Run:
 
     identity: Identity
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _PACKAGES})
+    versions: dict[str, str] = field(default_factory=_versions)
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
     is_redo: bool = False
     fingerprint: str = ""

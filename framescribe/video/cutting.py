@@ -24,6 +24,7 @@ from framescribe.video.hdr import x264_light
 from framescribe.video.sound import Sound
 from framescribe.video.source import open_source, opened_again
 from framescribe.video.timeline import HELD_AFTER_S
+from framescribe.video.x264 import x264_options
 
 _TIME_BASE = Fraction(1, 90_000)
 _TURNS: dict[int, list[str]] = {0: [], 1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}
@@ -106,7 +107,7 @@ class _Output:
         self._first_s = first.first_s
         self._container = av.open(file.name, "w", format="mp4")
         self._form = _Form(first.frame)
-        options = {"crf": "16", "x264-params": ":".join(["mbtree=0", *x264_light(first.frame)])}
+        options = x264_options(16, x264_light(first.frame))
         self._rate = Fraction(first.average_fps).limit_denominator(65535)
         self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
         self._set_up(first)

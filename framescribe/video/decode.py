@@ -236,7 +236,8 @@ def _plan(
     span = cut(timeline, clip)
     codec = stream.codec_context.codec.canonical_name
     first_s = float(pts[0]) * index.time_base_s
-    pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
+    ratio = stream.sample_aspect_ratio  # PyAV's own kind of fraction, or none
+    pixel_aspect = Fraction(ratio.numerator, ratio.denominator) if ratio else Fraction(1)
     return _Plan(span, choose(span, index.average_fps), index.average_fps, codec, first_s, pixel_aspect)
 
 

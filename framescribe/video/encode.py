@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -13,9 +11,7 @@ import numpy as np
 
 from framescribe.errors import UsageError
 from framescribe.files import new_file
-
-# With x264's macroblock tree the output differs from run to run.
-_REPEATABLE = {"x264-params": "mbtree=0"}
+from framescribe.video.x264 import x264_options
 
 
 def write_mp4(
@@ -39,31 +35,13 @@ def write_mp4(
     if height % 2 or width % 2:
         raise UsageError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
     rate = Fraction(fps).limit_denominator(65535)
-    frames = ((number / rate, frame) for number, frame in enumerate(frames_u8))
-    _write_h264(path, frames, rate, time_base=1 / rate, options=_REPEATABLE)
-
-
-def _write_h264(
-    path: str | os.PathLike[str],
-    frames: Iterable[tuple[Fraction, np.ndarray[Any, np.dtype[np.uint8]]]],
-    rate: Fraction,
-    *,
-    time_base: Fraction,
-    options: dict[str, str],
-) -> None:
-    """Encodes frames (seconds and uint8 [3, H, W]); no frames, no file."""
-    frames = iter(frames)
-    if (first := next(frames, None)) is None:
-        return
     with new_file(path) as file, av.open(file.name, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        height, width = (side - side % 2 for side in first[1].shape[1:])
+        stream = container.add_stream("libx264", rate=rate, options=x264_options())
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = time_base
-        for time_s, frame in itertools.chain([first], frames):
-            rgb = np.ascontiguousarray(frame[:, :height, :width].transpose(1, 2, 0))
-            picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
-            picture.pts, picture.time_base = round(time_s / time_base), time_base
+        stream.codec_context.time_base = 1 / rate
+        for number, frame in enumerate(frames_u8):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.transpose(1, 2, 0)), "rgb24")
+            picture.pts, picture.time_base = number, 1 / rate
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
 

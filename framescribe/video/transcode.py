@@ -24,8 +24,8 @@ from framescribe.video.decode import Probe, probe, shown_frames
 from framescribe.video.normalize import Normalize, geometry
 from framescribe.video.sound import Sound
 from framescribe.video.source import open_source, opened_again
+from framescribe.video.x264 import x264_options
 
-_REPEATABLE = {"x264-params": "mbtree=0"}
 _BT601 = 6  # FFmpeg's number for it (SMPTE 170M), as matrix, primaries and transfer
 _LIMITED = 1
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -248,9 +248,7 @@ class _Writer:
     ) -> None:
         self._path, self._temporary = path, temporary_beside(path)
         self._container = av.open(str(self._temporary), "w", format="mp4")
-        self._stream = self._container.add_stream(
-            "libx264", rate=rate, options=_REPEATABLE | {"crf": str(crf)}
-        )
+        self._stream = self._container.add_stream("libx264", rate=rate, options=x264_options(crf))
         self._stream.width, self._stream.height = picture.width, picture.height
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
