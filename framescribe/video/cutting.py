@@ -203,6 +203,7 @@ class _Form:
             steps.insert(0, f"scale={self._stored[0]}:{self._stored[1]}")
         width, height = self.size
         graph = Graph()
+        graph.threads = 1  # as where clips are made anew (transcode.py)
         nodes = [
             graph.add(
                 "buffer",

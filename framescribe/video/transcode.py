@@ -223,7 +223,8 @@ class _Upright:
 def _graph(frame: VideoFrame, steps: list[str]) -> Graph:
     """Filters one after the other, for frames like this one."""
     graph = Graph()
-    graph.threads = 1  # with many cores, each scaling a few rows, a picture is sometimes not ready when it is asked for
+    # With many cores, each scaling a few rows, a picture is sometimes not ready when it is asked for.
+    graph.threads = 1
     source = graph.add(
         "buffer",
         video_size=f"{frame.width}x{frame.height}",
