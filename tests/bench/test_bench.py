@@ -62,7 +62,9 @@ def test_figures(result):
     assert all(seconds > 0 for seconds in result["startup"].values())
     assert result["peak_memory_bytes"] is None
     assert result["from_files"] is None
-    assert result["versions"]["torch"] == torch.__version__
+    assert (
+        result["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
+    )  # a build may be named
     assert "cores" in result["hardware"]
 
 
