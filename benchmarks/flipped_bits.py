@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings, Clip
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
-from framescribe.pipeline.store import RowFolder
+from framescribe.dataset.store import RowFolder
 
 SAMPLE_EVERY = 1000
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
-from framescribe.pipeline.lock import locked
-from framescribe.pipeline.runs import RunLog, run_identity
+from framescribe.dataset.lock import locked
+from framescribe.dataset.runs import RunLog, run_identity
+from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.sitting import Sitting
 from framescribe.pipeline.sources import expand_sources
-from framescribe.pipeline.store import RowFolder
 from framescribe.quality.checks import check
 from framescribe.types import CaptionRow, CaptionSettings, Clip
 

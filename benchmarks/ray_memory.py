@@ -24,11 +24,11 @@ from typing import Any
 import psutil
 
 from benchmarks.provenance import provenance, publish
+from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.ray.clip_list import ClipList, Entry
 from framescribe.pipeline.ray.cluster import connected, look_at_model
 from framescribe.pipeline.ray.job import Job, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
-from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
 from tests.pipeline.kill_resume import make_clip

@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 from benchmarks.provenance import provenance, publish
+from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected
 from framescribe.pipeline.ray.job import Job, Spread
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
-from framescribe.pipeline.store import RowFolder
 from framescribe.prepare import Prepared
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts

@@ -31,6 +31,8 @@ import numpy as np
 from benchmarks.provenance import provenance
 from framescribe.bench.official import OFFICIAL_CONFIG
 from framescribe.captioner import Captioner
+from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.store import RowFolder
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
@@ -39,8 +41,6 @@ from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, connected
 from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
-from framescribe.pipeline.sinks import read_rows
-from framescribe.pipeline.store import RowFolder
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
 from framescribe.tokenizer import CaptionTokenizer

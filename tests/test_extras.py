@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 import framescribe
 from framescribe import Captioner
 from framescribe.cli.main import app
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.pipeline.ray.cluster import connected
 from framescribe.pipeline.sources import expand_sources
-from framescribe.pipeline.store import RowFolder
 from framescribe.train.setup import set_up
 from tests.reference import CPU, ROOT
 from tests.train.small import small_settings

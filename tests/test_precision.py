@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from framescribe.captioner import Captioner
+from framescribe.dataset.sinks import read_rows
 from framescribe.engine.engine import Engine
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import random_model
@@ -24,7 +25,6 @@ from framescribe.model.precision import (
     choose_precision,
     weight_bytes,
 )
-from framescribe.pipeline.sinks import read_rows
 from tests.cli.run import invoke
 from tests.reference import CLIPS, CPU, ODD_SIZES, OFFICIAL, TINY, changed_sizes
 

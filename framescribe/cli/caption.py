@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import on_ray, options
+from framescribe.dataset.store import Redo
 from framescribe.errors import ClipError, UsageError
-from framescribe.pipeline.store import Redo
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
@@ -163,11 +163,11 @@ def caption(
     )
     from framescribe.cli.preflight import print_preflight
     from framescribe.cli.progress import track
+    from framescribe.dataset.sinks import RowFile, is_row_file
+    from framescribe.dataset.writer import ROWS_PER_SHARD
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sidecars import Sidecars
-    from framescribe.pipeline.sinks import RowFile, is_row_file
     from framescribe.pipeline.sources import check_sources, expand_sources
-    from framescribe.pipeline.writer import ROWS_PER_SHARD
     from framescribe.quality.duplicates import RepeatCounter
     from framescribe.video.segment import SegmentRule, segment
     from framescribe.video.workers import DecodeWorkers
@@ -380,10 +380,10 @@ def _sit_down(
     stack: ExitStack,
 ) -> Sitting:
     """Opens the folder of a run and locks it until ``stack`` closes; a dry run leaves everything as it is."""
-    from framescribe.pipeline.lock import locked
-    from framescribe.pipeline.runs import RunLog, run_identity
+    from framescribe.dataset.lock import locked
+    from framescribe.dataset.runs import RunLog, run_identity
+    from framescribe.dataset.store import RowFolder
     from framescribe.pipeline.sitting import Sitting
-    from framescribe.pipeline.store import RowFolder
 
     precision, hardware, find_revision = made_by
     folder = RowFolder(output)

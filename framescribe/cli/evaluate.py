@@ -68,8 +68,8 @@ def evaluate(
         framescribe evaluate --synthetic 500 --model runs/mine/checkpoint
         framescribe evaluate captions/ references.jsonl --json
     """
+    from framescribe.dataset.sinks import read_rows
     from framescribe.eval.matching import match
-    from framescribe.pipeline.sinks import read_rows
 
     made_by: dict[str, Any] = {}
     if synthetic is not None:
@@ -112,8 +112,8 @@ def _caption_synthetic(
 
     from framescribe.bench.provenance import commit, versions
     from framescribe.cli import console, progress
+    from framescribe.dataset.sinks import RowFile, read_rows
     from framescribe.eval.matching import match
-    from framescribe.pipeline.sinks import RowFile, read_rows
     from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
 
     with console.path_errors():

@@ -102,13 +102,13 @@ def export(
         framescribe export captions/ --to diffsynth --normalize --size 832x480 --frames 81 --min-frames 81
     """
     from framescribe.cli.console import err, out, path_errors
+    from framescribe.dataset.filters import chosen_rows
+    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.export.formats import FORMATS
     from framescribe.export.pair import LINKS
     from framescribe.export.report import LONG_CAPTION_WORDS
     from framescribe.export.run import export as run_export
     from framescribe.export.target import REPORT
-    from framescribe.pipeline.filters import chosen_rows
-    from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.quality.budget import Budget
     from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules

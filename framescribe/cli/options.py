@@ -173,7 +173,7 @@ Rows = Annotated[
 
 def beside_rows(rows: str, ending: str) -> Path:
     """Where something made of rows goes unless told otherwise: beside them, or here if they are behind a URL."""
-    from framescribe.pipeline.folder import local_path
+    from framescribe.dataset.folder import local_path
 
     local = local_path(rows)
     name = rows.rstrip("/").rsplit("/", 1)[-1] if local is None else os.path.abspath(local)

@@ -11,8 +11,8 @@ from framescribe.shown import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from framescribe.dataset.store import RowFolder
     from framescribe.pipeline.preflight import Preflight
-    from framescribe.pipeline.store import RowFolder
 
 _UNREADABLE_SHOWN = 5
 

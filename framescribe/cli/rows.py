@@ -36,8 +36,8 @@ def rows(
         framescribe rows captions/ --status error
         framescribe rows captions/ --where 'caption~kite' --json
     """
-    from framescribe.pipeline.filters import chosen_rows
-    from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
+    from framescribe.dataset.filters import chosen_rows
+    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
     from framescribe.quality.checks import FLAGS
     from framescribe.quality.duplicates import flag_duplicates
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from framescribe.dataset.parquet import read_parquet, write_parquet
 from framescribe.export.pair import Format, Pair
 from framescribe.export.reads import PYAV
-from framescribe.pipeline.parquet import read_parquet, write_parquet
 
 _FILE = "dataset.parquet"
 _TYPES = {

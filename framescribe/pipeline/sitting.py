@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from framescribe.dataset.runs import Identity, Run, RunLog
+from framescribe.dataset.store import Redo, RowFolder
+from framescribe.dataset.writer import RowWriter
 from framescribe.pipeline.hashes import SourceHashes
-from framescribe.pipeline.runs import Identity, Run, RunLog
-from framescribe.pipeline.store import Redo, RowFolder
-from framescribe.pipeline.writer import RowWriter
 from framescribe.types import CaptionRow, Clip
 
 

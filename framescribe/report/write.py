@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
+from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
 from framescribe.errors import UsageError
 from framescribe.files import write_file
-from framescribe.pipeline.sinks import CAPTION_COLUMNS, read_rows
 from framescribe.report.links import links_from
 from framescribe.report.overview import look_over
 from framescribe.report.page import page

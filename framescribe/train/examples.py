@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from framescribe.dataset.sinks import read_rows
 from framescribe.errors import UsageError
 from framescribe.pipeline.lists import seconds
 from framescribe.pipeline.sidecars import sidecar_path
-from framescribe.pipeline.sinks import read_rows
 from framescribe.pipeline.sources import expand_sources
 from framescribe.reading import read_text
 from framescribe.shown import shown_value

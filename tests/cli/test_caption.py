@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from framescribe.dataset.store import RowFolder
 from framescribe.engine.engine import Engine
-from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.cli.run import invoke, start
 from tests.reference import CLIPS, TINY, changed_sizes

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from tests.cli.run import invoke
-from tests.pipeline.test_sinks import ERROR, row
-from tests.pipeline.test_store import write
+from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_store import write
 
 
 @pytest.fixture

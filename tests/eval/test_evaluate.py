@@ -13,8 +13,8 @@ from framescribe.eval.attributes import ATTRIBUTES
 from framescribe.eval.matching import match
 from framescribe.synthetic.batches import make_clips
 from tests.cli.run import invoke
-from tests.pipeline.test_sinks import row
-from tests.pipeline.test_store import write as write_folder
+from tests.dataset.test_sinks import row
+from tests.dataset.test_store import write as write_folder
 
 
 def run(*arguments: object) -> Result:

@@ -18,6 +18,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError
 from framescribe.pipeline.lists import read_list
 from framescribe.pipeline.ray.clip_list import ClipList
@@ -25,7 +26,6 @@ from framescribe.pipeline.ray.cluster import connected, look_at_model
 from framescribe.pipeline.ray.job import Job, Spread, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.pipeline.ray.telemetry import WorkerReport
-from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from tests.cli.run import start

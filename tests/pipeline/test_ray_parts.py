@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError, UsageError
 from framescribe.pipeline.ray import stages
 from framescribe.pipeline.ray.clip_list import ClipList
@@ -21,11 +22,10 @@ from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.plain import clip_text, read_row, row_text
 from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
 from framescribe.pipeline.sources import expand_sources
-from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from framescribe.video.source import open_source
-from tests.pipeline.test_sinks import ERROR, UNDECODABLE, row
+from tests.dataset.test_sinks import ERROR, UNDECODABLE, row
 from tests.reference import CLIPS
 
 SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"

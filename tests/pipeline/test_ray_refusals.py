@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.ray import cluster
 from framescribe.pipeline.ray.cluster import Cluster, check_hosts, connected, is_address
 from framescribe.pipeline.ray.run import check_store, choose_device, spread_over
-from framescribe.pipeline.store import RowFolder
 from tests.cli.run import invoke, start
 from tests.reference import CLIPS
 

@@ -11,7 +11,7 @@ import subprocess
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.pipeline.sinks import read_rows
+from framescribe.dataset.sinks import read_rows
 from tests.cli.run import invoke, start
 from tests.pipeline.kill_resume import kill_and_resume, rows_of
 from tests.reference import CLIPS

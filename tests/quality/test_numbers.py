@@ -9,7 +9,7 @@ from framescribe.quality.duplicates import DuplicateFinder
 from framescribe.quality.loops import is_looping
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.types import GenerationSettings
-from tests.pipeline.test_sinks import row
+from tests.dataset.test_sinks import row
 
 
 def words(count: int, start: int = 0) -> list[str]:

@@ -10,7 +10,7 @@ from framescribe.quality.duplicates import RepeatCounter, flag_duplicates
 from framescribe.report.overview import look_over
 from framescribe.report.page import page
 from tests.cli.run import invoke
-from tests.pipeline.test_sinks import ERROR, row
+from tests.dataset.test_sinks import ERROR, row
 from tests.quality.captions import LONG_CAPTIONS
 from tests.reference import CLIPS
 

@@ -6,9 +6,9 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from framescribe.dataset.store import CLIPS_FILE, RowFolder
 from framescribe.errors import UsageError
 from framescribe.pipeline.ray.plain import clip_text, read_clip
-from framescribe.pipeline.store import CLIPS_FILE, RowFolder
 from framescribe.types import Clip
 
 _MAX_SLICES = 10_000

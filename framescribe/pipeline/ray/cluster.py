@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from framescribe.dataset.store import RUN_FILE, RowFolder
 from framescribe.errors import UsageError
 from framescribe.extras import require
-from framescribe.pipeline.store import RUN_FILE, RowFolder
 from framescribe.version import __version__
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.store import RowFolder
 from framescribe.rows import RowMaker
 from framescribe.types import CaptionSettings
 from framescribe.video.workers import DEFAULT_TIMEOUT_S

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from framescribe.dataset.table import row_table
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.plain import read_row, row_text
 from framescribe.pipeline.ray.telemetry import WorkerReport
-from framescribe.pipeline.table import row_table
 from framescribe.prepare import Prepared
 from framescribe.types import CaptionRow, Clip
 from framescribe.video.workers import DecodeWorkers

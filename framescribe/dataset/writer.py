@@ -6,9 +6,9 @@ import time
 from types import TracebackType
 from typing import Any
 
+from framescribe.dataset.runs import Run, RunLog
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.runs import Run, RunLog
-from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionRow
 
 ROWS_PER_SHARD = 1000

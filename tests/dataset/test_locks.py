@@ -12,10 +12,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from framescribe.dataset import lock as lock_module
+from framescribe.dataset.lock import locked
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline import lock as lock_module
-from framescribe.pipeline.lock import locked
-from framescribe.pipeline.store import RowFolder
 from tests.reference import ROOT
 
 HERE = socket.gethostname()
@@ -168,8 +168,8 @@ def test_threads_of_one_process_keep_each_other_out(tmp_path):
 TAKE = """
 import sys
 from framescribe.errors import UsageError
-from framescribe.pipeline.lock import locked
-from framescribe.pipeline.store import RowFolder
+from framescribe.dataset.lock import locked
+from framescribe.dataset.store import RowFolder
 sys.stdin.readline()
 try:
     with locked(RowFolder(sys.argv[1])):

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from framescribe.dataset.sealed_parquet import check_version
+from framescribe.dataset.store import OLD_NAMES, RUN_FILE, RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.sealed_parquet import check_version
-from framescribe.pipeline.store import OLD_NAMES, RUN_FILE, RowFolder
 from framescribe.shown import shown, shown_value
 from framescribe.types import SCHEMA_VERSION, CaptionSettings
 from framescribe.version import __version__

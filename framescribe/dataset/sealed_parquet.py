@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from framescribe.dataset.table import BATCH_ROWS, fitted, row_schema
 from framescribe.errors import UsageError
-from framescribe.pipeline.table import BATCH_ROWS, fitted, row_schema
 from framescribe.shown import shorten, shown
 from framescribe.types import SCHEMA_VERSION
 

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from framescribe.dataset.folder import written
+from framescribe.dataset.store import LOCK_FILE, OLD_NAMES, RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.folder import written
-from framescribe.pipeline.store import LOCK_FILE, OLD_NAMES, RowFolder
 from framescribe.shown import shown
 
 _LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFile
 
 from framescribe.pipeline.lists import read_list
-from tests.pipeline.test_sinks import row
-from tests.pipeline.test_store import write
+from tests.dataset.test_sinks import row
+from tests.dataset.test_store import write
 
 
 class Read(bytes):

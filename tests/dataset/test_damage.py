@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.sinks import CAPTION_COLUMNS, RowFile, read_rows
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.sinks import CAPTION_COLUMNS, RowFile, read_rows
-from framescribe.pipeline.store import RowFolder
 from framescribe.types import SCHEMA_VERSION
-from tests.pipeline.test_sinks import ERROR, row
-from tests.pipeline.test_store import write
+from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_store import write
 
 
 @pytest.fixture

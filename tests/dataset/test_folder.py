@@ -11,13 +11,13 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.folder import Folder, local_path
+from framescribe.dataset.lock import locked
+from framescribe.dataset.sinks import RowFile, is_row_file, read_rows
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.folder import Folder, local_path
-from framescribe.pipeline.lock import locked
-from framescribe.pipeline.sinks import RowFile, is_row_file, read_rows
-from framescribe.pipeline.store import RowFolder
-from tests.pipeline.test_sinks import row
-from tests.pipeline.test_store import write
+from tests.dataset.test_sinks import row
+from tests.dataset.test_store import write
 
 
 @pytest.mark.parametrize(

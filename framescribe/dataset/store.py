@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from framescribe.dataset.folder import Folder
+from framescribe.dataset.sealed_parquet import ParquetRows, write_sealed
+from framescribe.dataset.table import row_schema, row_table
 from framescribe.errors import UsageError
-from framescribe.pipeline.folder import Folder
-from framescribe.pipeline.sealed_parquet import ParquetRows, write_sealed
-from framescribe.pipeline.table import row_schema, row_table
 from framescribe.shown import shown
 
 if TYPE_CHECKING:

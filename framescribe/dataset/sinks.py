@@ -10,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from framescribe.dataset.folder import local_path, written
+from framescribe.dataset.json_rows import json_rows
+from framescribe.dataset.sealed_parquet import ParquetRows, check_version, write_sealed
+from framescribe.dataset.store import RowFolder
+from framescribe.dataset.table import BATCH_ROWS, row_table
 from framescribe.errors import UsageError
 from framescribe.files import create_file, new_file
-from framescribe.pipeline.folder import local_path, written
-from framescribe.pipeline.json_rows import json_rows
-from framescribe.pipeline.sealed_parquet import ParquetRows, check_version, write_sealed
-from framescribe.pipeline.store import RowFolder
-from framescribe.pipeline.table import BATCH_ROWS, row_table
 from framescribe.reading import open_regular
 from framescribe.shown import shown
 from framescribe.types import CaptionRow

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.lock import locked
+from framescribe.dataset.runs import RunLog, run_identity
+from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
-from framescribe.pipeline.lock import locked
-from framescribe.pipeline.runs import RunLog, run_identity
-from framescribe.pipeline.sinks import read_rows
 from framescribe.pipeline.sitting import Sitting
-from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings
-from tests.pipeline.test_sinks import AWKWARD_TEXTS, ERROR, row
+from tests.dataset.test_sinks import AWKWARD_TEXTS, ERROR, row
 from tests.reference import ROOT
 
 IDENTITY = run_identity(CaptionSettings(), "m", "r1", "fp32")
@@ -167,9 +167,9 @@ HOLD = """
 import sys
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
-from framescribe.pipeline.lock import locked
+from framescribe.dataset.lock import locked
 from framescribe.pipeline.sitting import Sitting
-from framescribe.pipeline.store import RowFolder
+from framescribe.dataset.store import RowFolder
 with locked(RowFolder(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

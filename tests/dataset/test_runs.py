@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from framescribe.dataset.runs import RunLog, run_identity
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.runs import RunLog, run_identity
-from framescribe.pipeline.store import RowFolder
 from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 
 PLAIN = CaptionSettings(generation=GenerationSettings(temperature=0.7))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.pipeline.sinks import RowFile, read_rows
+from framescribe.dataset.sinks import RowFile, read_rows
 from framescribe.types import CaptionRow
 
 # Not from tests.reference, which loads torch: some tests start processes that need this file.
@@ -207,7 +207,7 @@ def test_a_stop_before_the_first_row_leaves_the_older_file(path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from tests.pipeline.test_sinks import row, RowFile
+from tests.dataset.test_sinks import row, RowFile
 
 with RowFile(Path(sys.argv[1])) as file:
     for number in range(5):
@@ -218,7 +218,7 @@ with RowFile(Path(sys.argv[1])) as file:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from tests.pipeline.test_sinks import row, RowFile
+from tests.dataset.test_sinks import row, RowFile
 
 # No file may grow beyond this: what a full disk does, with another error number.
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
