@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from framescribe.reading import Member
 from framescribe.shown import shown
 from framescribe.types import Clip
-from framescribe.video.archive import Member
 from framescribe.video_frames import VideoFrames
 
 _PART_BYTES = 1 << 16

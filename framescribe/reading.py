@@ -26,6 +26,25 @@ _FOREIGN_MARKS = {
 }  # fmt: skip
 
 
+class Member:
+    """A file that is opened when it is needed, maybe in another process: one of an archive, say.
+
+    Args:
+        where: what ``open`` needs to find its bytes, as plain values; the archive's path or URL comes first.
+    """
+
+    def __init__(self, *where: Any) -> None:
+        self.where = where
+
+    def open(self) -> IO[bytes]:
+        """Its content, to be closed by the caller.
+
+        Raises:
+            OSError: it cannot be had; back ends raise errors of their own too.
+        """
+        raise NotImplementedError
+
+
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     """Opens a regular file for reading; a pipe, a device or a socket is refused at once, not waited for.
 

@@ -12,8 +12,9 @@ from framescribe.types import Clip, VideoFacts
 from framescribe.video.decode import probe
 from framescribe.video.normalize import Normalize
 from framescribe.video.source import open_source
+from framescribe.video.spans import Cut
 from framescribe.video.still import write_first_frame
-from framescribe.video.transcode import Cut, normalize_clips
+from framescribe.video.transcode import normalize_clips
 
 _AS_IT_IS = Normalize(keep_audio=True)
 """The form of spans that are only cut out: no frame can be cut at without encoding anew."""

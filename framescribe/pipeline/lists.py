@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
 from framescribe.reading import MAX_LINE_BYTES, check_encoding, open_regular, text_lines
@@ -123,7 +123,7 @@ def _clip(entry: Mapping[str, Any], name: str, start_s: float, end_s: float | No
         source,
         seconds(entry, "start_s", start_s),
         seconds(entry, "end_s", end_s),
-        data=cast("IO[bytes]", value.member) if isinstance(value, _Held) else None,
+        data=value.member if isinstance(value, _Held) else None,
         prompt=None if (prompt := _given(entry, "prompt")) is None else str(prompt),
         given_id=None if given_id is None else str(given_id),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import IO, cast
 
 from framescribe.errors import UsageError
 from framescribe.pipeline.listing import (
@@ -150,7 +149,7 @@ def _expand_tar(tar: str, start_s: float, end_s: float | None) -> Iterator[Clip]
             passed_over.reasons[reason] += 1
             continue
         found = True
-        yield Clip(f"{tar}{MARK}{name}", start_s, end_s, data=cast("IO[bytes]", member))
+        yield Clip(f"{tar}{MARK}{name}", start_s, end_s, data=member)
     passed_over.say()
     if index.problem is not None:
         yield Clip(tar, start_s, end_s, problem=f"{tar}: cannot be read to its end: {index.problem}")

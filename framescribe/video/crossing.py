@@ -8,11 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO
 
-from framescribe.reading import open_regular
+from framescribe.reading import Member, open_regular
 from framescribe.types import Clip
-from framescribe.video.archive import Member
 from framescribe.video.source import open_source
 
 
@@ -46,7 +45,7 @@ def crossing(clip: Clip) -> Iterator[Clip]:
 
 
 def _at(clip: Clip, path: str) -> Clip:
-    return dataclasses.replace(clip, data=cast("IO[bytes]", _LocalFile(path)))
+    return dataclasses.replace(clip, data=_LocalFile(path))
 
 
 def _path(file: IO[bytes]) -> str | None:

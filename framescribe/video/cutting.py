@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import math
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
-import av
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from framescribe.files import new_file
 from framescribe.types import Clip
 from framescribe.video.address import without_query
-from framescribe.video.decode import ShownFrame, probe, shown_frames
+from framescribe.video.decode import Probe, ShownFrame
 from framescribe.video.hdr import x264_light
+from framescribe.video.mp4 import TURNS, Filters, encoded, new_mp4
 from framescribe.video.sound import Sound
-from framescribe.video.source import open_source, opened_again
+from framescribe.video.spans import Cut, Output, write_spans
 from framescribe.video.timeline import HELD_AFTER_S
-from framescribe.video.x264 import x264_options
 
 _TIME_BASE = Fraction(1, 90_000)
-_TURNS: dict[int, list[str]] = {0: [], 1: ["transpose=cclock"], 2: ["hflip", "vflip"], 3: ["transpose=clock"]}
+_CRF = 16
 
 
 def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
@@ -39,8 +36,10 @@ def cut_path(folder: Path, clip: Clip, span: tuple[float, float]) -> Path:
     return folder / f"{name}-{start_ms:08d}-{end_ms:08d}-{whole.id[:8]}.mp4"
 
 
-def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]], *, keep_sound: bool = True) -> None:
-    """Write spans of a clip's video to files of their own, in one reading.
+def writing_clips(
+    clip: Clip, spans: Mapping[Path, tuple[float, float]], keep_sound: bool = True
+) -> Generator[None, None, dict[Path, str]]:
+    """Write spans of a clip's video to files of their own, in one reading; yields as it goes on.
 
     H.264 (x264, CRF 16) in MP4, encoded anew, since copying can only start at keyframes. Frames keep their times, and a
     picture that is held, at the start or the end of a span too, its duration (one that is held at the end comes once
@@ -53,102 +52,76 @@ def write_clips(clip: Clip, spans: Mapping[Path, tuple[float, float]], *, keep_s
 
     Args:
         clip: whose video is read.
-        spans: start and end in seconds from the video's first frame, for each file; ascending, not overlapping.
+        spans: start and end in seconds from the video's first frame, for each file.
         keep_sound: whether the files have the sound of their spans.
+
+    Returns:
+        Why a file was not made, for those that were not.
 
     Raises:
         ClipError: the video cannot be read.
         OSError: a file cannot be written.
     """
-    for _ in writing_clips(clip, spans, keep_sound):
-        pass
+    return write_spans(clip, [Cut(path, *span) for path, span in spans.items()], _Exact, keep_sound)
 
 
-def writing_clips(
-    clip: Clip, spans: Mapping[Path, tuple[float, float]], keep_sound: bool = True
-) -> Generator[None, None, None]:
-    """As ``write_clips``; yields as it goes on."""
-    if not spans:
-        return
-    with open_source(clip) as file, contextlib.ExitStack() as stack:
-        opened = dataclasses.replace(clip, start_s=0.0, end_s=None, data=file)  # fetched once
-        video_end_s = probe(opened).facts.duration_s
-        sound = stack.enter_context(opened_again(file)) if keep_sound else None
-        last = max(end_s for _, end_s in spans.values())
-        waiting = [(path, start_s, min(end_s, video_end_s)) for path, (start_s, end_s) in spans.items()]
-        frames = shown_frames(dataclasses.replace(opened, start_s=waiting[0][1], end_s=last))
-        shown: ShownFrame | None = next(frames, None)
-        before: ShownFrame | None = None  # what is shown when a span starts
-        for path, start_s, end_s in waiting:
-            with contextlib.ExitStack() as writing:
-                output: _Output | None = None
-                if before is not None and start_s < end_s and _is_held(shown, start_s, end_s):
-                    output = writing.enter_context(_Output.new(path, start_s, before, sound))
-                    output.show(start_s, before.frame)
-                while shown is not None and shown.time_s < end_s:
-                    if shown.time_s >= start_s:
-                        output = output or writing.enter_context(_Output.new(path, start_s, shown, sound))
-                        output.show(shown.time_s, shown.frame)
-                        yield
-                    before, shown = shown, next(frames, None)
-                if output is not None:
-                    yield from output.end(end_s)
+class _Exact(Output):
+    """A file whose frames have the times that they have in the video."""
 
-
-def _is_held(following: ShownFrame | None, start_s: float, end_s: float) -> bool:
-    return following is None or following.time_s >= end_s or following.time_s - start_s > HELD_AFTER_S
-
-
-class _Output:
-    """One file that is being written."""
-
-    def __init__(self, file: IO[bytes], start_s: float, first: ShownFrame, sound: IO[bytes] | None) -> None:
-        self._start_s = start_s
-        self._first_s = first.first_s
-        self._container = av.open(file.name, "w", format="mp4")
-        self._form = _Form(first.frame)
-        options = x264_options(16, x264_light(first.frame))
-        self._rate = Fraction(first.average_fps).limit_denominator(65535)
-        self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
-        self._set_up(first)
-        self._sound = None if sound is None else Sound(sound, self._container)
+    def __init__(self, cut: Cut, video: Probe, sound_from: IO[bytes] | None) -> None:
+        super().__init__(cut, video, sound_from)
+        self._rate = Fraction(video.facts.fps).limit_denominator(65535)
+        self._before: ShownFrame | None = None  # what is shown when the span starts
         self._shown: tuple[int, VideoFrame] | None = None
         self._durations: dict[int, int] = {}
         self._last_packet: Packet[VideoStream] | None = None
         self._first_dts: int | None = None
 
-    @classmethod
-    @contextlib.contextmanager
-    def new(
-        cls, path: Path, start_s: float, first: ShownFrame, sound: IO[bytes] | None
-    ) -> Generator[_Output, None, None]:
-        with new_file(path) as file:
-            output = cls(file, start_s, first, sound)
-            with output._container:
-                yield output
+    def show(self, shown: ShownFrame | None) -> Iterator[None]:
+        at_s = math.inf if shown is None else shown.time_s
+        if at_s < self.cut.start_s:
+            self._before = shown
+            return
+        self.is_done = at_s >= self.end_s
+        is_held = self.is_done or at_s - self.cut.start_s > HELD_AFTER_S
+        if self._shown is None and self._before is not None and is_held:
+            self._put(self.cut.start_s, self._before)
+        if shown is not None and not self.is_done:
+            self._put(at_s, shown)
+        elif self._shown is not None:
+            yield from self._end()
 
-    def _set_up(self, first: ShownFrame) -> None:
+    def _put(self, time_s: float, shown: ShownFrame) -> None:
+        if self._shown is None:
+            self._open(shown)
+        pts = self._ticks(time_s)
+        self._encode_shown(until=pts)
+        self._shown = pts, self._upright(shown.frame)
+
+    def _open(self, first: ShownFrame) -> None:
+        file = new_mp4(self.cut.path, self._rate, crf=_CRF, params=x264_light(first.frame))
+        self._container, self._stream = self._opened.enter_context(file)
+        self._first_s = first.first_s
+        self._upright = _Upright(first.frame)
         stream, context, frame = self._stream, self._stream.codec_context, first.frame
-        stream.width, stream.height, stream.pix_fmt = *self._form.size, self._form.pix_fmt
+        stream.width, stream.height = self._upright.size
+        stream.pix_fmt = self._upright.pix_fmt
         context.time_base = _TIME_BASE
-        turned = self._form.quarter_turns % 2
-        context.sample_aspect_ratio = 1 / first.pixel_aspect if turned else first.pixel_aspect
+        is_turned = self._upright.quarter_turns % 2
+        context.sample_aspect_ratio = 1 / first.pixel_aspect if is_turned else first.pixel_aspect
         context.color_range, context.colorspace = frame.color_range, frame.colorspace
         context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+        self._sound = None if self._sound_from is None else Sound(self._sound_from, self._container)
 
-    def show(self, time_s: float, frame: VideoFrame) -> None:
-        """From this time on a frame is shown, until the next."""
-        self._encode_shown(pts := round(Fraction(time_s - self._start_s) / _TIME_BASE))
-        self._shown = pts, self._form(frame)
-
-    def end(self, time_s: float) -> Generator[None, None, None]:
-        """The last one is shown until this time; the file is whole."""
-        end = round(Fraction(time_s - self._start_s) / _TIME_BASE)
+    def _end(self) -> Iterator[None]:
+        """The last frame is shown until the span ends; then the sound, and the file is whole."""
+        assert self._shown is not None
+        end = self._ticks(self.end_s)
         again = end - round(1 / self._rate / _TIME_BASE)
-        if self._shown is not None and again - self._shown[0] > HELD_AFTER_S / _TIME_BASE:
-            self._encode_shown(again)  # once more, for readers that look at frames only
+        if again - self._shown[0] > HELD_AFTER_S / _TIME_BASE:
+            self._encode_shown(until=again)  # once more, for readers that look at frames only
             self._shown = again, self._shown[1]
-        self._encode_shown(end)
+        self._encode_shown(until=end)
         self._mux(self._stream.encode(None))
         if (packet := self._last_packet) is not None and packet.dts is not None:
             # The last to be decoded, not to be shown: its duration ends the stream.
@@ -156,16 +129,17 @@ class _Output:
             self._container.mux(packet)
         yield
         if self._sound is not None:
-            self._sound.write(self._first_s + self._start_s, time_s - self._start_s)
+            self._sound.write(self._first_s + self.cut.start_s, self.end_s - self.cut.start_s)
+        self._opened.close()
+
+    def _ticks(self, time_s: float) -> int:
+        return round(Fraction(time_s - self.cut.start_s) / _TIME_BASE)
 
     def _encode_shown(self, until: int) -> None:
-        if self._shown is None:
-            return
-        pts, picture = self._shown
-        self._durations[pts] = max(1, until - pts)
-        picture.pts, picture.time_base = pts, _TIME_BASE
-        picture.pict_type = 0  # the encoder chooses, whatever it was in the source
-        self._mux(self._stream.encode(picture))
+        if self._shown is not None:
+            pts, picture = self._shown
+            self._durations[pts] = max(1, until - pts)
+            self._mux(encoded(self._stream, picture, pts))
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
@@ -176,49 +150,22 @@ class _Output:
             self._last_packet = packet
 
 
-class _Form:
+class _Upright(Filters):
     """Decoded frames to what is encoded: upright, of the first one's size, in a format that H.264 has."""
 
     def __init__(self, first: VideoFrame) -> None:
+        super().__init__()
         self.pix_fmt = _pix_fmt(first)
         self.quarter_turns = round(first.rotation / 90) % 4
         self._stored = first.width, first.height
         width, height = self._stored[::-1] if self.quarter_turns % 2 else self._stored
         self.size = width - width % 2, height - height % 2
-        self._graph: Graph | None = None
-        self._source: tuple[int, int, str] | None = None
 
-    def __call__(self, frame: VideoFrame) -> VideoFrame:
-        source = (frame.width, frame.height, frame.format.name)
-        if self._graph is None or source != self._source:
-            self._graph, self._source = self._new_graph(frame), source
-        self._graph.push(frame)
-        picture = self._graph.pull()
-        assert isinstance(picture, VideoFrame)
-        return picture
-
-    def _new_graph(self, frame: VideoFrame) -> Graph:
-        steps = [f"format={self.pix_fmt}", *_TURNS[self.quarter_turns]]
+    def steps(self, frame: VideoFrame) -> list[str]:
+        steps = [f"format={self.pix_fmt}", *TURNS[self.quarter_turns]]
         if (frame.width, frame.height) != self._stored:
             steps.insert(0, f"scale={self._stored[0]}:{self._stored[1]}")
-        width, height = self.size
-        graph = Graph()
-        graph.threads = 1  # as where clips are made anew (transcode.py)
-        nodes = [
-            graph.add(
-                "buffer",
-                video_size=f"{frame.width}x{frame.height}",
-                pix_fmt=frame.format.name,
-                time_base=f"1/{_TIME_BASE.denominator}",
-                colorspace=str(int(frame.colorspace)),
-                range=str(int(frame.color_range)),
-            )
-        ]
-        for step in [*steps, f"crop={width}:{height}:0:0:exact=1"]:
-            name, _, options = step.partition("=")
-            nodes.append(graph.add(name, options or None))
-        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
-        return graph
+        return [*steps, f"crop={self.size[0]}:{self.size[1]}:0:0:exact=1"]
 
 
 def _pix_fmt(frame: VideoFrame) -> str:
@@ -226,9 +173,8 @@ def _pix_fmt(frame: VideoFrame) -> str:
     source = frame.format
     if source.is_rgb or source.name.startswith(("pal", "bgr", "rgb", "gbr")):
         return "yuv420p"
-    chroma = [
-        component for component in source.components if component.is_chroma
-    ]  # only where it is sampled less
+    # Only where it is sampled less.
+    chroma = [component for component in source.components if component.is_chroma]
     if chroma:
         sampling = "422" if chroma[0].height == frame.height else "420"
     else:

@@ -10,8 +10,7 @@ import av
 import numpy as np
 
 from framescribe.errors import UsageError
-from framescribe.files import new_file
-from framescribe.video.x264 import x264_options
+from framescribe.video.mp4 import encoded, new_mp4
 
 
 def write_mp4(
@@ -35,14 +34,11 @@ def write_mp4(
     if height % 2 or width % 2:
         raise UsageError(f"H.264 in yuv420p needs an even width and height, not {width}x{height}")
     rate = Fraction(fps).limit_denominator(65535)
-    with new_file(path) as file, av.open(file.name, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate, options=x264_options())
+    with new_mp4(path, rate) as (container, stream):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = 1 / rate
         for number, frame in enumerate(frames_u8):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.transpose(1, 2, 0)), "rgb24")
-            picture.pts, picture.time_base = number, 1 / rate
-            container.mux(stream.encode(picture))
+            container.mux(encoded(stream, _picture(frame), number))
         container.mux(stream.encode(None))
 
 
@@ -55,11 +51,24 @@ def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int)
     """
     height, width = picture_u8.shape[1:]
     scale = min(1.0, long_side / max(height, width))
-    encoder = av.CodecContext.create("mjpeg", "w")
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    shrunk = _picture(picture_u8).reformat(*size, "yuvj420p", interpolation="AREA")
+    return _alone(shrunk, "mjpeg", {"qmin": "4", "qmax": "4"})
+
+
+def encode_png(picture_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    """Encode a picture as PNG: uint8 [3, H, W], RGB."""
+    return _alone(_picture(picture_u8), "png", {})
+
+
+def _picture(picture_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_u8.transpose(1, 2, 0)), "rgb24")
+
+
+def _alone(picture: av.VideoFrame, codec: str, options: dict[str, str]) -> bytes:
+    """A picture as a file of its own."""
+    encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height = max(1, round(width * scale)), max(1, round(height * scale))
-    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1)
-    encoder.qmin = encoder.qmax = 4
-    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_u8.transpose(1, 2, 0)), "rgb24")
-    shrunk = picture.reformat(encoder.width, encoder.height, "yuvj420p", interpolation="AREA")
-    return b"".join(bytes(packet) for packet in [*encoder.encode(shrunk), *encoder.encode(None)])
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, picture.format.name
+    encoder.time_base, encoder.options = Fraction(1), options
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])

@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING
 
 from framescribe.errors import UsageError
 from framescribe.extras import require_for_url
-from framescribe.video.address import WEB, check_name, protocol_of
+from framescribe.reading import open_regular
+from framescribe.video.address import WEB, check_name, local_path, protocol_of
 from framescribe.video.web import WebFile, decoded, ranged_size, requested
 
 if TYPE_CHECKING:
@@ -58,22 +59,24 @@ def fetch(url: str) -> IO[bytes]:
         return _copied(file, getattr(file, "size", None))
 
 
-def open_remote(url: str) -> IO[bytes]:
-    """A file to read parts of, seekable; all of it is fetched where the server sends no parts.
+def open_parts(name: str) -> IO[bytes]:
+    """A path or URL to read parts of, seekable; all of it is fetched where a server sends no parts.
 
     Raises:
-        As ``fetch``.
+        UsageError, OSError: as ``fetch``; also of a path that is no regular file.
     """
-    check_name(url)
-    if protocol_of(url) not in WEB:
-        filesystem, path = open_filesystem(url)
+    if (local := local_path(name)) is not None:
+        return open_regular(local)
+    check_name(name)
+    if protocol_of(name) not in WEB:
+        filesystem, path = open_filesystem(name)
         file: IO[bytes] = filesystem.open(path, "rb")
         return file
-    with requested(url, 0, 1) as response:
+    with requested(name, 0, 1) as response:
         size = ranged_size(response.headers) if response.status == http.client.PARTIAL_CONTENT else None
     if size is None:
-        return fetch(url)
-    return io.BufferedReader(WebFile(url, size), _READ_AHEAD_BYTES)
+        return fetch(name)
+    return io.BufferedReader(WebFile(name, size), _READ_AHEAD_BYTES)
 
 
 def open_filesystem(url: str) -> tuple[AbstractFileSystem, str]:

@@ -28,17 +28,13 @@ LEAST_CHANGE = 15.0
 """The least change at a cut: the mean difference of the three channels, which range over 180, 256 and 256 levels."""
 
 
-def scene_starts(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float]:
-    """The times of the frames that begin a new scene; the first frame of all is not among them.
+def scene_steps(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float | None]:
+    """The times of the frames that begin a new scene, and None for each that begins none: a sign that it goes on.
 
     Args:
-        frames: time in seconds and picture of each frame, in order: uint8 [3, H, W], RGB, all of one size.
+        frames: time in seconds and picture of each frame, in order: uint8 [3, H, W], RGB, all of one size. The first
+            one begins no scene.
     """
-    return (time_s for time_s in scene_steps(frames) if time_s is not None)
-
-
-def scene_steps(frames: Iterable[tuple[float, Pixels]]) -> Iterator[float | None]:
-    """As ``scene_starts``, with None for each frame that begins no scene: a sign that it goes on."""
     changes = _changes(frames)
     width = 2 * NEIGHBOURS + 1
     window = list(itertools.islice(changes, width - 1))

@@ -73,10 +73,8 @@ class SegmentRule:
         return self == SegmentRule()
 
 
-def segment(clip: Clip, rule: SegmentRule, workers: DecodeWorkers | None = None) -> Iterator[Clip]:
+def segment(clip: Clip, rule: SegmentRule, workers: DecodeWorkers) -> Iterator[Clip]:
     """The clips that a rule makes of a clip, in order; seconds count from the video's first frame.
-
-    The video is read in one of ``workers``, or in this process.
 
     A clip that cannot be read is given back as it is: captioning it makes the row that says why. Where no span is
     long enough, there is none. Ids that the caller gave are numbered: ``k-0``, ``k-1``, ….
@@ -85,7 +83,7 @@ def segment(clip: Clip, rule: SegmentRule, workers: DecodeWorkers | None = None)
         yield clip
         return
     try:
-        found = spans(clip, rule) if workers is None else workers.call(finding_spans, clip, rule)
+        found = workers.call(finding_spans, clip, rule)
     except ClipError:
         yield clip
         return
@@ -94,23 +92,15 @@ def segment(clip: Clip, rule: SegmentRule, workers: DecodeWorkers | None = None)
         yield dataclasses.replace(clip, start_s=start_s, end_s=end_s, given_id=given_id)
 
 
-def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
-    """Start and end, in seconds from the video's first frame, of the clips that a rule makes of a clip.
+def finding_spans(clip: Clip, rule: SegmentRule) -> Generator[None, None, list[tuple[float, float]]]:
+    """Finds the spans of the clips that a rule makes of a clip; yields as it goes on.
+
+    Returns:
+        Start and end of each, in seconds from the video's first frame.
 
     Raises:
         ClipError: it cannot be read.
     """
-    steps = finding_spans(clip, rule)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: list[tuple[float, float]] = end.value
-            return found
-
-
-def finding_spans(clip: Clip, rule: SegmentRule) -> Generator[None, None, list[tuple[float, float]]]:
-    """As ``spans``; yields as it goes on."""
     start_s = clip.start_s
     end_s = start_s + probe(clip).facts.duration_s
     cuts_s = [start_s, end_s]

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from framescribe.errors import ClipError, UsageError
-from framescribe.reading import open_regular
+from framescribe.reading import Member, open_regular
 from framescribe.shown import shorten
 from framescribe.types import Clip
-from framescribe.video.address import check_name, local_path
-from framescribe.video.archive import Member, find_member
+from framescribe.video.address import check_name, local_path, split_member, suffix_of
+from framescribe.video.random_access import FileView
 from framescribe.video.remote import copy_part, fetch
 from framescribe.video_frames import VideoFrames
 
@@ -50,7 +50,7 @@ def opened_again(file: IO[bytes]) -> IO[bytes]:
     if isinstance(file, io.BytesIO):
         return io.BytesIO(file.getbuffer())
     try:
-        return cast("IO[bytes]", io.BufferedReader(_View(file.fileno())))
+        return cast("IO[bytes]", io.BufferedReader(FileView(file.fileno())))
     except (OSError, AttributeError):  # no file of the system's
         position = file.tell()
         file.seek(0)
@@ -59,29 +59,19 @@ def opened_again(file: IO[bytes]) -> IO[bytes]:
         return copy
 
 
-class _View(io.RawIOBase):
-    """An open file, which may have no name, read from a position of its own."""
+def _find_member(name: str) -> IO[bytes] | None:
+    """The content of ``x.tar::k.mp4``; None if ``name`` is not of this form."""
+    found = split_member(name)
+    if found is None:
+        return None
+    archive, member = found
+    if suffix_of(archive) == ".parquet":
+        from framescribe.video.table import find_row
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._at = 0
+        return find_row(archive, member)
+    from framescribe.video.tar import find_file
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        size = os.fstat(self._descriptor).st_size
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: size}[whence])
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        content = os.pread(self._descriptor, len(buffer), self._at)
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+    return find_file(archive, member)
 
 
 def _opened(name: str, member: Member | None) -> IO[bytes]:
@@ -92,7 +82,7 @@ def _opened(name: str, member: Member | None) -> IO[bytes]:
         if path is not None and os.path.exists(path):
             return open_regular(path)
         check_name(name)
-        return find_member(name) or (fetch(name) if path is None else open_regular(path))
+        return _find_member(name) or (fetch(name) if path is None else open_regular(path))
     except IsADirectoryError as error:
         raise ClipError("open", f"{name}: is a folder, not a video file") from error
     except UsageError as error:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from framescribe.video.archive import Member, open_archive
+from framescribe.reading import Member
+from framescribe.video.remote import open_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +31,7 @@ class TableMember(Member):
     """
 
     def open(self) -> IO[bytes]:
-        archive, column, row = self._where
+        archive, column, row = self.where
         with open_table(archive) as table:
             content = _cell(table, column, row)
         if content is None:
@@ -68,7 +69,7 @@ def open_table(name: str) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_archive(name) as file:
+    with open_parts(name) as file:
         try:
             # Pages as they are needed: columns of videos are as large as these.
             with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as table:

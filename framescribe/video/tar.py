@@ -15,9 +15,10 @@ from functools import lru_cache
 from os import stat
 from typing import IO, cast
 
+from framescribe.reading import Member
 from framescribe.video.address import local_path
-from framescribe.video.archive import Member, open_archive
-from framescribe.video.remote import copy_part, max_download_bytes
+from framescribe.video.random_access import RandomAccess
+from framescribe.video.remote import copy_part, max_download_bytes, open_parts
 
 MAX_FILES = 1_000_000
 _MAX_HEADER_BYTES = 1 << 20
@@ -53,47 +54,30 @@ class TarMember(Member):
     """
 
     def open(self) -> IO[bytes]:
-        tar, size, pieces = self._where
-        content = cast("IO[bytes]", io.BufferedReader(_Pieces(open_archive(tar), size, pieces)))
+        tar, size, pieces = self.where
+        content = cast("IO[bytes]", io.BufferedReader(_Pieces(open_parts(tar), size, pieces)))
         if local_path(tar) is not None:
             return content
         with content:  # decoding reads it twice
             return copy_part(content)
 
 
-class _Pieces(io.RawIOBase):
+class _Pieces(RandomAccess):
     """A file made of parts of another, with zeros between them."""
 
     def __init__(self, file: IO[bytes], size: int, pieces: tuple[Piece, ...]) -> None:
-        self._file, self._size, self._pieces = file, size, pieces
+        super().__init__(size)
+        self._file, self._pieces = file, pieces
         self._starts = [start for start, _, _ in pieces]
-        self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        count = min(len(buffer), self._size - self._at)
-        if count <= 0:
-            return 0
-        index = bisect_right(self._starts, self._at) - 1
+    def read_at(self, at: int, count: int) -> bytes:
+        index = bisect_right(self._starts, at) - 1
         start, length, offset = self._pieces[index] if index >= 0 else (0, 0, 0)
-        if self._at < start + length:
-            self._file.seek(offset + self._at - start)
-            content = self._file.read(min(count, start + length - self._at))
-        else:
-            end = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
-            content = bytes(min(count, end - self._at))
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+        if at < start + length:
+            self._file.seek(offset + at - start)
+            return self._file.read(min(count, start + length - at))
+        end = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
+        return bytes(min(count, end - at))
 
     def close(self) -> None:
         self._file.close()
@@ -124,7 +108,7 @@ def index_tar(tar: str) -> TarIndex:
     found: dict[
         str, _Place | str
     ] = {}  # by what tells names apart; text: the name that a symbolic link leads to
-    with open_archive(tar) as file:
+    with open_parts(tar) as file:
         try:
             for member in _headers(file):
                 key = _key(member.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import http.client
-import io
 import re
 import socket
 import string
@@ -19,6 +18,7 @@ from typing import IO, Any, cast
 from urllib.parse import quote, unquote
 
 from framescribe.video.address import WEB, host_of, is_metadata, is_this_machine, protocol_of
+from framescribe.video.random_access import RandomAccess
 
 _TIMEOUT_S = 60.0
 """Without a byte."""
@@ -153,39 +153,18 @@ class _Https(urllib.request.HTTPSHandler):
         return self.do_open(_HttpsConnection, req)
 
 
-class WebFile(io.RawIOBase):
-    """A file behind a URL as a seekable file; each read is a request for these bytes.
-
-    Args:
-        url: of a server that sends ranges.
-        size: of the file, in bytes.
-    """
+class WebFile(RandomAccess):
+    """A file behind a URL, of ``size`` bytes, on a server that sends ranges: each read is a request for one."""
 
     def __init__(self, url: str, size: int) -> None:
-        self._url, self._size = url, size
-        self._at = 0
+        super().__init__(size)
+        self._url = url
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        end = min(self._at + len(buffer), self._size)
-        if self._at >= end:
-            return 0
-        with requested(self._url, self._at, end) as response:
+    def read_at(self, at: int, count: int) -> bytes:
+        with requested(self._url, at, at + count) as response:
             if response.status != http.client.PARTIAL_CONTENT:
                 raise WebError("it stopped sending ranges")
-            content = response.read(end - self._at)
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+            return response.read(count)
 
 
 def ranged_size(headers: Message) -> int | None:

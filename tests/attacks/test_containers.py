@@ -15,8 +15,9 @@ from framescribe.errors import ClipError
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
-from framescribe.video.segment import SegmentRule, spans
+from framescribe.video.segment import SegmentRule, finding_spans
 from tests.reference import CLIPS
+from tests.video.steps import finished
 
 SHORT = CLIPS / "short-half-second.mp4"
 UNIFORM = FrameSampling("uniform", 1)
@@ -79,7 +80,7 @@ def with_reference(video: bytes, kind: bytes, target: str) -> bytes:
 def assert_nothing_else_is_read(path: Path, server) -> None:
     for read in (
         lambda clip: decode_frames(clip, UNIFORM),
-        lambda clip: spans(clip, SegmentRule.parse("window:1", 0, None)),
+        lambda clip: finished(finding_spans(clip, SegmentRule.parse("window:1", 0, None))),
     ):
         with pytest.raises(ClipError):
             read(Clip(str(path)))

@@ -16,6 +16,7 @@ from framescribe.video.container import video_stream
 from framescribe.video.decode import decode_frames, probe, read_frames
 from framescribe.video.packets import index_packets
 from framescribe.video.segment import SegmentRule, segment
+from framescribe.video.workers import DecodeWorkers
 
 DATA = Path(__file__).parents[1] / "data" / "video"
 RED, BLUE = (200, 30, 30), (30, 30, 200)
@@ -306,7 +307,8 @@ def test_a_span_shows_the_picture_that_is_held(screen, start_s, end_s, numbers, 
 
 
 def test_no_window_of_a_screen_recording_is_without_a_picture(screen):
-    parts = list(segment(screen, SegmentRule("window", 1)))
+    with DecodeWorkers([], 60) as workers:
+        parts = list(segment(screen, SegmentRule("window", 1), workers))
     assert len(parts) == 10
     assert [levels(part)[0] for part in parts[1:]] == [29] * 8 + [30]
     assert all(decode_frames(part, FrameSampling()).facts.missing_s == 0 for part in parts)

@@ -9,9 +9,10 @@ import pytest
 from av.sidedata.sidedata import Type
 
 from framescribe.types import Clip, FrameSampling
-from framescribe.video.cutting import write_clips
+from framescribe.video.cutting import writing_clips
 from framescribe.video.decode import decode_frames, probe
 from tests.awkward.making import turn, video
+from tests.video.steps import finished
 
 FPS = 10
 LIGHT = (Type.MASTERING_DISPLAY_METADATA, Type.CONTENT_LIGHT_LEVEL)
@@ -53,7 +54,7 @@ def recorded(
 
 def cut(clip: Clip, folder: Path, start_s: float = 1.0, end_s: float = 3.0, **options: bool) -> Path:
     path = folder / "cut.mp4"
-    write_clips(clip, {path: (start_s, end_s)}, **options)
+    finished(writing_clips(clip, {path: (start_s, end_s)}, **options))
     return path
 
 
@@ -167,7 +168,7 @@ def test_a_held_picture_lasts_as_long_as_it_is_shown(start_s, end_s, times_s, tm
 def test_every_cut_lasts_as_long_as_its_span(bframes, tmp_path):
     path = video(tmp_path / "video.mp4", pts=range(64), options={"bf": bframes})
     spans = {tmp_path / f"{number}.mp4": (number * 1.5, number * 1.5 + 1.5) for number in range(6)}
-    write_clips(Clip(str(path)), spans)
+    finished(writing_clips(Clip(str(path)), spans))
     for cut_file, (start_s, end_s) in spans.items():
         assert facts(cut_file)["seconds"] == pytest.approx(min(end_s, 8) - start_s, abs=2e-3)
         assert probe(Clip(str(cut_file))).facts.missing_s == 0
@@ -234,5 +235,5 @@ def test_nothing_is_left_of_a_file_that_fails(tmp_path):
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.mp4").mkdir()
     with pytest.raises(OSError, match=r"a\.mp4"):
-        write_clips(clip, {tmp_path / "clips" / "a.mp4": (0.0, 1.0)})
+        finished(writing_clips(clip, {tmp_path / "clips" / "a.mp4": (0.0, 1.0)}))
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["a.mp4"]

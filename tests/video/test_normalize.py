@@ -14,20 +14,17 @@ import pytest
 from framescribe.errors import ClipError, UsageError
 from framescribe.types import Clip
 from framescribe.video.normalize import Normalize, geometry
-from framescribe.video.transcode import Cut, normalize_clips
+from framescribe.video.spans import Cut
+from framescribe.video.transcode import normalize_clips
 from tests.awkward import AWKWARD, grey, make, video
 from tests.awkward.making import turn
+from tests.video.steps import finished
 
 RED = (200, 30, 30)
 
 
 def made(clip, wanted, *cuts):
-    steps = normalize_clips(clip, cuts, wanted)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finished(normalize_clips(clip, cuts, wanted))
 
 
 def contents(path):

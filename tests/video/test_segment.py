@@ -10,15 +10,23 @@ import pytest
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip, FrameSampling
-from framescribe.video.cutting import cut_path, write_clips
+from framescribe.video.cutting import cut_path, writing_clips
 from framescribe.video.decode import decode_frames, read_frames
 from framescribe.video.encode import write_mp4
-from framescribe.video.scenes import scene_starts
-from framescribe.video.segment import SegmentRule, segment, spans
+from framescribe.video.scenes import scene_steps
+from framescribe.video.segment import SegmentRule, finding_spans, segment
+from framescribe.video.workers import DecodeWorkers
 from tests.reference import CLIPS
+from tests.video.steps import finished
 
 LONG = Clip(str(CLIPS / "long-70s.mp4"))  # 70 s
 FPS = 10
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[DecodeWorkers]:
+    with DecodeWorkers([], 60) as workers:
+        yield workers
 
 
 @pytest.fixture(scope="module")
@@ -57,24 +65,34 @@ def test_spans_of_a_span_stay_within_it():
     assert spans(Clip(LONG.source_video, 10, 35), SegmentRule("window", 10)) == [(10, 20), (20, 30), (30, 35)]
 
 
-def test_windows_share_out_every_frame():
+def test_windows_share_out_every_frame(workers):
     clip = Clip(str(CLIPS / "vfr-6s.mp4"))
     parts = [
         decode_frames(part, FrameSampling("uniform", 10_000))
-        for part in segment(clip, SegmentRule("window", 0.7))
+        for part in segment(clip, SegmentRule("window", 0.7), workers)
     ]
     whole = decode_frames(clip, FrameSampling("uniform", 10_000))
     assert np.array_equal(np.concatenate([part.pixels for part in parts]), whole.pixels)
 
 
-def test_scenes(three_scenes):
+def test_scenes(three_scenes, workers):
     assert np.allclose(spans(three_scenes, SegmentRule("scenes")), [(0, 2), (2, 3.5), (3.5, 6.5)])
     assert np.allclose(spans(three_scenes, SegmentRule("scenes", min_length_s=1.6)), [(0, 2), (3.5, 6.5)])
     span = Clip(three_scenes.source_video, 1.0, 3.0)
     assert np.allclose(spans(span, SegmentRule("scenes")), [(1, 2), (2, 3)])
-    for part, level in zip(segment(three_scenes, SegmentRule("scenes")), (40, 200, 110), strict=True):
+    for part, level in zip(
+        segment(three_scenes, SegmentRule("scenes"), workers), (40, 200, 110), strict=True
+    ):
         pixels = decode_frames(part, FrameSampling("uniform", 100)).pixels
         assert np.abs(pixels.mean(axis=(1, 2, 3)) - level).max() < 6
+
+
+def spans(clip: Clip, rule: SegmentRule) -> list[tuple[float, float]]:
+    return finished(finding_spans(clip, rule))
+
+
+def scene_starts(frames) -> list[float]:
+    return [time_s for time_s in scene_steps(frames) if time_s is not None]
 
 
 def film(seed: int, count: int = 80) -> Iterator[tuple[float, np.ndarray]]:
@@ -104,28 +122,30 @@ def film(seed: int, count: int = 80) -> Iterator[tuple[float, np.ndarray]]:
 )
 def test_cuts_are_those_of_pyscenedetect(seed, cuts):
     """Its ``AdaptiveDetector(min_scene_len=1)``, 0.7.2, gave these frames for the same films."""
-    assert list(scene_starts(film(seed))) == cuts
+    assert scene_starts(film(seed)) == cuts
 
 
 def test_short_or_still_films_have_no_cuts():
     black, white = np.zeros((3, 36, 64), np.uint8), np.full((3, 36, 64), 255, np.uint8)
     for pictures in ([], [black], [black, white], [black] * 50, [black, black, white, white]):
-        assert list(scene_starts((float(i), picture) for i, picture in enumerate(pictures))) == []
-    assert list(scene_starts((i / 10, white if i > 2 else black) for i in range(6))) == [0.3]
+        assert scene_starts((float(i), picture) for i, picture in enumerate(pictures)) == []
+    assert scene_starts((i / 10, white if i > 2 else black) for i in range(6)) == [0.3]
 
 
-def test_segments_keep_what_the_clip_carries():
+def test_segments_keep_what_the_clip_carries(workers):
     content = Path(LONG.source_video).read_bytes()
-    parts = list(segment(Clip("x", data=content, prompt="What?", given_id="k"), SegmentRule("window", 40)))
+    parts = list(
+        segment(Clip("x", data=content, prompt="What?", given_id="k"), SegmentRule("window", 40), workers)
+    )
     assert [part.id for part in parts] == ["k-0", "k-1"]
     assert all((part.data, part.prompt, part.source_video) == (content, "What?", "x") for part in parts)
-    (same,) = segment(LONG, SegmentRule())
+    (same,) = segment(LONG, SegmentRule(), workers)
     assert same is LONG
 
 
-def test_a_clip_that_cannot_be_read_is_given_back(tmp_path):
+def test_a_clip_that_cannot_be_read_is_given_back(tmp_path, workers):
     missing = Clip(str(tmp_path / "missing.mp4"))
-    assert list(segment(missing, SegmentRule("window", 5))) == [missing]
+    assert list(segment(missing, SegmentRule("window", 5), workers)) == [missing]
     with pytest.raises(ClipError, match=r"missing\.mp4"):
         spans(missing, SegmentRule("window", 5))
 
@@ -167,7 +187,7 @@ def test_every_frame_is_read_at_its_time():
 def test_cut_files_hold_the_frames_of_their_spans(tmp_path):
     clip = Clip(str(CLIPS / "vfr-6s.mp4"))
     cuts = {cut_path(tmp_path, clip, span): span for span in [(0.5, 2.0), (3.0, 4.5)]}
-    write_clips(clip, cuts)
+    finished(writing_clips(clip, cuts))
     assert sorted(tmp_path.iterdir()) == sorted(cuts)
     for path, (start_s, end_s) in cuts.items():
         wanted = decode_frames(Clip(clip.source_video, start_s, end_s), FrameSampling("uniform", 10_000))
@@ -184,7 +204,7 @@ def test_encoding_is_repeatable(tmp_path, three_scenes):
     digests = set()
     for number in range(3):
         path = tmp_path / f"{number}.mp4"
-        write_clips(three_scenes, {path: (0.0, 6.5)})
+        finished(writing_clips(three_scenes, {path: (0.0, 6.5)}))
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
 
@@ -197,5 +217,5 @@ def test_odd_sizes_lose_a_row_or_column(tmp_path, three_scenes):
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((21, 33, 3), np.uint8), "rgb24")))
         container.mux(stream.encode(None))
-    write_clips(Clip(str(odd)), {tmp_path / "even.mp4": (0.0, 1.0)})
+    finished(writing_clips(Clip(str(odd)), {tmp_path / "even.mp4": (0.0, 1.0)}))
     assert decode_frames(Clip(str(tmp_path / "even.mp4")), FrameSampling("chat")).pixels.shape[2:] == (20, 32)

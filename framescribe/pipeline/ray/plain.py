@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import IO, Any, cast
+from typing import Any
 
 from framescribe.errors import UsageError
 from framescribe.prepare import with_tuples
+from framescribe.reading import Member
 from framescribe.types import CaptionRow, Clip
-from framescribe.video.archive import Member
 from framescribe.video.table import TableMember
 from framescribe.video.tar import TarMember
 
@@ -45,7 +45,7 @@ def read_clip(text: str) -> Clip:
     try:
         values = json.loads(text)
         member = values.pop("member", None)
-        data = None if member is None else cast("IO[bytes]", _member(*member))
+        data = None if member is None else _member(*member)
         clip = Clip(data=data, **values)
         if not isinstance(clip.source_video, str):
             raise TypeError("source_video is no text")
