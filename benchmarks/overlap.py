@@ -16,14 +16,19 @@ import torch
 
 from benchmarks.provenance import provenance, publish
 from framescribe.bench.official import OFFICIAL_CONFIG
-from framescribe.engine.engine import Engine
+from framescribe.engine.batch import DecodeBatch, decode_step
+from framescribe.engine.graphs import GraphedStep
+from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
 from framescribe.engine.request import Request
+from framescribe.engine.sequence import Sequence
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import random_model
+from framescribe.model.model import CaptionModel
 from framescribe.model.quantize import parse_quant, quantizer
 from framescribe.types import GenerationSettings, Prompt
 
 BATCH, PROMPT_TOKENS, FRAMES = 128, 1700, 96
+BLOCKS = 32  # of a sequence: room for its prompt and the steps that are timed
 
 
 def seconds(work: Callable[[], None], repeat: int = 3) -> float:
@@ -40,6 +45,23 @@ def seconds(work: Callable[[], None], repeat: int = 3) -> float:
     return sorted(times)[repeat // 2]
 
 
+def full_batch(model: CaptionModel) -> tuple[DecodeBatch, GraphedStep]:
+    """A batch of sequences whose cached keys and values are zeros, and the step that decodes it."""
+    cache = KVCache(model.config, BATCH * BLOCKS, model.dtype, model.device)
+    batch = DecodeBatch(BATCH, BLOCKS, model.config.vocab_size, model.device)
+    ids = tuple(range(PROMPT_TOKENS))
+    prompt = Prompt(ids, ids, (False,) * PROMPT_TOKENS, PROMPT_TOKENS)
+    sequences = []
+    for number in range(BATCH):
+        sequence = Sequence.of(Request(str(number), prompt, None, GenerationSettings()), print)
+        sequence.blocks = list(range(number * BLOCKS, (number + 1) * BLOCKS))
+        assert sequence.tokens + 8 <= BLOCKS * BLOCK_SIZE
+        sequences.append(sequence)
+    batch.add(sequences, torch.randn(BATCH, model.config.vocab_size, device=model.device))
+    step = GraphedStep(lambda size: decode_step(model, cache, batch, size), BATCH, use_cuda_graphs=True)
+    return batch, step
+
+
 @torch.inference_mode()
 def measure(quant: str | None) -> dict[str, object]:
     cuda = torch.device("cuda")
@@ -47,22 +69,16 @@ def measure(quant: str | None) -> dict[str, object]:
     model = random_model(
         OFFICIAL_CONFIG, cuda, torch.bfloat16, 0, None if chosen is None else quantizer(chosen)
     )
-    engine = Engine(model, frozenset(), BATCH)
-    ids = tuple(range(PROMPT_TOKENS))
-    prompt = Prompt(ids, ids, (False,) * PROMPT_TOKENS, PROMPT_TOKENS)
-    for number in range(BATCH):
-        engine.add(Request(str(number), prompt, None, GenerationSettings(max_new_tokens=400)), print)
-    while len(engine._batch) < BATCH:
-        engine.step()
+    batch, step = full_batch(model)
     for _ in range(4):
-        engine.step()
+        step(BATCH)
 
     def decode(steps: int) -> Callable[[], None]:
         def run() -> None:
             for _ in range(steps):
-                engine._decode_step(BATCH)
+                step(BATCH)
                 # Stay where we are: no blocks are handed out here.
-                engine._batch.lengths_R -= engine._batch.used_R
+                batch.context_lens_R -= batch.is_active_R
 
         return run
 

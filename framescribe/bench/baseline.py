@@ -45,7 +45,7 @@ class OneAtATime:
     def __init__(self, model: CaptionModel, preparer: Preparer, workload: Workload) -> None:
         self._clips = min(8, workload.clips) if model.device.type == "cpu" else 1
         kv_tokens = workload.prompt_tokens + workload.new_tokens
-        engine = Engine(model, frozenset(), 1, kv_tokens=kv_tokens, is_captured=False)
+        engine = Engine(model, frozenset(), 1, kv_tokens=kv_tokens, use_cuda_graphs=False)
         self._in_turn = FromFrames(engine, preparer, workload)
         self._in_turn.latency(2)
         self._seconds: list[float] = []

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from framescribe.bench.timed_engine import PhaseTimes, TimedEngine
 from framescribe.bench.workload import Workload
 from framescribe.engine.engine import Engine
+from framescribe.engine.observer import PhaseTimer, PhaseTotals
 from framescribe.engine.request import Completion, Request
+from framescribe.engine.scheduler import PhaseKind
 from framescribe.errors import UsageError
 from framescribe.prepare import Preparer
 from framescribe.types import GenerationSettings
@@ -29,7 +30,7 @@ class Run:
     """One pass over all clips: seconds by the wall clock, and the phases' own."""
 
     seconds: float
-    phases: PhaseTimes
+    phases: dict[PhaseKind, PhaseTotals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ class FromFrames:
         )
 
 
-def timed_run(engine: TimedEngine, clips: FromFrames) -> Run:
+def timed_run(timer: PhaseTimer, clips: FromFrames) -> Run:
     """One pass over all clips, by phase."""
-    engine.take_times()
+    timer.take()
     seconds = clips.run()
-    return Run(seconds, engine.take_times())
+    return Run(seconds, timer.take())

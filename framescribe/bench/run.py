@@ -22,9 +22,10 @@ from framescribe.bench.from_frames import FromFrames, Latency, Run, timed_run
 from framescribe.bench.provenance import commit, versions
 from framescribe.bench.settings import BenchSettings
 from framescribe.bench.subject import Subject
-from framescribe.bench.timed_engine import TimedEngine
 from framescribe.bench.work import floors, language_weight_bytes
 from framescribe.bench.workload import Workload
+from framescribe.engine.engine import Engine
+from framescribe.engine.observer import PhaseTimer
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision
 from framescribe.types import CaptionSettings, Clip
@@ -78,7 +79,8 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
                 model = subject.build(dataclasses.replace(precision, quant=None))
             baseline = as_published(model, workload, settings.baseline_tokens)
 
-    phases: dict[str, float] = {phase: spent / workload.clips for phase, spent in run.phases.seconds.items()}
+    totals = {"vision" if kind == "encode" else kind: total for kind, total in run.phases.items()}
+    phases: dict[str, float] = {phase: total.seconds / workload.clips for phase, total in totals.items()}
     phases["other"] = max(0.0, seconds - sum(phases.values()))
     return {
         "precision": str(precision),
@@ -89,10 +91,9 @@ def benchmark(settings: BenchSettings) -> dict[str, Any]:
         **dataclasses.asdict(workload),
         "floors": floor,
         "phases": phases,
-        "shares": {phase: floor[phase] / phases[phase] for phase in run.phases.seconds}
-        | {"sum": floor["sum"] / seconds},
-        "phase_runs": run.phases.runs,
-        "mean_decode_batch": run.phases.mean_batch,
+        "shares": {phase: floor[phase] / phases[phase] for phase in totals} | {"sum": floor["sum"] / seconds},
+        "phase_runs": {phase: total.runs for phase, total in totals.items()},
+        "mean_decode_batch": totals["decode"].sequences / totals["decode"].runs,
         "ceilings": {
             name: value for name, value in dataclasses.asdict(ceilings).items() if name.endswith("_per_s")
         },
@@ -145,7 +146,8 @@ def _throughput(
     model: CaptionModel, subject: Subject, workload: Workload, settings: BenchSettings
 ) -> _Measured:
     began = time.perf_counter()
-    engine = TimedEngine(model, frozenset(), workload.batch, kv_dtype=settings.precision.kv_dtype)
+    timer = PhaseTimer(model.device)
+    engine = Engine(model, frozenset(), workload.batch, kv_dtype=settings.precision.kv_dtype, observer=timer)
     _synchronise(settings.precision)
     engine_s = time.perf_counter() - began
     preparer = subject.preparer(settings.precision)
@@ -165,7 +167,7 @@ def _throughput(
         slow = OneAtATime(model, preparer, workload)
     runs = []
     for _ in range(settings.repeat):
-        runs.append(timed_run(engine, clips))
+        runs.append(timed_run(timer, clips))
         log.info("%.4f s a clip", runs[-1].seconds / workload.clips)
         if slow is not None:
             slow.run()

@@ -1,4 +1,4 @@
-"""Requests in, completions out, order free: continuous batching in three phases.
+"""Requests in, completions out, in any order: continuous batching in three phases.
 
 ``step`` runs one phase that the scheduler chose: frames through the vision tower, packed prefill, or one more token for
 all that decode. On a GPU nothing waits for its result: a step's tokens are read while the next one is computed, so a
@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 import torch
 from torch import Tensor
 
-from framescribe.engine.batch import DecodeBatch, decode_step, to_device
+from framescribe.engine.batch import DecodeBatch, decode_step
 from framescribe.engine.graphs import GraphedStep
 from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
 from framescribe.engine.loops import CHECK_EVERY, certainly_loops
 from framescribe.engine.memory import on_device, phase_limits, plan_cache
-from framescribe.engine.readback import Readback
+from framescribe.engine.observer import EngineObserver
 from framescribe.engine.request import Completion, Request
-from framescribe.engine.scheduler import BlockPool, Decode, Encode, Phase, Prefill, Scheduler
+from framescribe.engine.scheduler import BlockPool, Phase, Scheduler
 from framescribe.engine.sequence import Deliver, Sequence
+from framescribe.engine.transfer import Readback, to_device
 from framescribe.errors import DeviceError, UsageError
 from framescribe.model import kernels
 from framescribe.model.device_errors import (
@@ -52,7 +53,8 @@ class Engine:
         max_batch: sequences that decode together at most.
         kv_tokens: tokens that the KV cache holds; None takes what the memory allows.
         kv_dtype: of the cache; None takes the model's.
-        is_captured: whether decode steps run as CUDA graphs, where there is CUDA.
+        use_cuda_graphs: whether decode steps run as CUDA graphs, where there is CUDA.
+        observer: told of each phase.
 
     Raises:
         UsageError: ``max_batch`` is below 1, or the memory left holds no cache worth having.
@@ -66,12 +68,14 @@ class Engine:
         *,
         kv_tokens: int | None = None,
         kv_dtype: torch.dtype | None = None,
-        is_captured: bool = True,
+        use_cuda_graphs: bool = True,
+        observer: EngineObserver | None = None,
     ) -> None:
         if max_batch < 1:
             raise UsageError(f"the batch size must be at least 1, not {max_batch}")
         self.model = model
         self._stop_ids = stop_ids
+        self._observer = observer or EngineObserver()
         dtype, device = kv_dtype or model.dtype, model.device
         limits = phase_limits(device, max_batch)
         if kv_tokens:
@@ -85,7 +89,7 @@ class Engine:
         self._decode_step = GraphedStep(
             lambda size: decode_step(model, self._cache, self._batch, size),
             max_batch,
-            is_captured=is_captured and kernels.run_on(device),
+            use_cuda_graphs=use_cuda_graphs and kernels.run_on(device),
         )
         self._in_flight = Readback()
         self._steps_ahead = _STEPS_AHEAD[device.type]
@@ -95,7 +99,7 @@ class Engine:
     def __len__(self) -> int:
         """Requests that are not done."""
         with self._lock:
-            return len(self._scheduler) + self._in_flight.ending()
+            return len(self._scheduler) + self._in_flight.num_ending()
 
     def longest_in_progress(self) -> int:
         """Tokens of the longest caption that is being written. For any thread: waits for no step."""
@@ -115,7 +119,7 @@ class Engine:
         with self._lock:
             try:
                 self._scheduler.add(sequence)
-            except ValueError as error:
+            except UsageError as error:
                 self._complete(sequence, "error", str(error))
         return sequence
 
@@ -123,7 +127,7 @@ class Engine:
         """Drops requests, wherever they are, and frees what they held; nothing is delivered."""
         with self._lock, torch.inference_mode(), on_device(self.model.device):
             if not self._has_failed:
-                self._leave(sequences)
+                self._remove(sequences)
             for sequence in sequences:
                 sequence.is_done = True
 
@@ -135,7 +139,10 @@ class Engine:
         """
         with self._lock, torch.inference_mode(), on_device(self.model.device):
             try:
-                self._run(self._scheduler.next())
+                phase = self._scheduler.schedule()
+                if phase is not None:
+                    self._run(phase)
+                self._read(keep=0 if phase is None else self._steps_ahead)
             except DeviceError:
                 self._has_failed = True
                 raise
@@ -145,27 +152,19 @@ class Engine:
                 self._has_failed = True
                 raise DeviceError(f"{self.model.device} failed: {error}") from error
 
-    def _run(self, phase: Phase[Sequence] | None) -> None:
+    def generate(self, requests: Iterable[Request]) -> list[Completion]:
+        """Steps until these requests are done; returns their completions in the order in which they end."""
+        done: list[Completion] = []
+        sequences = [self.add(request, done.append) for request in requests]
         try:
-            match phase:
-                case Encode():
-                    self._encode(list(phase.jobs))
-                case Prefill():
-                    self._prefill(list(phase.jobs))
-                case Decode():
-                    self._decode()
-        except BaseException as error:
-            if is_out_of_memory(error):
-                self._make_smaller(phase, error)
-            else:
-                # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
-                if not is_device_failure(error):
-                    self._undo(phase)
-                raise
-        self._read(keep=0 if phase is None else self._steps_ahead)
+            while len(done) < len(sequences):
+                self.step()
+        finally:
+            self.cancel(sequences)
+        return done
 
     def stream(self, request: Request) -> Iterator[int]:
-        """The tokens of one request as they come."""
+        """Yields the tokens of one request as they come."""
         done: list[Completion] = []
         sequence = self.add(request, done.append)
         sent = 0
@@ -182,6 +181,27 @@ class Engine:
         finally:
             # A reader that stops early leaves nothing behind.
             self.cancel([sequence])
+
+    def _run(self, phase: Phase[Sequence]) -> None:
+        work = {"encode": self._encode, "prefill": self._prefill, "decode": self._decode}[phase.kind]
+        try:
+            with self._observer.phase(phase.kind, len(phase.sequences), self._count_tokens(phase)):
+                work(list(phase.sequences))
+        except BaseException as error:
+            if is_out_of_memory(error):
+                self._shrink(phase, error)
+            else:
+                # Ctrl-C too ends only the call that it hits: the requests of others are as they were.
+                if not is_device_failure(error):
+                    self._requeue(phase)
+                raise
+
+    def _count_tokens(self, phase: Phase[Sequence]) -> int:
+        if phase.kind == "encode":
+            return self.model.config.vision_config.tokens_per_frame * sum(
+                each.frames for each in phase.sequences
+            )
+        return sum(each.tokens if phase.kind == "prefill" else 1 for each in phase.sequences)
 
     def _encode(self, sequences: list[Sequence]) -> None:
         """Frames of all these clips through the vision tower, in full chunks, whosever the frames are."""
@@ -213,64 +233,59 @@ class Engine:
         lengths = [sequence.tokens for sequence in sequences]
         features = [each.features_FVD for each in sequences if each.features_FVD is not None]
         x_BTD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
-        attend = self._cache.prefill(packed(lambda sequence: sequence.known_slots), lengths)
-        ends_B = to_device([end - 1 for end in accumulate(lengths)], device)
-        hidden_BD = model.decoder(x_BTD, positions_T[None], attend, wanted_W=ends_B)[0]
+        attend = self._cache.prefill(packed(lambda sequence: sequence.slot_mapping), lengths)
+        last_token_indices_B = to_device([end - 1 for end in accumulate(lengths)], device)
+        hidden_BD = model.decoder(x_BTD, positions_T[None], attend, last_token_indices_B)[0]
         tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
         for sequence in sequences:
             sequence.features_FVD = None
-        self._launched(sequences, tokens_B)
+        self._start_readback(sequences, tokens_B)
 
-    def _decode(self) -> None:
+    def _decode(self, _: list[Sequence]) -> None:
+        """One more token for each sequence that runs; those admitted last make room if blocks are short."""
         scheduler = self._scheduler
         while scheduler.is_short():
             # What is to be computed again must be known; and some may turn out to be finished.
             self._read(keep=0)
             if scheduler.is_short():
                 self._batch.remove([scheduler.preempt()])
-        if not scheduler.running:
-            return
-        self._batch.grow(scheduler.grow())
-        logits_BW = self._decode_step(len(self._batch))
-        self._launched(list(self._batch.rows), self._batch.choose(logits_BW))
+        if scheduler.running:
+            self._batch.append_blocks(scheduler.allocate())
+            logits_BW = self._decode_step(len(self._batch))
+            self._start_readback(list(self._batch.rows), self._batch.choose(logits_BW))
 
-    def _launched(self, sequences: list[Sequence], tokens_B: Tensor) -> None:
-        """The next token of these sequences is being computed: its way to this side begins."""
+    def _start_readback(self, sequences: list[Sequence], tokens_B: Tensor) -> None:
+        """Starts the copy of these sequences' next tokens, which are being computed, to the host."""
         self._in_flight.start(sequences, tokens_B)
         for sequence in sequences:
             sequence.new_tokens += 1
         # Nothing more is computed for these; their blocks are written to after all that is under way.
-        self._leave([sequence for sequence in sequences if sequence.is_launched])
+        self._remove([sequence for sequence in sequences if sequence.is_last_token_started])
 
     def _read(self, keep: int) -> None:
         """Takes in the tokens of all steps but the last ``keep``, and delivers what they finish."""
         while len(self._in_flight) > keep:
             ended = []
-            for sequence, token in self._in_flight.take():
-                if (reason := self._take_in(sequence, token)) is not None:
+            for sequence, token in self._in_flight.finish():
+                if (reason := self._append(sequence, token)) is not None:
                     ended.append(sequence)
                     self._complete(sequence, reason)
-            self._leave(ended)
+            self._remove(ended)
 
-    def _take_in(self, sequence: Sequence, token: int) -> FinishReason | None:
-        """One more token of a sequence: whether that ends it, and how."""
+    def _append(self, sequence: Sequence, token: int) -> FinishReason | None:
+        """Appends one token; returns why the sequence ends with it, or None if it goes on."""
         if token in self._stop_ids:
             return "stop"
         token_ids = sequence.token_ids
         token_ids.append(token)
         if len(token_ids) == sequence.max_new_tokens:
             return "length"
-        if (
-            sequence.request.settings.stop_loops
-            and len(token_ids) % CHECK_EVERY == 0
-            and certainly_loops(token_ids)
-        ):
-            return "loop"
-        return None
+        looks = sequence.request.settings.stop_loops and len(token_ids) % CHECK_EVERY == 0
+        return "loop" if looks and certainly_loops(token_ids) else None
 
-    def _leave(self, sequences: list[Sequence]) -> None:
+    def _remove(self, sequences: list[Sequence]) -> None:
         if sequences:
-            self._scheduler.retire(sequences)
+            self._scheduler.free(sequences)
             self._batch.remove(sequences)
 
     def _complete(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
@@ -278,36 +293,30 @@ class Engine:
         sequence.features_FVD = None
         sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))
 
-    def _make_smaller(self, phase: Phase[Sequence] | None, error: BaseException) -> None:
-        """Memory ran out: what was tried is put back, to be tried again in smaller pieces."""
+    def _shrink(self, phase: Phase[Sequence], error: BaseException) -> None:
+        """Memory ran out: puts back what was tried, to be tried again in smaller pieces."""
         torch.cuda.empty_cache()
-        scheduler = self._scheduler
-        together = len(self._jobs(phase))
-        tried = self._undo(phase)
-        is_smallest = together == 1 and (not isinstance(phase, Encode) or scheduler.limits.frames == 1)
-        if isinstance(phase, Encode | Prefill):
-            scheduler.shrink()
-        else:
+        scheduler, together = self._scheduler, len(phase.sequences)
+        tried = self._requeue(phase)
+        if phase.kind == "decode":
             scheduler.shrink_batch(together // 2)
+            is_smallest = together == 1
+        else:
+            is_smallest = together == 1 and (phase.kind == "prefill" or scheduler.limits.frames == 1)
+            scheduler.shrink()
         log.warning("the device ran out of memory with %d clips at once; trying fewer", together)
         if is_smallest and is_out_of_host_memory(error):
-            raise out_of_memory(
-                "with one clip at work"
-            ) from error  # no clip's fault: the next would fare no better
+            # No clip's fault: the next would fare no better.
+            raise out_of_memory("with one clip at work") from error
         if is_smallest and tried:
-            self._leave(tried)
+            self._remove(tried)
             self._complete(tried[0], "error", f"out of memory on {self.model.device}: {error}")
 
-    def _jobs(self, phase: Phase[Sequence] | None) -> list[Sequence]:
-        """Whose phase it is, in order of admission."""
-        return list(phase.jobs if isinstance(phase, Encode | Prefill) else self._scheduler.running)
-
-    def _undo(self, phase: Phase[Sequence] | None) -> list[Sequence]:
+    def _requeue(self, phase: Phase[Sequence]) -> list[Sequence]:
         """Puts back, and returns, those of a phase that was broken off: how far their rows came is not known."""
-        tried = self._jobs(phase)
         self._read(keep=0)
-        tried = [each for each in tried if not each.is_done]
-        self._scheduler.put_back(tried)
+        tried = [sequence for sequence in phase.sequences if not sequence.is_done]
+        self._scheduler.requeue(tried)
         self._batch.remove(tried)
         for sequence in tried:
             sequence.rewind()

@@ -22,12 +22,14 @@ class GraphedStep:
     Args:
         step: computes on the device, from fixed addresses, logits of the first ``size`` rows.
         max_size: of any batch.
-        is_captured: whether to use graphs; without, ``step`` is called as it is.
+        use_cuda_graphs: whether to use graphs; without, ``step`` is called as it is.
     """
 
-    def __init__(self, step: Callable[[int], Tensor], max_size: int, *, is_captured: bool) -> None:
+    def __init__(self, step: Callable[[int], Tensor], max_size: int, *, use_cuda_graphs: bool) -> None:
         self._step = step
-        self._sizes = sorted({*(size for size in _SIZES if size < max_size), max_size}) if is_captured else []
+        self._sizes = (
+            sorted({*(size for size in _SIZES if size < max_size), max_size}) if use_cuda_graphs else []
+        )
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         self._warm: set[int] = set()
         self._pool: Any = None

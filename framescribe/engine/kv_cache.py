@@ -38,11 +38,11 @@ class KVCache:
         self._keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
         self._values = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
 
-    def prefill(self, slots_T: Tensor, lengths: Sequence[int]) -> LayerAttention:
+    def prefill(self, slot_mapping_T: Tensor, lengths: Sequence[int]) -> LayerAttention:
         """Stores and attends whole sequences, packed one after the other along L (B is 1), each seeing itself only.
 
         Args:
-            slots_T: int64, where each token's keys and values go: block * P + place in the block.
+            slot_mapping_T: int64, where each token's keys and values go: block * P + place in the block.
             lengths: tokens of each sequence.
         """
 
@@ -52,7 +52,7 @@ class KVCache:
                 v_BKLE[0].transpose(0, 1),
                 self._keys[layer],
                 self._values[layer],
-                slots_T,
+                slot_mapping_T,
             )
             # Laid out as the next product reads it.
             y_BHLE = torch.empty_like(
@@ -67,18 +67,20 @@ class KVCache:
 
         return lambda layer: partial(attend, layer)
 
-    def decode(self, slots_B: Tensor, tables_BM: Tensor, lengths_B: Tensor) -> LayerAttention:
+    def decode(
+        self, slot_mapping_B: Tensor, block_tables_BM: Tensor, context_lens_B: Tensor
+    ) -> LayerAttention:
         """Stores and attends one new token of each sequence (L is 1).
 
         Args:
-            slots_B: int64, where its keys and values go; negative for rows that only fill the batch.
-            tables_BM: int32, each sequence's blocks.
-            lengths_B: int32, tokens of each sequence with the new one; 0 for rows that only fill the batch.
+            slot_mapping_B: int64, where its keys and values go; negative for rows that only fill the batch.
+            block_tables_BM: int32, each sequence's blocks.
+            context_lens_B: int32, tokens of each sequence with the new one; 0 for rows that only fill the batch.
         """
 
         def attend(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
             keys, values = self._keys[layer], self._values[layer]
-            write_kv(k_BKLE[:, :, 0], v_BKLE[:, :, 0], keys, values, slots_B)
-            return paged_attention(q_BHLE[:, :, 0], keys, values, tables_BM, lengths_B)[:, :, None]
+            write_kv(k_BKLE[:, :, 0], v_BKLE[:, :, 0], keys, values, slot_mapping_B)
+            return paged_attention(q_BHLE[:, :, 0], keys, values, block_tables_BM, context_lens_B)[:, :, None]
 
         return lambda layer: partial(attend, layer)

@@ -1,19 +1,22 @@
-"""Which phase is next, for which sequences, and whose each block of the KV cache is. Knows no torch.
+"""Decides which phase runs next, for which sequences, and which sequence owns each block of the KV cache.
 
 A sequence waits, has its frames encoded, is prefilled, and decodes until it is done. It owns blocks from the moment
 its frames are encoded; when a running sequence needs one more and none is left, the sequence that was admitted last
-gives its own back and waits again, first in line. Strictly first come, first served: nothing is starved.
+is preempted: it gives its blocks back and waits again, first in line. Strictly first come, first served, so that none
+is starved. This module does not import torch.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from framescribe.errors import UsageError
+
+PhaseKind = Literal["encode", "prefill", "decode"]
+PHASE_KINDS: tuple[PhaseKind, ...] = get_args(PhaseKind)
 
 # Phases after which larger ones are tried again, about a minute's on a GPU; twice as many each time that they fail, so
 # that a lasting shortage is met ever more seldom.
@@ -37,11 +40,11 @@ class Limits:
     patience: int = 0
 
     def halved(self) -> Limits:
-        """With smaller vision chunks and prefills."""
+        """The limits with smaller vision chunks and prefills."""
         return replace(self, frames=max(1, self.frames // 2), tokens=max(1, self.tokens // 2))
 
     def doubled(self, most: Limits) -> Limits:
-        """With larger phases, up to those of ``most``."""
+        """The limits with larger phases, up to those of ``most``."""
         return replace(
             self,
             frames=min(most.frames, 2 * self.frames),
@@ -54,7 +57,7 @@ class BlockPool:
     """The free blocks of a KV cache.
 
     Args:
-        num_blocks: of the cache.
+        num_blocks: how many the cache has.
         block_size: tokens that each holds.
     """
 
@@ -71,25 +74,25 @@ class BlockPool:
         """How many blocks hold so many tokens."""
         return -(-tokens // self.block_size)
 
-    def take(self, count: int) -> list[int]:
-        """The numbers of blocks that were free."""
+    def allocate(self, count: int) -> list[int]:
+        """Takes ``count`` free blocks; returns their numbers."""
         assert count <= len(self._free), "more blocks than are free"
         return [self._free.pop() for _ in range(count)]
 
-    def give_back(self, blocks: list[int]) -> None:
-        """Frees blocks."""
+    def free(self, blocks: list[int]) -> None:
+        """Takes blocks back, and empties the list."""
         self._free.extend(reversed(blocks))
         blocks.clear()
         assert len(self._free) <= self.num_blocks, "a block was freed twice"
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class Schedulable:
     """One sequence as the scheduler sees it; the engine's own extends it.
 
     Attributes:
         frames: of its clip.
-        prompt_tokens: of its prompt.
+        prompt_tokens: length of its prompt.
         max_new_tokens: where it ends at the latest.
         new_tokens: generated so far, those whose computation has merely been started included.
         blocks: of the KV cache that are its own, in order.
@@ -107,38 +110,30 @@ class Job:
         return self.prompt_tokens + self.new_tokens
 
     @property
-    def is_launched(self) -> bool:
+    def is_last_token_started(self) -> bool:
         """Whether the computation of its last token has been started."""
         return self.new_tokens >= self.max_new_tokens
 
 
-J = TypeVar("J", bound=Job)
+S = TypeVar("S", bound=Schedulable)
 
 
 @dataclass(frozen=True, slots=True)
-class Encode(Generic[J]):
-    """Frames through the vision tower."""
+class Phase(Generic[S]):
+    """What runs next.
 
-    jobs: Sequence[J]
+    Attributes:
+        kind: ``encode``: frames through the vision tower; ``prefill``: prompts, packed, to each one's first token;
+            ``decode``: one more token for every running sequence.
+        sequences: those that it is for, in order of admission.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Prefill(Generic[J]):
-    """Prompts, packed, to each one's first token."""
-
-    jobs: Sequence[J]
-
-
-@dataclass(frozen=True, slots=True)
-class Decode:
-    """One more token for every running sequence."""
+    kind: PhaseKind
+    sequences: Sequence[S]
 
 
-Phase = Encode[J] | Prefill[J] | Decode
-
-
-class Scheduler(Generic[J]):
-    """Decides what is next and keeps the books.
+class Scheduler(Generic[S]):
+    """Chooses phases and keeps account of sequences and blocks.
 
     Args:
         limits: of each phase.
@@ -148,10 +143,10 @@ class Scheduler(Generic[J]):
     def __init__(self, limits: Limits, pool: BlockPool) -> None:
         self.limits = limits
         self.pool = pool
-        self.waiting: deque[J] = deque()
-        self.encoded: deque[J] = deque()
+        self.waiting: deque[S] = deque()
+        self.encoded: deque[S] = deque()
         # In order of admission.
-        self.running: list[J] = []
+        self.running: list[S] = []
         self._waited = 0
         self._most = limits
         self._recovery_phases = _RECOVERY_PHASES
@@ -162,22 +157,22 @@ class Scheduler(Generic[J]):
         """Sequences that are not done."""
         return len(self.waiting) + len(self.encoded) + len(self.running)
 
-    def add(self, job: J) -> None:
+    def add(self, sequence: S) -> None:
         """Queues a sequence.
 
         Raises:
             UsageError: alone, with all its new tokens, it would not fit.
         """
-        most = job.prompt_tokens + job.max_new_tokens
+        most = sequence.prompt_tokens + sequence.max_new_tokens
         if self.pool.blocks_for(most) > self.pool.num_blocks:
             raise UsageError(
-                f"{job.prompt_tokens} prompt tokens and up to {job.max_new_tokens} new ones need more than the "
-                f"{self.pool.num_blocks * self.pool.block_size} tokens that the KV cache holds; "
+                f"{sequence.prompt_tokens} prompt tokens and up to {sequence.max_new_tokens} new ones need more than "
+                f"the {self.pool.num_blocks * self.pool.block_size} tokens that the KV cache holds; "
                 "use fewer frames or a lower limit of new tokens"
             )
-        self.waiting.append(job)
+        self.waiting.append(sequence)
 
-    def next(self) -> Phase[J] | None:
+    def schedule(self) -> Phase[S] | None:
         """The phase to run now; None when there is nothing to do.
 
         Filling comes first, in chunks worth the computation: every clip that decodes makes a step cheaper for all.
@@ -188,60 +183,63 @@ class Scheduler(Generic[J]):
         if pack_is_full or (pack and not (chunk and is_full)):
             self.encoded = deque(list(self.encoded)[len(pack) :])
             self.running += pack
-            return Prefill(pack)
+            return Phase("prefill", pack)
         if chunk and (is_full or not self.running or self._waited >= self.limits.patience):
-            for job in chunk:
+            for sequence in chunk:
                 self.waiting.popleft()
-                job.blocks += self.pool.take(self.pool.blocks_for(job.tokens + 1))
-                self.encoded.append(job)
+                sequence.blocks += self.pool.allocate(self.pool.blocks_for(sequence.tokens + 1))
+                self.encoded.append(sequence)
             # Those that were left over by this chunk go at once: waiting, they would be the last to end.
             self._waited = self.limits.patience
-            return Encode(chunk)
+            return Phase("encode", chunk)
         if self.running:
             self._waited = self._waited + 1 if chunk else 0
-            return Decode()
+            return Phase("decode", list(self.running))
         return None
 
     def is_short(self) -> bool:
         """Whether the running sequences need more blocks for their next token than are free."""
         return sum(map(self._needs_block, self.running)) > self.pool.num_free
 
-    def grow(self) -> list[J]:
+    def allocate(self) -> list[S]:
         """Gives each running sequence room for its next token; returns those that got a block."""
-        growing = [job for job in self.running if self._needs_block(job)]
-        for job in growing:
-            job.blocks += self.pool.take(1)
+        growing = [sequence for sequence in self.running if self._needs_block(sequence)]
+        for sequence in growing:
+            sequence.blocks += self.pool.allocate(1)
         return growing
 
-    def preempt(self) -> J:
+    def preempt(self) -> S:
         """Sends the sequence that was admitted last back to the head of the queue, without its blocks."""
-        job = self.running.pop()
-        self.pool.give_back(job.blocks)
-        self.waiting.appendleft(job)
-        return job
+        sequence = self.running.pop()
+        self.pool.free(sequence.blocks)
+        self.waiting.appendleft(sequence)
+        return sequence
 
-    def retire(self, jobs: Iterable[J]) -> None:
-        """Takes sequences out of the running, or from wherever they are, and frees their blocks."""
-        leaving = set(map(id, jobs))
-        for job in chain(self.waiting, self.encoded, self.running):
-            if id(job) in leaving:
-                self.pool.give_back(job.blocks)
-        self.waiting = deque(job for job in self.waiting if id(job) not in leaving)
-        self.encoded = deque(job for job in self.encoded if id(job) not in leaving)
-        self.running = [job for job in self.running if id(job) not in leaving]
+    def free(self, sequences: Iterable[S]) -> None:
+        """Forgets sequences, wherever they are, and frees their blocks."""
+        leaving = set(map(id, sequences))
+
+        def keep(queue: Collection[S]) -> list[S]:
+            for sequence in queue:
+                if id(sequence) in leaving:
+                    self.pool.free(sequence.blocks)
+            return [sequence for sequence in queue if id(sequence) not in leaving]
+
+        self.waiting, self.encoded = deque(keep(self.waiting)), deque(keep(self.encoded))
+        self.running = keep(self.running)
+
+    def requeue(self, sequences: Sequence[S]) -> None:
+        """Undoes the start of a phase that could not be run: its sequences wait again, first and in their order."""
+        self.free(sequences)
+        self.waiting.extendleft(reversed(sequences))
 
     def shrink(self) -> None:
         """Halves what a vision chunk and a prefill take, until phases have gone well for long."""
         self._shrink_to(self.limits.halved())
 
     def shrink_batch(self, batch: int) -> None:
-        """Lets no more than so many sequences run, but one, until phases have gone well for long."""
+        """Lets at most ``batch`` sequences run, but at least one, until phases have gone well for long."""
         self._shrink_to(replace(self.limits, batch=max(1, batch)))
-
-    def put_back(self, jobs: Sequence[J]) -> None:
-        """Undoes the start of a phase that could not be run: its sequences wait again, in their order."""
-        self.retire(jobs)
-        self.waiting.extendleft(reversed(jobs))
 
     def _shrink_to(self, limits: Limits) -> None:
         self.limits = limits
@@ -260,37 +258,37 @@ class Scheduler(Generic[J]):
             self._phases = 0
             self._has_grown = True
 
-    def _needs_block(self, job: J) -> bool:
+    def _needs_block(self, sequence: S) -> bool:
         # The cache holds all but the newest token, whose keys the next step writes.
-        return job.tokens > len(job.blocks) * self.pool.block_size
+        return sequence.tokens > len(sequence.blocks) * self.pool.block_size
 
-    def _next_chunk(self) -> tuple[list[J], bool]:
+    def _next_chunk(self) -> tuple[list[S], bool]:
         """The sequences at the head of the queue that fit, and whether they fill a vision chunk."""
-        chunk: list[J] = []
+        chunk: list[S] = []
         frames = tokens = 0
+        admitted = len(self.running) + len(self.encoded)
         # A block for each that runs: otherwise the newcomer would soon be the one to go.
-        free = self.pool.num_free - len(self.running) - len(self.encoded)
-        room = self.limits.batch - len(self.running) - len(self.encoded)
-        for job in self.waiting:
-            blocks = self.pool.blocks_for(job.tokens + 1)
-            fits_memory = blocks <= free or (not self.running and not self.encoded and not chunk)
-            if not fits_memory or len(chunk) >= room:
+        free = self.pool.num_free - admitted
+        for sequence in self.waiting:
+            blocks = self.pool.blocks_for(sequence.tokens + 1)
+            fits_memory = blocks <= free or not (admitted or chunk)
+            if not fits_memory or admitted + len(chunk) >= self.limits.batch:
                 break
             if chunk and (
-                frames + job.frames > self.limits.frames or tokens + job.tokens > self.limits.tokens
+                frames + sequence.frames > self.limits.frames or tokens + sequence.tokens > self.limits.tokens
             ):
                 return chunk, True
-            chunk.append(job)
-            frames, tokens, free = frames + job.frames, tokens + job.tokens, free - blocks
+            chunk.append(sequence)
+            frames, tokens, free = frames + sequence.frames, tokens + sequence.tokens, free - blocks
         return chunk, frames >= self.limits.frames or tokens >= self.limits.tokens
 
-    def _next_pack(self) -> tuple[list[J], bool]:
+    def _next_pack(self) -> tuple[list[S], bool]:
         """The encoded sequences that are prefilled together next, and whether they fill a pack."""
-        pack: list[J] = []
+        pack: list[S] = []
         tokens = 0
-        for job in self.encoded:
-            if pack and tokens + job.tokens > self.limits.tokens:
+        for sequence in self.encoded:
+            if pack and tokens + sequence.tokens > self.limits.tokens:
                 return pack, True
-            pack.append(job)
-            tokens += job.tokens
+            pack.append(sequence)
+            tokens += sequence.tokens
         return pack, tokens >= self.limits.tokens

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.request import Completion, Request
-from framescribe.engine.sampling import Dice
-from framescribe.engine.scheduler import Job
+from framescribe.engine.sampling import SequenceRng
+from framescribe.engine.scheduler import Schedulable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,13 +19,13 @@ Deliver = Callable[[Completion], None]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Sequence(Job):
-    """A request with what has become of it.
+class Sequence(Schedulable):
+    """A request and its generation state.
 
     Attributes:
-        request: as it came.
+        request: what to generate.
         deliver: called once, with its completion.
-        dice: its random numbers.
+        rng: its random numbers.
         features_FVD: of its frames, between encoding and prefill.
         token_ids: new tokens that have been read from the device; ``new_tokens`` may be one ahead.
         is_done: completed or cancelled; what is still computed for it is dropped.
@@ -33,27 +33,27 @@ class Sequence(Job):
 
     request: Request
     deliver: Deliver
-    dice: Dice
+    rng: SequenceRng
     features_FVD: Tensor | None = None
     token_ids: list[int] = field(default_factory=list)
     is_done: bool = False
 
     @classmethod
     def of(cls, request: Request, deliver: Deliver) -> Sequence:
-        """A sequence that nothing has been computed of."""
+        """A sequence of which nothing has been computed."""
         return cls(
             frames=0 if request.pixels_F3SS is None else len(request.pixels_F3SS),
             prompt_tokens=len(request.prompt),
             max_new_tokens=request.settings.max_new_tokens,
             request=request,
             deliver=deliver,
-            dice=Dice(request.settings.seed),
+            rng=SequenceRng(request.settings.seed),
         )
 
     def rewind(self) -> None:
-        """To the tokens that have been read: whatever was begun after them is begun again."""
+        """Goes back to the tokens that have been read: whatever was begun after them is begun again."""
         self.new_tokens = len(self.token_ids)
-        self.dice = Dice(self.request.settings.seed, thrown=self.new_tokens)
+        self.rng = SequenceRng(self.request.settings.seed, used=self.new_tokens)
         self.features_FVD = None
 
     @property
@@ -73,12 +73,12 @@ class Sequence(Job):
         return [*prompt.position_ids, *range(prompt.next_position, self.next_position)]
 
     @property
-    def known_slots(self) -> list[int]:
-        """Where in the cache the keys and values of each of ``known_ids`` go."""
-        starts = [block * BLOCK_SIZE for block in self.blocks]
-        return [starts[place // BLOCK_SIZE] + place % BLOCK_SIZE for place in range(self.tokens)]
-
-    @property
     def known_is_vision(self) -> list[bool]:
         """Whether each of ``known_ids`` is a frame's slot."""
         return [*self.request.prompt.is_vision, *[False] * len(self.token_ids)]
+
+    @property
+    def slot_mapping(self) -> list[int]:
+        """Where in the cache the keys and values of each of ``known_ids`` go."""
+        starts = [block * BLOCK_SIZE for block in self.blocks]
+        return [starts[place // BLOCK_SIZE] + place % BLOCK_SIZE for place in range(self.tokens)]

@@ -59,21 +59,26 @@ def causal(q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(q_BHLE, k_BKLE, v_BKLE, is_causal=True, enable_gqa=True)
 
 
-def write_kv(k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, slots_T: Tensor) -> None:
+def write_kv(
+    k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, slot_mapping_T: Tensor
+) -> None:
     """Writes the keys and values of T tokens into a paged cache, cast to its dtype (fp8: clamped to what it holds).
 
     Args:
         k_TKE, v_TKE: of the new tokens.
         keys_NKPE, values_NKPE: the cache.
-        slots_T: int64, where each goes: block * P + place in the block. Negative: nowhere.
+        slot_mapping_T: int64, where each goes: block * P + place in the block. Negative: nowhere.
     """
     if have_kernels(k_TKE):
         from framescribe.model.kernels import paged
 
-        paged.write_kv(k_TKE, v_TKE, keys_NKPE, values_NKPE, slots_T)
+        paged.write_kv(k_TKE, v_TKE, keys_NKPE, values_NKPE, slot_mapping_T)
         return
-    kept_T = slots_T >= 0
-    blocks_T, places_T = slots_T[kept_T] // keys_NKPE.shape[2], slots_T[kept_T] % keys_NKPE.shape[2]
+    kept_T = slot_mapping_T >= 0
+    blocks_T, places_T = (
+        slot_mapping_T[kept_T] // keys_NKPE.shape[2],
+        slot_mapping_T[kept_T] % keys_NKPE.shape[2],
+    )
     for new_TKE, cache_NKPE in ((k_TKE, keys_NKPE), (v_TKE, values_NKPE)):
         kept_TKE = new_TKE[kept_T]
         if cache_NKPE.dtype == torch.float8_e4m3fn:
@@ -83,15 +88,15 @@ def write_kv(k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tenso
 
 
 def paged_attention(
-    q_BHE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, tables_BM: Tensor, lengths_B: Tensor
+    q_BHE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, block_tables_BM: Tensor, context_lens_B: Tensor
 ) -> Tensor:
     """One query token of each sequence over that sequence's cached tokens.
 
     Args:
         q_BHE: queries; H is a multiple of K.
         keys_NKPE, values_NKPE: the cache, in the queries' dtype or fp8.
-        tables_BM: int32, the numbers of each sequence's blocks; what follows its last is not read.
-        lengths_B: int32, cached tokens of each sequence, its new one included; 0 for rows that only fill the batch.
+        block_tables_BM: int32, the numbers of each sequence's blocks; what follows its last is not read.
+        context_lens_B: int32, cached tokens of each sequence, its new one included; 0 for rows that fill the batch.
 
     Returns:
         [B, H, E] in the queries' dtype; zeros where the length is 0.
@@ -99,20 +104,26 @@ def paged_attention(
     if have_kernels(q_BHE):
         from framescribe.model.kernels import paged
 
-        return paged.paged_attention(q_BHE, keys_NKPE, values_NKPE, tables_BM, lengths_B)
+        return paged.paged_attention(q_BHE, keys_NKPE, values_NKPE, block_tables_BM, context_lens_B)
     block_size, kv_heads = keys_NKPE.shape[2], keys_NKPE.shape[1]
     # Only as many blocks as the longest needs: a table is as wide as the cache.
-    tables_BM = tables_BM[:, : -(-int(lengths_B.max()) // block_size)]
-    is_there_BS = torch.arange(tables_BM.shape[1] * block_size, device=q_BHE.device) < lengths_B[:, None]
+    block_tables_BM = block_tables_BM[:, : -(-int(context_lens_B.max()) // block_size)]
+    is_there_BS = (
+        torch.arange(block_tables_BM.shape[1] * block_size, device=q_BHE.device) < context_lens_B[:, None]
+    )
     # Blocks that are not a sequence's may have any number.
-    tables_BM = tables_BM.long().where(is_there_BS[:, ::block_size], 0)
+    block_tables_BM = block_tables_BM.long().where(is_there_BS[:, ::block_size], 0)
     # What was never written may be NaN, which neither the mask nor a weight of 0 would hide.
     is_missing_B1S1 = ~is_there_BS[:, None, :, None]
     k_BKSE, v_BKSE = (
-        cache[tables_BM].transpose(1, 2).flatten(2, 3).to(q_BHE.dtype).masked_fill_(is_missing_B1S1, 0.0)
+        cache[block_tables_BM]
+        .transpose(1, 2)
+        .flatten(2, 3)
+        .to(q_BHE.dtype)
+        .masked_fill_(is_missing_B1S1, 0.0)
         for cache in (keys_NKPE, values_NKPE)
     )
     # The query heads that share a key head become query rows.
     q_BKGE = q_BHE.unflatten(1, (kv_heads, -1))
     y_BKGE = F.scaled_dot_product_attention(q_BKGE, k_BKSE, v_BKSE, attn_mask=is_there_BS[:, None, None])
-    return y_BKGE.flatten(1, 2).masked_fill((lengths_B == 0)[:, None, None], 0.0)
+    return y_BKGE.flatten(1, 2).masked_fill((context_lens_B == 0)[:, None, None], 0.0)

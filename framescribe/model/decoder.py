@@ -87,16 +87,16 @@ class DecoderLayer(nn.Module):
         delta_BLD: Tensor | None,
         rotary: tuple[Tensor, Tensor],
         attend: Attention,
-        wanted_W: Tensor | None = None,
+        last_token_indices_W: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Takes and returns the residual stream in two parts, to be added with the next norm; None for nothing.
 
-        Of the tokens at ``wanted_W`` alone, if given: the others then only serve them as keys and values.
+        Of the tokens at ``last_token_indices_W`` alone, if given: the others are only their keys and values.
         """
         x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, delta_BLD, self.attention_norm, into=self.qkv)
         y_BLD = self._attended(ready_BLD, rotary, attend)
-        if wanted_W is not None:
-            x_BLD, y_BLD = x_BLD[:, wanted_W], y_BLD[:, wanted_W]
+        if last_token_indices_W is not None:
+            x_BLD, y_BLD = x_BLD[:, last_token_indices_W], y_BLD[:, last_token_indices_W]
         y_BLD = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
         x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
         hidden = fused.silu_mul(self.gate(ready_BLD), self.up(ready_BLD), into=self.down)
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         x_BLD: Tensor,
         positions_BL: Tensor,
         attend: LayerAttention,
-        wanted_W: Tensor | None = None,
+        last_token_indices_W: Tensor | None = None,
     ) -> Tensor:
         """Runs all layers on L new tokens of each of B sequences.
 
@@ -136,8 +136,8 @@ class Decoder(nn.Module):
             x_BLD: token embeddings, vision features in their slots.
             positions_BL: int64 position of each token; not its place in the sequence (see ``prompt.py``).
             attend: what the tokens see and where their keys and values go (see ``attention.py``).
-            wanted_W: int64 places along L of the tokens whose hidden states are wanted; None for all. The last layer
-                computes no others: a prefill needs one of each prompt.
+            last_token_indices_W: int64, where along L the tokens are whose hidden states are wanted; None for all. The
+                last layer computes no others: a prefill needs the last of each prompt.
 
         Returns:
             [B, L, D] hidden states after the last norm; [B, W, D] of the wanted tokens.
@@ -148,6 +148,6 @@ class Decoder(nn.Module):
         for index, layer in enumerate(self.layers):
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
             rotary = (cos_NB1LE[index], sin_NB1LE[index])
-            wanted = wanted_W if index == last else None
-            x_BLD, delta_BLD = run(x_BLD, delta_BLD, rotary, attend(index), wanted)
+            indices_W = last_token_indices_W if index == last else None
+            x_BLD, delta_BLD = run(x_BLD, delta_BLD, rotary, attend(index), indices_W)
         return fused.add_norm(x_BLD, delta_BLD, self.norm)

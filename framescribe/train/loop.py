@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.kv_cache import BLOCK_SIZE
-from framescribe.engine.request import Completion, Request
+from framescribe.engine.request import Request
 from framescribe.model.layout import CONFIG_FILE
 from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
@@ -227,13 +227,10 @@ class _Loop:
             requests.append(Request(request_id, prompt, batch.pixels_F3SS, limit))
         # Its memory is no more than these need, and it is gone with this call: training needs the rest.
         tokens = sum(len(request.prompt) + limit.max_new_tokens + BLOCK_SIZE for request in requests)
-        engine = Engine(self.model, self.setup.stop_ids, len(requests), kv_tokens=tokens, is_captured=False)
-        done: list[Completion] = []
-        for request in requests:
-            engine.add(request, done.append)
-        while len(engine):
-            engine.step()
-        generated = {completion.id: decode(completion.token_ids) for completion in done}
+        engine = Engine(
+            self.model, self.setup.stop_ids, len(requests), kv_tokens=tokens, use_cuda_graphs=False
+        )
+        generated = {done.id: decode(done.token_ids) for done in engine.generate(requests)}
         return [(text, generated[request_id]) for request_id, text in expected.items()]
 
     def _tell(self, news: Progress | Validation) -> None:

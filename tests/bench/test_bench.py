@@ -12,8 +12,9 @@ from framescribe.bench import provenance
 from framescribe.bench.baseline import caption_seconds, llama_of
 from framescribe.bench.from_frames import FromFrames, timed_run
 from framescribe.bench.gpu_busy import gpu_busy, sampled
-from framescribe.bench.timed_engine import TimedEngine
 from framescribe.bench.workload import SMALL
+from framescribe.engine.engine import Engine
+from framescribe.engine.observer import PhaseTimer
 from framescribe.model.attention import causal_attention
 from framescribe.prepare import Preparer
 from framescribe.rows import RowMaker
@@ -110,15 +111,21 @@ def preparer(model, tokenizer):
 
 def test_every_phase_is_timed(model, preparer):
     workload = SMALL.workload(model.config, clips=3, frames=1, new_tokens=4, batch=2)
-    engine = TimedEngine(model, frozenset(), workload.batch)
+    timer = PhaseTimer(model.device)
+    engine = Engine(model, frozenset(), workload.batch, observer=timer)
     clips = FromFrames(engine, preparer, workload)
     clips.warm_up()
-    run = timed_run(engine, clips)
-    assert 0 < sum(run.phases.seconds.values()) < run.seconds
-    assert all(run.phases.runs.values())
-    # Three tokens of each clip come from decoding.
-    assert run.phases.mean_batch * run.phases.runs["decode"] == 3 * 3
-    assert not any(engine.take_times().runs.values())
+    run = timed_run(timer, clips)
+    assert 0 < sum(totals.seconds for totals in run.phases.values()) < run.seconds
+    assert {kind: totals.sequences for kind, totals in run.phases.items()} == {
+        "encode": 3,
+        "prefill": 3,
+        "decode": 9,  # three tokens of each clip come from decoding
+    }
+    assert run.phases["encode"].tokens == 3 * 66
+    assert run.phases["prefill"].tokens == 3 * workload.prompt_tokens
+    assert run.phases["decode"].tokens == 9
+    assert not any(totals.runs for totals in timer.take().values())
 
 
 def test_transformers_runs_on_these_weights(model):

@@ -139,19 +139,19 @@ def test_host_memory_that_runs_out_is_met_with_fewer_clips_and_then_told(kind, p
 
 
 def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monkeypatch):
-    """The device's rows are one further by then, and the dice are thrown."""
+    """The device's rows are one further by then, and the random numbers are used."""
     settings = GenerationSettings(max_new_tokens=8, temperature=1.0, seed=3)
     requests = [random_request(prompts, name, 1, settings) for name in "abc"]
     expected = {request.id: alone(model, request) for request in requests}
-    draw, calls = sampling.draw, []
+    sample, calls = sampling.sample, []
 
     def failing(*tensors):
         calls.append(1)
         if len(calls) == 4:
             raise torch.OutOfMemoryError("no room")
-        return draw(*tensors)
+        return sample(*tensors)
 
-    monkeypatch.setattr(sampling, "draw", failing)
+    monkeypatch.setattr(sampling, "sample", failing)
     assert serve(Engine(model, NEVER, max_batch=3), requests) == expected
 
 

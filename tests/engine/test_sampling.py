@@ -11,7 +11,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from framescribe.engine.sampling import Dice, choose_tokens, draw, keep_nucleus, penalise_repetition
+from framescribe.engine.sampling import SequenceRng, choose_tokens, keep_nucleus, penalize_repetition, sample
 from framescribe.types import GenerationSettings
 
 VOCABULARY = 50
@@ -32,7 +32,7 @@ LOGITS = st.integers(0, 2**32 - 1).map(
 @given(LOGITS, st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=20), st.floats(0.5, 3))
 def test_repetition_penalty_as_in_transformers(logits, seen, penalty):
     expected = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([seen]), logits[None].clone())[0]
-    found = penalise_repetition(logits[None], seen_among(seen), torch.tensor([[penalty]]))[0]
+    found = penalize_repetition(logits[None], seen_among(seen), torch.tensor([[penalty]]))[0]
     assert torch.equal(found, expected)
 
 
@@ -58,14 +58,14 @@ def test_draws_come_from_transformers_distribution(logits, temperature, top_p, p
         settings = GenerationSettings(
             temperature=temperature, top_p=top_p, repetition_penalty=penalty, seed=seed
         )
-        tokens = choose_tokens(logits[None], [settings], [Dice(seed)], seen_among(prompt))
+        tokens = choose_tokens(logits[None], [settings], [SequenceRng(seed)], seen_among(prompt))
         assert possible[tokens[0]] > 0
 
 
 def test_frequencies_follow_the_probabilities():
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
-    settings, dice = GenerationSettings(temperature=1.5), Dice(3)
-    drawn = torch.cat([choose_tokens(logits[None], [settings], [dice], None) for _ in range(8000)])
+    settings, rng = GenerationSettings(temperature=1.5), SequenceRng(3)
+    drawn = torch.cat([choose_tokens(logits[None], [settings], [rng], None) for _ in range(8000)])
     found = torch.bincount(drawn, minlength=4) / 8000
     assert (found - (logits / 1.5).softmax(-1)).abs().max() < 0.03
 
@@ -74,7 +74,7 @@ def test_generated_tokens_are_penalised_too():
     settings, seen = GenerationSettings(repetition_penalty=3.0), seen_among([0], 3)
     logits = torch.tensor([[5.0, 4.0, 3.0]])
     # 5 is halved and more by the prompt; then 4 by its own choice; then 3.
-    assert [int(choose_tokens(logits, [settings], [Dice(0)], seen)) for _ in range(3)] == [1, 2, 0]
+    assert [int(choose_tokens(logits, [settings], [SequenceRng(0)], seen)) for _ in range(3)] == [1, 2, 0]
 
 
 def test_each_sequence_of_a_batch_is_chosen_by_its_own_settings():
@@ -87,10 +87,10 @@ def test_each_sequence_of_a_batch_is_chosen_by_its_own_settings():
     logits = torch.randn(4, VOCABULARY, generator=torch.Generator().manual_seed(0)) * 3
     seen = torch.rand(4, VOCABULARY, generator=torch.Generator().manual_seed(1)) < 0.3
     singly = [
-        choose_tokens(logits[row, None], [each], [Dice(each.seed)], seen[row, None].clone())
+        choose_tokens(logits[row, None], [each], [SequenceRng(each.seed)], seen[row, None].clone())
         for row, each in enumerate(settings)
     ]
-    together = choose_tokens(logits, settings, [Dice(each.seed) for each in settings], seen)
+    together = choose_tokens(logits, settings, [SequenceRng(each.seed) for each in settings], seen)
     assert torch.equal(together, torch.cat(singly))
 
 
@@ -98,7 +98,7 @@ def test_each_sequence_of_a_batch_is_chosen_by_its_own_settings():
 def test_any_small_temperature_is_greedy(temperature):
     settings = GenerationSettings(temperature=temperature, top_p=0.9)
     logits = torch.tensor([[1.0, 900.0, -900.0]])
-    assert int(choose_tokens(logits, [settings], [Dice(0)], None)) == 1
+    assert int(choose_tokens(logits, [settings], [SequenceRng(0)], None)) == 1
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_settings_that_make_no_sense(settings):
         GenerationSettings(**settings)
 
 
-def test_an_impossible_token_is_not_drawn_though_the_dice_show_0():
+def test_an_impossible_token_is_not_drawn_at_0():
     logits = torch.tensor([[float("-inf"), 0.0, 1.0]])
     one = torch.ones(1, 1, dtype=torch.float64)
-    assert int(draw(logits, one, one, torch.zeros(1, 1, dtype=torch.float64))) == 1
-    assert int(draw(logits, one, one, torch.full((1, 1), 1 - 2**-53, dtype=torch.float64))) == 2
+    assert int(sample(logits, one, one, torch.zeros(1, 1, dtype=torch.float64))) == 1
+    assert int(sample(logits, one, one, torch.full((1, 1), 1 - 2**-53, dtype=torch.float64))) == 2
 
 
 @pytest.mark.parametrize("top_p", [0.25, 0.5, 0.75, 0.3, 0.999])

@@ -53,13 +53,15 @@ def _write_kv_kernel(
         )
 
 
-def write_kv(k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, slots_T: Tensor) -> None:
+def write_kv(
+    k_TKE: Tensor, v_TKE: Tensor, keys_NKPE: Tensor, values_NKPE: Tensor, slot_mapping_T: Tensor
+) -> None:
     """See ``model/attention.py``. The last axis of each tensor, and the blocks of the cache, must be dense."""
     tokens, heads, size = k_TKE.shape
     if not tokens:
         return
     _write_kv_kernel[(tokens,)](
-        k_TKE, v_TKE, keys_NKPE, values_NKPE, slots_T,
+        k_TKE, v_TKE, keys_NKPE, values_NKPE, slot_mapping_T,
         *k_TKE.stride()[:2], *v_TKE.stride()[:2], *keys_NKPE.stride()[:2], *values_NKPE.stride()[:2],
         P=keys_NKPE.shape[2], K=heads, E=size,
         K_PADDED=triton.next_power_of_2(heads), E_PADDED=triton.next_power_of_2(size),
@@ -170,8 +172,8 @@ def paged_attention(
     q_BHE: Tensor,
     keys_NKPE: Tensor,
     values_NKPE: Tensor,
-    tables_BM: Tensor,
-    lengths_B: Tensor,
+    block_tables_BM: Tensor,
+    context_lens_B: Tensor,
     *,
     splits: int | None = None,
     num_warps: int = 4,
@@ -188,7 +190,7 @@ def paged_attention(
     if not sequences:
         return out_BHE
     num_stages = num_stages or (3 if keys_NKPE.dtype.itemsize < 4 else 2)
-    splits = splits or choose_splits(sequences, kv_heads, tables_BM.shape[1], q_BHE.device)
+    splits = splits or choose_splits(sequences, kv_heads, block_tables_BM.shape[1], q_BHE.device)
     parts_BHSE, lse_BHS = out_BHE, out_BHE
     if splits > 1:
         parts_BHSE = q_BHE.new_empty((sequences, heads, splits, size), dtype=torch.float32)
@@ -197,8 +199,9 @@ def paged_attention(
     # fp16 holds every e4m3 value exactly, and Hopper converts to it in one instruction.
     dot = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16}.get(keys_NKPE.dtype, tl.float16)
     _attend_kernel[(sequences, kv_heads, splits)](
-        q_BHE, keys_NKPE, values_NKPE, tables_BM, lengths_B, parts_BHSE, lse_BHS, size**-0.5 * math.log2(math.e),
-        *q_BHE.stride()[:2], *keys_NKPE.stride()[:2], *values_NKPE.stride()[:2], tables_BM.stride(0),
+        q_BHE, keys_NKPE, values_NKPE, block_tables_BM, context_lens_B, parts_BHSE, lse_BHS,
+        size**-0.5 * math.log2(math.e),
+        *q_BHE.stride()[:2], *keys_NKPE.stride()[:2], *values_NKPE.stride()[:2], block_tables_BM.stride(0),
         P=block_size, K=kv_heads, G=group, G_PADDED=max(_MIN_ROWS, triton.next_power_of_2(group)),
         E=size, E_PADDED=padded, SPLITS=splits, DOT=dot, num_warps=num_warps, num_stages=num_stages,
     )  # fmt: skip
