@@ -12,7 +12,7 @@ from pathlib import Path
 
 from framescribe.errors import UsageError
 
-_NOT_CHOSEN = ("dev", "all")
+_NOT_CHOSEN = ("dev", "docs", "all")
 _PACKAGE_OF_PROTOCOL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 

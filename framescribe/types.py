@@ -254,16 +254,52 @@ class CaptionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CaptionRow:
-    """One clip's result: exactly one row per clip, with all that is needed to make its caption again.
+    """One clip's result: its caption, and all that is needed to make it again. Every clip gives exactly one row.
 
-    Seconds are counted from the video's first frame for ``start_s`` and ``end_s`` and from the clip's start elsewhere.
-    ``caption_raw`` is the first text that the model wrote, ``caption`` the same without surrounding white space, or
-    the text of the repair that ``repairs`` ends with. ``flags`` are what is wrong with ``caption`` (see ``quality``).
-    ``finish_reason`` is how the decoding of ``caption`` ended: ``stop`` by itself, ``length`` at ``max_new_tokens``,
-    ``loop`` as it certainly looped (see ``engine/loops.py``); None for ``error`` rows.
-    ``error_message`` is set for ``error`` rows; for others it tells of damage to the source, ``missing_s`` above 0.
-    ``source_sha256`` is of the source's bytes, where that was asked for. ``created_at`` is when the row was settled,
-    repairs included: ISO 8601, UTC.
+    Attributes:
+        clip_id: the clip's id: one that was given, or 16 hexadecimal digits of a hash of source, span and prompt.
+        source_video: path or URL, exactly as it was named.
+        start_s: first second of the span, counted from the video's first frame.
+        end_s: end of the span in seconds, exclusive; null for the end of the video.
+        duration_s: length of the clip in seconds, as far as it can be read.
+        width: width of the displayed picture in pixels.
+        height: height of the displayed picture in pixels.
+        fps: average frame rate, in frames per second.
+        codec: FFmpeg's name of the decoder, such as ``h264``.
+        missing_s: seconds of the clip that the file promises and that cannot be read (truncated, corrupt).
+        caption: the caption, without surrounding white space.
+        caption_raw: the text that the model wrote first, as it wrote it: before any repair, white space included.
+        caption_status: ``success``, ``truncated`` (reached the token limit), ``repetitive``, ``empty`` or ``error``.
+        flags: what is wrong with the caption, such as ``cut_off``; empty for a good one.
+        repairs: attempts to decode a defective caption again, in order, by the settings that they changed. The last one
+            made ``caption``; if ``flags`` still names a defect, none succeeded and the first caption was kept.
+        finish_reason: how decoding of the caption ended: ``stop`` (end of text), ``length`` (token limit), ``loop``
+            (certain to loop), ``error``; null for ``error`` rows.
+        error_stage: where an ``error`` row's clip failed: ``open``, ``decode``, ``sample``, ``prompt``, ``generate``
+            or ``write``.
+        error_message: why it failed; in other rows, what is damaged where ``missing_s`` is above 0.
+        frame_indices: numbers of the frames that the model saw, within the clip, in presentation order.
+        frame_timestamps_s: their times in seconds, counted from the clip's start.
+        covered_s: seconds of the clip, from its start, that these frames stand for.
+        strategy: how frames were chosen: ``chat``, ``base`` or ``uniform``.
+        num_frames: most frames that could be chosen.
+        template: layout of the prompt: ``chat``, ``base`` or ``vqa``.
+        prompt: what was asked.
+        model: checkpoint, as it was named.
+        model_revision: commit of the checkpoint's repository, or a fingerprint of a local folder's weights.
+        precision: dtype and quantization that computed it, such as ``bf16`` or ``bf16-int8``.
+        max_new_tokens: limit on the caption's tokens.
+        temperature: temperature of sampling; 0 is greedy.
+        top_p: nucleus of sampling; 1 is all tokens.
+        repetition_penalty: penalty on repeated tokens; 1 is none.
+        seed: seed of sampling.
+        stop_loops: whether a caption that is certain to loop was ended there.
+        engine_version: version of framescribe that wrote the row.
+        created_at: when the row was settled, repairs included: ISO 8601, UTC.
+        prompt_tokens: length of the prompt in tokens, frames included.
+        output_tokens: length of the generated text in tokens.
+        source_sha256: SHA-256 of the source's bytes, where ``--hash`` asked for it.
+        schema_version: version of these columns.
     """
 
     clip_id: str

@@ -89,8 +89,8 @@ def _opened(name: str, member: Member | None) -> IO[bytes]:
         raise ClipError("open", str(error) if name in str(error) else f"{name}: {error}") from error
     except Exception as error:  # back ends raise types of their own, without a common base
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        verb = "opened" if local_path(name) is not None else "fetched"
-        raise ClipError("open", f"{name}: cannot be {verb}: {shorten(reason)}") from error
+        failure = "cannot be opened" if local_path(name) is not None else "cannot be fetched"
+        raise ClipError("open", f"{name}: {failure}: {shorten(reason)}") from error
 
 
 def _rewound(file: IO[bytes], name: str) -> IO[bytes]:

@@ -1,0 +1,17 @@
+"""``python -m dev.docs`` writes the generated pages anew; ``python -m dev.docs strip`` README's picture too."""
+
+import sys
+from pathlib import Path
+
+from dev.docs import columns, commands
+
+ROOT = Path(__file__).parents[2]
+PAGES = {"docs/commands.md": commands.page, "docs/columns.md": columns.page}
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["strip"]:
+        from dev.docs.strip import write_strip
+
+        write_strip(ROOT / "docs" / "strip.png")
+    for name, page in PAGES.items():
+        (ROOT / name).write_text(page(), encoding="utf-8")

@@ -1,0 +1,49 @@
+"""Examples run: those in the docstrings of public names, and Python blocks of pages."""
+
+import doctest
+import importlib
+import shutil
+
+import pytest
+
+import framescribe
+from tests.docs.pages import PAGES, blocks, name_of
+from tests.reference import ROOT
+
+MODULES = sorted({"framescribe", *(f"framescribe.{home}" for home in framescribe._HOMES.values())})
+BLOCKS = [
+    pytest.param(code, id=f"{name_of(page)}-{number}")
+    for page in PAGES
+    if page.name != "README_zh.md"
+    for number, code in enumerate(blocks(page, "python"))
+]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A folder with what examples name: a clip, folders of clips, and a dataset folder."""
+    from tests.cli.run import invoke
+
+    folder = tmp_path_factory.mktemp("workspace")
+    for name in ("clips/kite.mp4", "examples/kite.mp4", "clip.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "examples" / "kite.mp4", folder / name)
+    assert (
+        invoke("caption", "--model", "tiny", str(folder / "clips"), "-o", str(folder / "captions")).exit_code
+        == 0
+    )
+    return folder
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings(module, workspace, monkeypatch):
+    monkeypatch.chdir(workspace)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testmod(importlib.import_module(module), optionflags=flags).failed == 0
+
+
+@pytest.mark.parametrize("code", BLOCKS)
+def test_blocks(code, workspace, monkeypatch, capsys):
+    monkeypatch.chdir(workspace)
+    exec(compile(code, "<block>", "exec"), {})
+    assert capsys.readouterr().out, "an example that shows nothing"
