@@ -238,7 +238,7 @@ def test_a_damaged_run_file_is_named(tmp_path):
 
 
 def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
-    """By the rule that README's line for DuckDB states, and by the store: the same row of each clip."""
+    """By the rule that the line for DuckDB in docs/rows.md states, and by the store: the same row of each clip."""
     days = ["2030-01-02", "2030-01-01", "1970-01-01"]
     for day, numbers in zip(days, [(0, 1, 2), (1, 2), (2, 2, 3)], strict=True):
         write(
@@ -252,9 +252,9 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
         [f"{days[0]} 0", f"{days[1]} 1", f"{days[2]} 2", f"{days[2]} 3"]
     )
     assert {each["clip_id"]: each["caption"] for each in read_rows(tmp_path)} == by_rule
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    ((query,),) = (re.findall(r'duckdb -c "(.+?)"', readme, re.DOTALL),)
+    page = (ROOT / "docs" / "rows.md").read_text(encoding="utf-8")
+    ((query,),) = (re.findall(r'duckdb -c "(.+?)"', page, re.DOTALL),)
     assert "order by filename desc, file_row_number desc" in query
-    duckdb = pytest.importorskip("duckdb", reason="runs README's line where DuckDB is installed")
+    duckdb = pytest.importorskip("duckdb", reason="runs the line where DuckDB is installed")
     found = duckdb.sql(query.replace("captions/", f"{tmp_path}/")).to_arrow_table().to_pylist()
     assert {each["clip_id"]: each["caption"] for each in found} == by_rule
