@@ -36,6 +36,12 @@ def shown(text: str) -> str:
     return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """The text with a space for each stretch of white space, line breaks of every kind among it, and none around it."""
+    # split() knows every break that splitlines() knows: \v, \f, \x1c to \x1e, \x85, U+2028 and U+2029 too.
+    return " ".join(text.split())
+
+
 def shown_value(value: Any) -> str:
     """``repr`` of a value of any size for a message: short, and escaped."""
     return shown(_REPR.repr(value))

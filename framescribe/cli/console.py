@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from framescribe.errors import UsageError
-from framescribe.shown import shown
+from framescribe.shown import one_line, shown
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
@@ -120,7 +120,7 @@ def load_captioner(
 
 def print_caption(row: CaptionRow) -> None:
     """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
-    caption = shown(" ".join((row.caption or "").split()))
+    caption = shown(one_line(row.caption or ""))
     name = shown(row.source_video)
     if row.start_s > 0 or row.end_s is not None:
         # A span as W3C media fragments write it.

@@ -1,26 +1,20 @@
 """Captions against references: CIDEr, BLEU-4 and ROUGE-L by pycocoevalcap; and lengths, vocabulary, repeats.
 
-Words are told apart by a regular expression, lower-cased and without punctuation. pycocoevalcap's own tokenizer needs
-Java and splits a few words otherwise ("don't"), so published figures can differ slightly.
+Words are compared without case and punctuation (``quality/words.py``). pycocoevalcap's own tokenizer needs Java and
+splits a few words otherwise ("don't"), so published figures can differ slightly.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
+from framescribe.quality.words import bare_words
 
 OVERLAP_PACKAGE = "pycocoevalcap"
-_WORD = re.compile(r"\w+(?:['\u2019-]\w+)*")
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, lower-cased."""
-    return _WORD.findall(text.lower())
 
 
 def text_figures(captions: Sequence[str]) -> dict[str, Any]:
@@ -35,7 +29,7 @@ def text_figures(captions: Sequence[str]) -> dict[str, Any]:
     """
     if not captions:
         raise UsageError("there are no captions to measure")
-    tokenized = [tuple(words(caption)) for caption in captions]
+    tokenized = [tuple(bare_words(caption)) for caption in captions]
     lengths = [len(tokens) for tokens in tokenized]
     repeats = sum(times for times in Counter(tokenized).values() if times > 1)
     return {
@@ -68,8 +62,8 @@ def overlap_figures(captions: Mapping[str, str], references: Mapping[str, Sequen
 
     if not captions or captions.keys() != references.keys():
         raise UsageError("captions and references must be of the same clips, and at least one")
-    said = {clip: [" ".join(words(caption))] for clip, caption in captions.items()}
-    expected = {clip: [" ".join(words(text)) for text in texts] for clip, texts in references.items()}
+    said = {clip: [" ".join(bare_words(caption))] for clip, caption in captions.items()}
+    expected = {clip: [" ".join(bare_words(text)) for text in texts] for clip, texts in references.items()}
     bleu, _ = Bleu(4).compute_score(expected, said, verbose=0)
     cider, _ = Cider().compute_score(expected, said)
     rouge, _ = Rouge().compute_score(expected, said)

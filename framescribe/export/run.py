@@ -18,9 +18,9 @@ from framescribe.export.prepare import Preparation, prepared
 from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
 from framescribe.export.select import to_candidate
 from framescribe.export.target import REPORT, new_target
-from framescribe.quality.budget import count_words
 from framescribe.quality.cleanup import CleanupRules
 from framescribe.quality.duplicates import DuplicateFinder
+from framescribe.quality.words import count_words
 
 
 def export(

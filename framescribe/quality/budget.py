@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framescribe.errors import UsageError
+from framescribe.quality.words import count_words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-T5_TOKENS = 226  # CogVideoX 2B and 5B
-CLIP_TOKENS = 77
-# Chinese and Japanese are written without spaces: each of their characters counts as a word.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+")
+T5_TOKENS = 226
+"""What CogVideoX 2B and 5B read of a caption."""
+CLIP_TEXT_TOKENS = 77
+"""What CLIP's text encoder reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Budget:
 
     Attributes:
         max_words: 100 as in the CogVideoX paper, which T5's 226 tokens hold; None for no limit.
-        max_tokens: of the trainer's text encoder, its special tokens included: ``T5_TOKENS``, ``CLIP_TOKENS``.
+        max_tokens: as the trainer's text encoder counts them, its special tokens included, such as ``T5_TOKENS``.
         tokenizer_file: that encoder's ``tokenizer.json``; goes with ``max_tokens``.
 
     Raises:
@@ -54,11 +54,6 @@ class Budget:
         if self.max_tokens is None or self.tokenizer_file is None:
             return True
         return len(_load_tokenizer(self.tokenizer_file).encode(text).ids) <= self.max_tokens
-
-
-def count_words(text: str) -> int:
-    """Words of ``text``; each Chinese or Japanese character is one."""
-    return sum(1 for _ in _WORD.finditer(text))
 
 
 @lru_cache(maxsize=4)

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Literal, get_args
 
-from framescribe.quality.budget import Budget, count_words
+from framescribe.quality.budget import Budget
 from framescribe.quality.loops import is_looping
 from framescribe.quality.openers import has_opener
 from framescribe.quality.sentences import sentence_ends
+from framescribe.quality.words import count_words
 from framescribe.types import CaptionStatus
 
 Flag = Literal["empty", "cut_off", "looping", "exclamation", "non_text", "over_budget", "opener", "duplicate"]
@@ -24,7 +25,7 @@ _EXCLAMATIONS = re.compile(r"(?:[!?！？]\s*){4}")
 _QUOTED = re.compile(
     r"\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|„[^“”]*[“”]|「[^」]*」|『[^』]*』|\([^)]*\)|(?<!\w)'[^']*'(?!\w)"
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _LEAST_LETTERS = 0.6  # of what is not white space, letters and digits
 # Words without a full stop that are a phrase, or one of a list of tags, rather than an unfinished sentence.
 _LONGEST_PHRASE, _LONGEST_TAG = 8, 4
@@ -105,8 +106,8 @@ def _mixes_scripts(caption: str) -> bool:
     """
     if caption.isascii():
         return False
-    words: list[str] = _WORD.findall(_QUOTED.sub(" ", caption))
-    foreign = [[not _is_latin(character) for character in word] for word in words]
+    words: list[str] = _LETTERS.findall(_QUOTED.sub(" ", caption))
+    foreign = [[not _is_latin(letter) for letter in word] for word in words]
     if sum(map(sum, foreign)) * 2 > sum(map(len, foreign)):
         return False
     return any(any(word) and not all(word) for word in foreign) or sum(map(any, foreign)) > 1

@@ -10,6 +10,8 @@ from framescribe.errors import UsageError
 from framescribe.quality.budget import Budget
 from framescribe.quality.openers import strip_opener
 from framescribe.quality.sentences import sentence_ends
+from framescribe.quality.words import word_ends
+from framescribe.shown import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,12 @@ class CleanupRules:
 
 def clean(caption: str, rules: CleanupRules = CleanupRules()) -> str:
     """The caption as a trainer reads it: one line. A caption without words stays empty, whatever goes around it."""
-    text = _one_line(caption)
+    text = one_line(caption)
     if rules.strip_openers:
         text = strip_opener(text)
     for replacement in rules.replacements:
         text = replacement.apply(text)
-    text = _one_line(text)
+    text = one_line(text)
     if not text:
         return ""
     if rules.budget is None:
@@ -77,16 +79,11 @@ def clean(caption: str, rules: CleanupRules = CleanupRules()) -> str:
     return _surround(_longest_that_fits(text, rules, rules.budget), rules)
 
 
-def _one_line(text: str) -> str:
-    # split() knows every break that splitlines() knows: \v, \f, \x1c to \x1e, \x85, U+2028 and U+2029 too.
-    return " ".join(text.split())
-
-
 def _surround(text: str, rules: CleanupRules) -> str:
     text = f"{rules.prefix}{text}{rules.suffix}"
     if rules.trigger_word and not re.search(rf"(?<!\w){re.escape(rules.trigger_word)}(?!\w)", text):
         text = f"{rules.trigger_word}, {text}"
-    return _one_line(text)
+    return one_line(text)
 
 
 def _longest_that_fits(text: str, rules: CleanupRules, budget: Budget) -> str:
@@ -95,8 +92,7 @@ def _longest_that_fits(text: str, rules: CleanupRules, budget: Budget) -> str:
 
     if not is_too_long(len(text)):
         return text
-    words = [match.end() for match in re.finditer(r"\S+", text)]
-    for ends in (sentence_ends(text), words):
+    for ends in (sentence_ends(text), word_ends(text)):
         if fitting := bisect_right(ends, False, key=is_too_long):
             return text[: ends[fitting - 1]]
     raise UsageError(f"the budget leaves no room for a word beside prefix, suffix and trigger word: {budget}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from rensa import RMinHash
 
+from framescribe.quality.words import bare_words
 from framescribe.types import CaptionRow
 
 THRESHOLD = 0.85
@@ -23,8 +24,7 @@ _BANDS, _BAND_HASHES = 12, 6
 # Of each band the first so many; of those the ones that share most bands are compared. Captions of one pattern, which
 # are alike and yet not the same, would otherwise each be compared with all others.
 _IN_BAND, _CANDIDATES = 32, 32
-_WORD = re.compile(r"\w+")
-_CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+_JOINTS = re.compile("['’-]")  # whether a word is hyphenated makes no other caption
 _OF_BAND = f"SELECT * FROM (SELECT number FROM bands WHERE hash = ? LIMIT {_IN_BAND})"
 _FIND = f"""SELECT clip_id, shingles FROM captions JOIN
 (SELECT number, count(*) AS shared FROM ({" UNION ALL ".join([_OF_BAND] * _BANDS)})
@@ -122,8 +122,7 @@ def shingle(caption: str) -> frozenset[str]:
     """Each three words in a row, without case and punctuation; a Chinese or Japanese character counts as a word."""
     # Half a surrogate pair, which JSON may hold, is no text that can be hashed.
     text = caption.encode("utf-8", "replace").decode()
-    words = _WORD.findall(_CJK.sub(r" \1 ", text.casefold()))
-    if not words:
+    if not (words := bare_words(_JOINTS.sub(" ", text))):
         return frozenset()
     # Margins put the first and the last word into as many shingles as any other.
     padded = ["", "", *words, "", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlsplit
 from framescribe.report.overview import Row
 
 Link = Callable[[Row], str | None]
+
+_ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 
 def links_from(folder: Path) -> Link:
@@ -20,7 +23,7 @@ def links_from(folder: Path) -> Link:
     """
 
     def link(row: Row) -> str | None:
-        source = str(row["source_video"])
+        source = row["source_video"]
         if source.startswith(("https://", "http://")):
             parts = urlsplit(source)
             return quote(source, safe="/:?#[]@!$&'()*+,;=%~") + _fragment(row) if parts.netloc else None
@@ -30,6 +33,13 @@ def links_from(folder: Path) -> Link:
         return "./" + quote(os.fsencode(relative), safe="/") + _fragment(row)
 
     return link
+
+
+def with_file_name(row: Row) -> Row:
+    """The row with its file's name where that is no UTF-8, which tables of rows hold with escapes."""
+    source = row["source_video"]
+    name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), source)
+    return {**row, "source_video": name} if name != source and os.path.isfile(name) else row
 
 
 def _fragment(row: Row) -> str:

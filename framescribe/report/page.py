@@ -1,188 +1,162 @@
-"""The page's text: an overview and pictures to one HTML document that asks nothing of the network."""
+"""An overview and the cards of some clips to one HTML document that asks nothing of the network."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
-from itertools import accumulate
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
-from framescribe import __version__
-from framescribe.report.charts import Bar, bars_of, histogram, nice_step, number_ticks
-from framescribe.report.clips import clips_section
-from framescribe.report.links import Link
-from framescribe.report.overview import Overview
-from framescribe.report.thumbnails import Stills
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from framescribe.report.charts import Bar, Histogram, bars_of, number_ticks, quantile
+from framescribe.report.clips import Card
+from framescribe.report.overview import Overview, Rate
 from framescribe.report.units import duration, percent
+from framescribe.shown import one_line
+from framescribe.version import __version__
 
-_FOLDER = Path(__file__).parent
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _WORD_LIMIT = 100
-_MOST_SETTINGS = 5
-_RATE_BARS = 40
-_MOST_REPEATS, _REPEAT_TEXT = 10, 40
+_REPEAT_CHARS = 90
+_REPEATS = {
+    True: "Captions that several clips have, or nearly have",
+    False: "Captions that several clips have, letter for letter",
+}
+
+Share = tuple[str, int, float, str]
+"""What is counted, how many there are, their part of all rows, and the style sheet's class."""
 
 
-def page(title: str, overview: Overview, stills: Stills, link: Link) -> str:
+def page(title: str, overview: Overview, cards: Sequence[Card]) -> str:
     """The document.
 
     Args:
         title: of the page.
-        overview: what it shows.
-        stills: of a row's clip, as ``data:`` URIs; ClipError where there are none.
-        link: the address of a row's video, or None.
+        overview: what it says of all rows.
+        cards: of the clips that it shows.
     """
-    sections = (
-        _card("Status", _bars(overview.statuses, overview.rows, lambda status: status)),
-        _card("Flags", _bars(overview.flags, overview.rows, lambda _: "flag")),
-        _card("Captions of several clips, nearly alike", _repeats(overview)) if overview.repeats else "",
-        _card("Words in a caption", _words(overview)),
-        _card("Clips a minute", _rate(overview)) if overview.seconds else "",
-        _card("Part of each clip that was seen", _coverage(overview)),
+    environment = Environment(
+        loader=PackageLoader("framescribe", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="generator" content="framescribe {__version__}">
-<title>{escape(title)}</title>
-<style>
-{(_FOLDER / "page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-<p class="sub">{_when(overview)}</p>
-</header>
-{_numbers(overview)}
-<section class="charts">
-{"".join(sections)}</section>
-{clips_section(overview, stills, link)}
-{_made_by(overview)}
-</body>
-</html>
-"""
+    script = _text("page.js")
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        version=__version__,
+        style=_text("page.css"),
+        script=script,
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        when=_when(overview),
+        numbers=_numbers(overview),
+        lists=[
+            ("Status", _shares(overview.statuses, overview.rows)),
+            ("Flags", _shares(overview.flags, overview.rows, "flag")),
+        ],
+        charts=_charts(overview),
+        repeats_title=_REPEATS[overview.is_near],
+        repeats=[
+            (_begin(each.caption), each.clips, each.clips / overview.rows, "flag")
+            for each in overview.repeats
+        ],
+        cards=cards,
+        shown=_shown(len(cards), overview.rows),
+        tags=Counter(tag for card in cards for tag in card.tags).most_common(),
+        made_by=[f"{count:,} by {_settings(made)}" for made, count in overview.made_by],
+    )
+
+
+def _text(name: str) -> str:
+    return files("framescribe.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _when(overview: Overview) -> str:
-    if not overview.seconds:
+    if overview.rate is None:
         return f"{overview.rows:,} captions"
-    first, last = (datetime.fromtimestamp(each(overview.seconds), UTC) for each in (min, max))
+    first, last = (_utc(second) for second in (overview.rate.first_s, overview.rate.last_s))
     until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%-d %B %Y, %H:%M}"
     return f"Captioned {first:%-d %B %Y, %H:%M} to {until} UTC"
 
 
-def _numbers(overview: Overview) -> str:
-    good = overview.statuses["success"]
-    numbers = {"clips": f"{overview.rows:,}", "captioned": percent(good, overview.rows)}
-    if overview.flagged:
-        numbers["flagged"] = percent(overview.flagged, overview.rows)
-    numbers["of video"] = duration(overview.duration_s)
-    numbers["of it seen"] = percent(overview.covered_s, overview.duration_s)
-    numbers["words at the median"] = f"{_median(overview.words):,}"
-    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in numbers.items())
-    return f'<dl class="numbers">{items}</dl>'
-
-
-def _card(title: str, content: str) -> str:
-    return f'<div class="card"><h2>{title}</h2>{content}</div>\n'
-
-
-def _bars(counts: Counter[str], total: int, css_class: Callable[[str], str]) -> str:
-    if not counts:
-        return '<p class="none">None.</p>'
-    items = "".join(
-        f'<dt><span>{escape(name)}</span></dt><dd class="{escape(css_class(name))}"><span class="track">'
-        f'<span class="fill {escape(css_class(name))}" style="width:{100 * count / total:.2f}%"></span></span>'
-        f'<span class="count">{count:,}</span></dd>'
-        for name, count in counts.most_common()
-    )
-    return f'<dl class="bars">{items}</dl>'
-
-
-def _repeats(overview: Overview) -> str:
-    counts = Counter(
-        {
-            f"{_shortened(overview.repeated[first])} ({first})": repeats + 1
-            for first, repeats in overview.repeats.most_common(_MOST_REPEATS)
-        }
-    )
-    return _bars(counts, overview.rows, lambda _: "flag")
-
-
-def _shortened(caption: str) -> str:
-    text = " ".join(caption.split())
-    return text if len(text) <= _REPEAT_TEXT else f"{text[: _REPEAT_TEXT - 1]}…"
-
-
-def _words(overview: Overview) -> str:
-    if not (bars := bars_of(overview.words, "words")):
-        return '<p class="none">No captions.</p>'
-    return histogram(bars, number_ticks(bars), [(_WORD_LIMIT, "100, the CogVideoX paper's limit")])
-
-
-def _coverage(overview: Overview) -> str:
-    if not overview.coverage:
-        return '<p class="none">Unknown.</p>'
-    tenths = [0] * 10
-    for share, count in overview.coverage.items():
-        tenths[min(share // 10, 9)] += count
-    bars = [
-        Bar(10 * index, 10 * index + 10, count, f"{10 * index}–{10 * index + 10} %: {count:,}")
-        for index, count in enumerate(tenths)
+def _numbers(overview: Overview) -> list[tuple[str, str]]:
+    flagged = [("flagged", percent(overview.flagged, overview.rows))] if overview.flagged else []
+    return [
+        ("clips", f"{overview.rows:,}"),
+        ("captioned", percent(overview.statuses["success"], overview.rows)),
+        *flagged,
+        ("of video", duration(overview.duration_s)),
+        ("of it seen", percent(overview.covered_s, overview.duration_s)),
+        ("words at the median", f"{quantile(overview.words, 0.5):,}"),
     ]
-    return histogram(bars, number_ticks(bars, 5, " %"))
 
 
-def _rate(overview: Overview) -> str:
-    first, last = min(overview.seconds), max(overview.seconds) + 1
-    width = nice_step((last - first) / _RATE_BARS)
-    values = [0] * -((first - last) // width)
-    for second, count in overview.seconds.items():
-        values[(second - first) // width] += count
+def _shares(counts: Mapping[str, int], rows: int, tone: str | None = None) -> list[Share]:
+    return [(name, count, count / rows, tone or name) for name, count in Counter(counts).most_common()]
+
+
+def _begin(caption: str) -> str:
+    text = one_line(caption)
+    return text if len(text) <= _REPEAT_CHARS else f"{text[: _REPEAT_CHARS - 1]}…"
+
+
+def _charts(overview: Overview) -> list[tuple[str, Histogram | None]]:
+    charts = [("Words in a caption", _words(overview))]
+    if overview.rate is not None:
+        charts.append(("Clips a minute", _rate(overview.rate)))
+    return [*charts, ("Part of each clip that was seen", _coverage(overview.coverage))]
+
+
+def _words(overview: Overview) -> Histogram | None:
+    bars = bars_of(overview.words, "words")
+    limit = (_WORD_LIMIT, f"{_WORD_LIMIT}, the CogVideoX paper's limit")
+    return Histogram(bars, number_ticks(bars), [limit]) if bars else None
+
+
+def _coverage(tenths: Mapping[int, int]) -> Histogram | None:
+    if not tenths:
+        return None
+    bars = [
+        Bar(start, start + 10, count := tenths.get(start // 10, 0), f"{start}–{start + 10} %: {count:,}")
+        for start in range(0, 100, 10)
+    ]
+    return Histogram(bars, number_ticks(bars, 5, " %"))
+
+
+def _rate(rate: Rate) -> Histogram:
+    step = rate.step_s
     bars = [
         Bar(
             start,
-            start + width,
-            60 * value / width,
-            f"{_clock(start, width)} UTC: {60 * value / width:.3g} a minute",
+            start + step,
+            speed := 60 * count / step,
+            f"{_clock(start, step)} UTC: {speed:.3g} a minute",
         )
-        for start, value in zip(range(first, last, width), values, strict=True)
+        for start, count in rate.counts.items()
     ]
     middle = (bars[0].start + bars[-1].end) / 2
-    ticks = [(place, _clock(place, width)) for place in (bars[0].start, middle, bars[-1].end)]
-    return histogram(bars, ticks)
+    return Histogram(bars, [(place, _clock(place, step)) for place in (bars[0].start, middle, bars[-1].end)])
 
 
 def _clock(second: float, step: int) -> str:
     pattern = "%H:%M:%S" if step < 60 else "%H:%M" if step < 3600 else "%-d %b %H:%M"
-    return datetime.fromtimestamp(second, UTC).strftime(pattern)
+    return f"{_utc(second):{pattern}}"
 
 
-def _made_by(overview: Overview) -> str:
-    lines = "".join(
-        f"<p>{count:,} by {escape(_settings(dict(made)))}</p>"
-        for made, count in overview.made_by.most_common(_MOST_SETTINGS)
-    )
-    return f'<footer class="made">{lines}<p>framescribe {__version__}</p></footer>'
+def _utc(second: float) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+def _shown(cards: int, rows: int) -> str:
+    return "all" if cards == rows else f"{cards:,} of {rows:,}; half of them have a problem, if so many do"
 
 
 def _settings(made: Mapping[str, Any]) -> str:
-    known = [
+    return ", ".join(
         f"{name} {json.dumps(value, ensure_ascii=False)}" for name, value in made.items() if value is not None
-    ]
-    return ", ".join(known)
-
-
-def _median(counts: Counter[int]) -> int:
-    numbers = sorted(counts)
-    for number, below in zip(numbers, accumulate(counts[number] for number in numbers), strict=True):
-        if 2 * below >= counts.total():
-            return number
-    return 0
+    )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
+import duckdb
+
 from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
+from framescribe.dataset.table import row_table
 from framescribe.errors import UsageError
 from framescribe.files import write_file
-from framescribe.report.links import links_from
-from framescribe.report.overview import look_over
+from framescribe.report.clips import card_of
+from framescribe.report.links import links_from, with_file_name
+from framescribe.report.overview import overview_of
 from framescribe.report.page import page
-from framescribe.report.thumbnails import stills_of
+from framescribe.report.stills import stills_of
 
 
 def write_report(
@@ -40,7 +44,9 @@ def write_report(
         raise UsageError(f"{target} exists; choose another `output`, or replace it with `overwrite=True`")
     if not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
-    overview = look_over(read_rows(rows, CAPTION_COLUMNS), max_clips)
+    connection = duckdb.connect()
+    connection.register("rows", row_table(read_rows(rows, CAPTION_COLUMNS)))
+    overview = overview_of(connection, max_clips)
     if not overview.rows:
         raise UsageError(f"{rows} holds no rows")
     done = 0
@@ -51,7 +57,8 @@ def write_report(
         if progress is not None:
             progress(done, len(overview.clips))
 
-    stills = stills_of(overview.clips, one_more)
-    text = page(PurePath(rows).name or rows, overview, stills, links_from(target.parent))
+    clips = list(map(with_file_name, overview.clips))
+    stills, link = stills_of(clips, one_more), links_from(target.parent)
+    text = page(PurePath(rows).name or rows, overview, [card_of(row, stills, link) for row in clips])
     # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
     write_file(target, text.encode("utf-8", "backslashreplace"))

@@ -14,7 +14,7 @@ from framescribe.pipeline.lists import seconds
 from framescribe.pipeline.sidecars import sidecar_path
 from framescribe.pipeline.sources import expand_sources
 from framescribe.reading import read_text
-from framescribe.shown import shown_value
+from framescribe.shown import one_line, shown_value
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import Clip
 from framescribe.video.address import protocol_of
@@ -129,5 +129,5 @@ def _example(clip: Clip, caption: Any) -> Example | str:
         return "it has no caption"
     if not isinstance(caption, str):
         return f"the caption is {shown_value(caption)}, not text"
-    text = " ".join(caption.split())
+    text = one_line(caption)
     return Example(clip, text) if text else "the caption is empty"

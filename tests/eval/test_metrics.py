@@ -6,11 +6,12 @@ import math
 
 import pytest
 
-from framescribe.eval.metrics import overlap_figures, text_figures, words
+from framescribe.eval.metrics import overlap_figures, text_figures
+from framescribe.quality.words import bare_words
 
 
 def test_words() -> None:
-    assert words("A T-shirt doesn't move; it GLIDES (slowly).") == [
+    assert bare_words("A T-shirt doesn't move; it GLIDES (slowly).") == [
         "a", "t-shirt", "doesn't", "move", "it", "glides", "slowly"
     ]  # fmt: skip
 

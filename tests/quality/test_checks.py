@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from framescribe.quality.budget import Budget, count_words
+from framescribe.quality.budget import Budget
 from framescribe.quality.checks import caption_status, check
+from framescribe.quality.words import count_words
 from tests.reference import TINY
 
 GOOD = (

@@ -2,12 +2,13 @@
 
 import pytest
 
-from framescribe.quality.budget import CLIP_TOKENS, T5_TOKENS, Budget, count_words
+from framescribe.quality.budget import CLIP_TEXT_TOKENS, T5_TOKENS, Budget
 from framescribe.quality.checks import DEFECTS, check
 from framescribe.quality.cleanup import CleanupRules, clean
 from framescribe.quality.duplicates import DuplicateFinder
 from framescribe.quality.loops import is_looping
 from framescribe.quality.repair import Attempt, Repair
+from framescribe.quality.words import count_words
 from framescribe.types import GenerationSettings
 from tests.dataset.test_sinks import row
 
@@ -17,7 +18,7 @@ def words(count: int, start: int = 0) -> list[str]:
 
 
 def test_budgets():
-    assert (T5_TOKENS, CLIP_TOKENS, Budget().max_words) == (226, 77, 100)
+    assert (T5_TOKENS, CLIP_TEXT_TOKENS, Budget().max_words) == (226, 77, 100)
     assert Budget().holds(" ".join(words(100)))
     assert not Budget().holds(" ".join(words(101)))
     assert count_words("猫" * 100) == 100

@@ -7,12 +7,11 @@ import pytest
 from framescribe.export.formats import FORMATS
 from framescribe.export.run import export
 from framescribe.quality.duplicates import RepeatCounter, flag_duplicates
-from framescribe.report.overview import look_over
-from framescribe.report.page import page
 from tests.cli.run import invoke
 from tests.dataset.test_sinks import ERROR, row
 from tests.quality.captions import LONG_CAPTIONS
 from tests.reference import CLIPS
+from tests.report.pages import document, overview
 
 SHORT = str(CLIPS / "short-half-second.mp4")
 FIRST, OTHER = LONG_CAPTIONS[:2]
@@ -64,12 +63,13 @@ def test_rows_finds_and_counts_them(stored):
 
 
 def test_the_report_counts_them_and_shows_the_caption():
-    overview = look_over(rows(), 10)
-    assert overview.flags["duplicate"] == 3
-    assert overview.repeats == {"a": 3}
-    text = page("set", overview, lambda _: ["data:,"], lambda _: None)
-    assert "Captions of several clips" in text
-    assert "(a)" in text
+    found = overview(rows(), 10)
+    assert found.flags["duplicate"] == 3
+    assert [(each.clip_id, each.caption, each.clips) for each in found.repeats] == [("a", FIRST, 4)]
+    assert {each["clip_id"] for each in found.clips if "duplicate" in each["flags"]} == set(REPEATS)
+    text = document(rows(), stills=lambda _: ["data:,"]).text
+    assert "Captions that several clips have" in text
+    assert FIRST[:80] in text
 
 
 def test_an_export_leaves_them_out_and_says_of_which_clip_unless_they_are_accepted(tmp_path):

@@ -5,56 +5,18 @@ import io
 import json
 import os
 import re
-import time
-from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
-from xml.etree import ElementTree
 
 import av
 import pytest
 
-from framescribe.errors import ClipError
-from framescribe.report.charts import bars_of, histogram, nice_step, number_ticks
-from framescribe.report.links import links_from
-from framescribe.report.overview import look_over
-from framescribe.report.page import page
+from framescribe.report.charts import Histogram, bars_of, nice_step, number_ticks
 from tests.cli.run import invoke
 from tests.reference import CLIPS
+from tests.report.pages import Document, document, made, overview
 
 NASTY = '<script>alert("1")</script> & "quotes\' </title><img src=http://evil.example/x.png>'
-VOID = {"meta", "img", "input", "br"}
-
-
-class Document(HTMLParser):
-    """Text by element, attributes, and whether every element is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str, str | None]] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.attributes += [(tag, *each) for each in attrs]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += [(tag, *each) for each in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.text += data
 
 
 def row(number: int, **columns):
@@ -79,18 +41,6 @@ def row(number: int, **columns):
     return values | columns
 
 
-def no_stills(row):
-    raise ClipError("open", "x: cannot be opened: No such file or directory")
-
-
-def made(rows, title="rows", max_clips=60, stills=no_stills, folder=Path("/page")) -> str:
-    return page(title, look_over(rows, max_clips), stills, links_from(folder))
-
-
-def shown(rows, max_clips=60) -> Document:
-    return Document(made(rows, max_clips=max_clips))
-
-
 def test_numbers():
     rows = [row(number) for number in range(90)]
     rows += [row(100 + number, flags=["looping"], covered_s=5.0) for number in range(6)]
@@ -98,10 +48,10 @@ def test_numbers():
         row(200 + number, caption_status="error", caption=None, duration_s=None, covered_s=None)
         for number in range(4)
     ]
-    text = " ".join(shown(rows).text.split())
+    text = " ".join(document(rows).text.split())
     for said in (
         "clips100", "captioned96 %", "flagged6 %", "of video16.0 min", "of it seen96.9 %", "words at the median5",
-        "success96", "error4", "looping6", "2 January 2026, 03:00 to 03:59 UTC",
+        "success 96", "error 4", "looping 6", "2 January 2026, 03:00 to 03:59 UTC",
     ):  # fmt: skip
         assert said in text
 
@@ -110,17 +60,17 @@ def test_text_is_escaped_and_nothing_comes_from_outside():
     nasty = row(
         1, caption=NASTY, source_video=f"/{NASTY}/{NASTY}", error_message=NASTY, flags=[NASTY], model=NASTY
     )
-    document = Document(made([nasty, row(2)], NASTY))
-    tags = [tag for tag, _ in document.elements]
+    shown = Document(made([nasty, row(2)], NASTY))
+    tags = [tag for tag, _ in shown.elements]
     assert tags.count("script") == 1
     assert tags.count("img") == 0
     assert not {"link", "iframe", "object", "base", "form"} & set(tags)
-    assert not [each for each in document.attributes if each[1] in ("src", "href", "action", "srcset")]
-    assert not [name for _, name, _ in document.attributes if name.startswith("on")]
-    assert document.text.count(NASTY) >= 4
+    assert not [each for each in shown.attributes if each[1] in ("src", "href", "action", "srcset")]
+    assert not [name for _, name, _ in shown.attributes if name.startswith("on")]
+    assert shown.text.count(NASTY) >= 4
     (policy,) = [
         attributes["content"]
-        for tag, attributes in document.elements
+        for tag, attributes in shown.elements
         if "http-equiv" in attributes and tag == "meta"
     ]
     assert policy.startswith("default-src 'none'")
@@ -133,41 +83,36 @@ def test_style_and_script_ask_nothing_of_the_network():
 
 def test_clips_are_half_bad_ones_and_always_the_same():
     rows = [row(number, flags=["looping"] if number % 10 == 0 else []) for number in range(1000)]
-    chosen = look_over(rows, 60).clips
+    chosen = overview(rows, 60).clips
     assert sum(bool(each["flags"]) for each in chosen) == 30
-    assert look_over(reversed(rows), 60).clips == chosen
+    assert overview(reversed(rows), 60).clips == chosen
     assert len({each["clip_id"] for each in chosen}) == 60
-    few = look_over([*rows[:5], *[row(2000 + number) for number in range(100)]], 60).clips
+    few = overview([*rows[:5], *[row(2000 + number) for number in range(100)]], 60).clips
     assert (len(few), sum(bool(each["flags"]) for each in few)) == (60, 1)
-    assert len(look_over(rows[:7], 60).clips) == 7
-    assert look_over(rows, 0).clips == []
-    only_bad = look_over([row(n, caption_status="error") for n in range(100)], 60).clips
+    assert len(overview(rows[:7], 60).clips) == 7
+    assert overview(rows, 0).clips == []
+    only_bad = overview([row(n, caption_status="error") for n in range(100)], 60).clips
     assert len(only_bad) == 60
 
 
 def test_rows_without_times_have_no_rate():
-    text = shown([row(1, created_at=None)]).text
+    text = document([row(1, created_at=None)]).text
     assert "Clips a minute" not in text
-    assert "Clips a minute" in shown([row(1)]).text
+    assert "Clips a minute" in document([row(1)]).text
 
 
 def test_repairs_are_told_by_how_they_ended():
     tried = {"repairs": ["repetition_penalty=1.1"]}
-    text = shown([row(1, **tried), row(2, caption_status="repetitive", flags=["looping"], **tried)]).text
+    text = document([row(1, **tried), row(2, caption_status="repetitive", flags=["looping"], **tried)]).text
     assert "repaired 1" in text
     assert "repair failed 1" in text
 
 
-def test_rows_of_another_kind_are_refused():
-    with pytest.raises(ValueError, match="not rows of"):
-        look_over([{"caption": "x"}], 60)
-
-
 def test_a_loop_of_words_stays_short():
-    document = shown([row(1, caption="JEANS " * 5000)])
-    assert "(30,000 characters)" in document.text
-    assert len(document.text) < 6000
-    assert [tag for tag, _ in document.elements].count("details") == 1  # folded, but for its beginning
+    shown = document([row(1, caption="JEANS " * 5000)])
+    assert "(30,000 characters)" in shown.text
+    assert len(shown.text) < 6000
+    assert [tag for tag, _ in shown.elements].count("details") == 1  # folded, but for its beginning
     text = made([row(1, caption="JEANS " * 5000)])
     assert len(re.search(r'<p class="caption">(.*?)</p>', text).group(1)) < 700
 
@@ -181,7 +126,7 @@ def test_a_few_long_captions_do_not_squash_the_others():
     assert bars[-1].value == 5
     assert "1,504" in bars[-1].label
     assert sum(bar.value > 0 for bar in bars[:-1]) >= 20  # their shape can be seen
-    assert "over 1" in histogram(bars, number_ticks(bars))
+    assert any(label.text.startswith("over 1") for label in Histogram(bars, number_ticks(bars)).labels)
     even = bars_of(dict.fromkeys(range(1000), 1), "words")
     assert not any(bar.is_rest for bar in even)
 
@@ -218,10 +163,10 @@ def test_pictures_lead_to_the_videos_and_nowhere_else(videos):
 
 def test_pages_hold_all_clips_and_say_of_how_many():
     text = made([row(number) for number in range(100)])
-    document = Document(text)
-    assert [tag for tag, _ in document.elements].count("article") == 60
-    assert "60 of 100" in document.text
-    keys = [attributes for tag, attributes in document.elements if tag == "article"]
+    shown = Document(text)
+    assert [tag for tag, _ in shown.elements].count("article") == 60
+    assert "60 of 100" in shown.text
+    keys = [attributes for tag, attributes in shown.elements if tag == "article"]
     assert all({"data-name", "data-words", "data-duration", "data-tags"} <= each.keys() for each in keys)
 
 
@@ -234,13 +179,15 @@ def test_histograms_count_everything_and_stay_in_their_picture(counts):
     assert len(bars) <= 31
     for bar, after in pairwise(bars):
         assert bar.end == after.start
-    svg = ElementTree.fromstring(histogram(bars, number_ticks(bars), [(20, "mark")]))
-    _, _, width, height = map(float, svg.attrib["viewBox"].split())
-    for rect in svg.iter("rect"):
-        x, y, w, h = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
-        assert min(x, y, w, h) >= 0
-        assert x + w <= width + 0.1
-        assert y + h <= height
+    chart = Histogram(bars, number_ticks(bars), [(20, "mark")])
+    for column, after in pairwise(chart.columns):
+        assert column.left + column.width == pytest.approx(after.left, abs=0.11)
+    for column, bar in zip(chart.columns, bars, strict=True):
+        assert min(column.left, column.width - 2 * column.gap, column.height) >= 0
+        assert column.left + column.width <= chart.width + 0.1
+        assert column.height <= chart.floor - chart.top
+        assert (column.height > 0) == (bar.value > 0)
+    assert all(0 <= each.x <= chart.width for each in chart.labels + chart.lines)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +195,6 @@ def test_histograms_count_everything_and_stay_in_their_picture(counts):
 )
 def test_nice_steps(least, step):
     assert nice_step(least) == step
-
-
-def test_a_run_of_a_hundred_thousand_rows_takes_seconds():
-    started = time.process_time()
-    overview = look_over((row(number) for number in range(100_000)), 60)
-    assert overview.rows == 100_000
-    assert time.process_time() - started < 20
 
 
 def test_command(tmp_path):
@@ -270,9 +210,9 @@ def test_command(tmp_path):
     assert result.exit_code == 0, result.stderr
     written = tmp_path / "rows-report.html"
     assert result.stdout.strip() == str(written)
-    document = Document(written.read_text(encoding="utf-8"))
-    assert document.text.count("file not found") == 2
-    pictures = [attributes["src"] for tag, attributes in document.elements if tag == "img"]
+    shown = Document(written.read_text(encoding="utf-8"))
+    assert shown.text.count("file not found") == 2
+    pictures = [attributes["src"] for tag, attributes in shown.elements if tag == "img"]
     sizes = []
     assert len(set(pictures)) == len(pictures)  # a clip's four are of four times
     for picture in pictures:
@@ -285,7 +225,7 @@ def test_command(tmp_path):
     assert len(sizes) == 8
     assert all(max(size) <= 280 for size in sizes)
     assert sorted(width < height for width, height in sizes) == [False] * 4 + [True] * 4
-    links = [attributes["href"] for tag, attributes in document.elements if tag == "a"]
+    links = [attributes["href"] for tag, attributes in shown.elements if tag == "a"]
     assert len(links) == 2
     assert any(link.endswith("#t=3,9") for link in links)
     assert all((tmp_path / unquote(link.partition("#")[0])).is_file() for link in links)

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from framescribe.errors import ClipError
+from framescribe.errors import ClipError, UsageError
 from framescribe.report.overview import Row
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
@@ -49,7 +49,10 @@ def _seen(row: Row) -> Clip:
     start_s, end_s, covered_s = row.get("start_s") or 0.0, row.get("end_s"), row.get("covered_s")
     if covered_s and (end_s is None or start_s + covered_s < end_s):
         end_s = start_s + covered_s
-    return Clip(row["source_video"], start_s, end_s)
+    try:
+        return Clip(row["source_video"], start_s, end_s)
+    except UsageError as error:  # a stranger's row, whose span is none
+        raise ClipError("open", str(error)) from error
 
 
 def encoded_stills(clip: Clip) -> list[bytes]:
@@ -62,9 +65,8 @@ def encoded_stills(clip: Clip) -> list[bytes]:
     return [encode_jpeg(picture, LONG_SIDE_PX) for picture in frames.pixels]
 
 
-def short_reason(row: Row, error: ClipError) -> str:
+def short_reason(error: ClipError) -> str:
     """Why there are no stills, in a few words."""
-    return "file not found" if "No such file" in str(error) else f"no picture: cannot be {_PAST[error.stage]}"
-
-
-_PAST = {"open": "opened", "decode": "decoded", "sample": "sampled", "prompt": "read", "generate": "read"}
+    if "No such file" in str(error):
+        return "file not found"
+    return f"no picture: cannot be {'opened' if error.stage == 'open' else 'decoded'}"
