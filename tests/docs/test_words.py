@@ -18,6 +18,8 @@ from tests.reference import ROOT
 
 GROUP = typer.main.get_command(app)
 RESULTS = ROOT / "benchmarks" / "results"
+# Where pages about the code begin to name a file.
+FOLDERS = (".", "framescribe", "framescribe/engine", "framescribe/model/kernels")
 # Options of other programs that pages name.
 OTHERS = {"--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory", "--only"}
 
@@ -166,3 +168,12 @@ def test_headline_numbers_are_measured():
             f"{_result('first_command.json')['seconds']:.0f} ",
         ):
             assert figure in text
+
+
+@pytest.mark.parametrize("page", ["structure.md", "engine.md", "contributing.md"])
+def test_files_of_the_code_exist(page):
+    text = text_of(ROOT / "docs" / page)
+    for name in set(re.findall(r"(?<![\w/.])(?:\w+/)*\w+\.py\b", text)):
+        assert any((ROOT / folder / name).is_file() for folder in FOLDERS), name
+    for room in set(re.findall(r"`((?:\w+/)+)`", text)):
+        assert any((ROOT / folder / room).is_dir() for folder in FOLDERS), room
