@@ -14,6 +14,7 @@ residual stream near the scale of its input.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import time
@@ -24,6 +25,7 @@ from safetensors.torch import load_file
 
 from benchmarks.provenance import provenance, publish
 from framescribe.captioner import Captioner
+from framescribe.checkpoint import open_checkpoint
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
@@ -113,15 +115,11 @@ def measure(
     result["weights_gb"] = torch.cuda.memory_allocated() / 1e9
     result["predicted_weights_gb"] = weight_bytes(config, precision) / 1e9
 
-    checkpoint = fetch_checkpoint("tiny-random")
-    tokenizer = CaptionTokenizer(checkpoint.folder)
-    prompts = PromptBuilder(
-        tokenizer, config.bos_token_id, config.eos_token_id, config.pad_token_id,
-        config.vision_config.tokens_per_frame,
-    )  # fmt: skip
+    stop_ids = frozenset({config.eos_token_id})
+    checkpoint = dataclasses.replace(open_checkpoint("tiny-random"), config=config, stop_ids=stop_ids)
+    prompts = checkpoint.prompts
     if precision.dtype_name == "bf16":
-        stop_ids = frozenset({config.eos_token_id})
-        captioner = Captioner(model, tokenizer, checkpoint, precision, stop_ids, batch_size=1)
+        captioner = Captioner(model, checkpoint, precision, batch_size=1)
         settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=NEW_TOKENS))
         seconds = []
         for _ in range(2):

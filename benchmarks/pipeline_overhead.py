@@ -29,7 +29,7 @@ from framescribe.quality.checks import check
 from framescribe.types import CaptionRow, CaptionSettings, Clip
 
 SETTINGS = CaptionSettings()
-IDENTITY = run_identity(SETTINGS, "stub", "r", "fp32")
+IDENTITY = run_identity(SETTINGS, [SETTINGS.prompt], "stub", "r", "fp32")
 SENTENCE = (
     "The small red ball rolls slowly over wet grass while two dogs watch from under an old wooden bench. "
 )

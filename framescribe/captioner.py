@@ -7,43 +7,41 @@ everything else runs in the caller's (``session.py``).
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import logging
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from itertools import chain
 from pathlib import Path
-from typing import IO, TypeGuard, cast
 
 import torch
 
+from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.distinct import Distinct
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
 from framescribe.errors import UsageError
-from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
-from framescribe.model.config import ModelConfig
+from framescribe.model.checkpoint import Progress
 from framescribe.model.device_errors import memory_told
-from framescribe.model.hub import Checkpoint, fetch_checkpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
-from framescribe.model.quantize import quantizer
-from framescribe.pipeline.sources import check_sources, expand_sources
+from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.given import Source, as_clip, given_clips
 from framescribe.prepare import Prepared, Preparer
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
 from framescribe.session import CaptionSession
-from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, Clip
-from framescribe.video.memory import DEFAULT_MEMORY_GB
+from framescribe.task import (
+    DEFAULT_MEMORY_GB,
+    DEFAULT_TIMEOUT_S,
+    ClipTask,
+    DecodeLimits,
+    Question,
+    check_prompts,
+)
+from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, usable_cpus
-from framescribe.video_frames import VideoFrames
+from framescribe.video.workers import DecodeWorkers, usable_cpus
 
-Source = str | Path | bytes | IO[bytes] | VideoFrames | Clip
 CaptionProgress = Callable[[int, int | None], None]
 
 log = logging.getLogger("framescribe")
@@ -61,26 +59,23 @@ class Captioner:
     def __init__(
         self,
         model: CaptionModel,
-        tokenizer: CaptionTokenizer,
-        checkpoint: Checkpoint,
+        checkpoint: OpenCheckpoint,
         precision: Precision,
-        stop_ids: frozenset[int],
         batch_size: int,
     ) -> None:
         self.checkpoint = checkpoint
         self.precision = precision
-        self._tokenizer = tokenizer
         self._batch_size = batch_size
         # One for all calls, which may overlap: its KV cache takes most of the memory.
-        self._engine = Engine(model, stop_ids, batch_size, kv_dtype=precision.kv_dtype)
+        self._engine = Engine(model, checkpoint.stop_ids, batch_size, kv_dtype=precision.kv_dtype)
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
-        self._preparer = Preparer(tokenizer, model.config, self._rows, device=model.device, dtype=model.dtype)
+        self._preparer = Preparer(checkpoint, self._rows, device=model.device, dtype=model.dtype)
         self._idle_workers: list[Worker] = []
 
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path | ModelSpec = DEFAULT_MODEL,
         *,
         revision: str | None = None,
         device: str | torch.device = "auto",
@@ -92,7 +87,8 @@ class Captioner:
         """Loads a checkpoint of the official layout.
 
         Args:
-            model: a folder, a bundled model's name, a Hugging Face repo id, or ``modelscope:owner/name``.
+            model: a folder, a bundled model's name, a Hugging Face repo id, or ``modelscope:owner/name``; or a
+                ``ModelSpec``, which says the next four as well.
             revision: branch, tag or commit of the repository.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a ``torch.device``.
             dtype: ``auto``, ``bf16``, ``fp16``, ``fp32``, torch's names for them, or a ``torch.dtype`` (see
@@ -107,31 +103,15 @@ class Captioner:
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
-        precision = choose_precision(device, dtype, quant)
-        checkpoint = fetch_checkpoint(str(model), revision)
-        config = ModelConfig.from_file(checkpoint.folder / "config.json")
-        tokenizer = CaptionTokenizer(checkpoint.folder)
-        if len(tokenizer) > config.vocab_size:
-            raise UsageError(
-                f"{checkpoint.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
-            )
-        log.info("%s: %s", checkpoint.name, check_memory(config, precision))
+        spec = model if isinstance(model, ModelSpec) else ModelSpec(model, revision, device, dtype, quant)
+        precision = choose_precision(spec)
+        checkpoint = open_checkpoint(spec.name, spec.revision)
+        log.info("%s: %s", checkpoint.name, check_memory(checkpoint.config, precision))
         with memory_told("loading the model"):
-            loaded = load_model(
-                checkpoint.folder,
-                precision.device,
-                precision.dtype,
-                None if precision.quant is None else quantizer(precision.quant),
-                progress,
-            )
+            loaded = checkpoint.load(precision, progress)
         with memory_told("for the clips that decode together"):
             return cls(
-                loaded,
-                tokenizer,
-                checkpoint,
-                precision,
-                read_stop_ids(checkpoint.folder, config),
-                batch_size or choose_batch(config, precision),
+                loaded, checkpoint, precision, batch_size or choose_batch(checkpoint.config, precision)
             )
 
     def caption(
@@ -139,6 +119,7 @@ class Captioner:
         sources: Source | Iterable[Source],
         settings: CaptionSettings = CaptionSettings(),
         *,
+        prompts: Sequence[str] | None = None,
         decode_workers: int | None = None,
         decode_timeout_s: float = DEFAULT_TIMEOUT_S,
         decode_memory_gb: float = DEFAULT_MEMORY_GB,
@@ -151,6 +132,8 @@ class Captioner:
                 the command line (see ``expand_sources``); a video as bytes, as an open binary file, or as pictures
                 (``VideoFrames``); ``Clip`` for a span. A clip that comes twice (same source and span) gives one row.
             settings: the same for all.
+            prompts: several prompts, in place of the settings' one: each clip is decoded and seen once, and gives a
+                row for each, with ``prompt_index``. A clip that has a prompt of its own is asked that one only.
             decode_workers: processes that decode, at most; started when needed and kept for later calls. None: one
                 per core, up to 32. 0: decode in threads of this process, without a time-out.
             decode_timeout_s: seconds for opening and decoding one clip; what takes longer is an ``error`` row.
@@ -160,8 +143,8 @@ class Captioner:
                 ``sources`` are still being read).
 
         Yields:
-            Exactly one row per clip. A clip that fails gives a row with ``caption_status`` ``error``, the stage and
-            the reason, and the others go on.
+            Exactly one row per clip and prompt. A clip that fails gives rows with ``caption_status`` ``error``, the
+            stage and the reason, and the others go on.
 
         Raises:
             UsageError: what is no source, a folder or glob without videos, or a setting that makes no sense: at the
@@ -169,49 +152,48 @@ class Captioner:
         """
         if not isinstance(settings, CaptionSettings):
             raise UsageError(f"settings must be CaptionSettings(…), not {settings!r}")
-        if decode_workers is not None and decode_workers < 0:
-            raise UsageError(f"`decode_workers` must be 0 or more, not {decode_workers}")
-        if not decode_timeout_s > 0:
-            raise UsageError(f"`decode_timeout_s` must be above 0, not {decode_timeout_s}")
-        if not decode_memory_gb > 0:
-            raise UsageError(f"`decode_memory_gb` must be above 0, not {decode_memory_gb}")
+        asked = (settings.prompt,) if prompts is None else check_prompts(prompts)
+        limits = DecodeLimits(decode_workers, decode_timeout_s, decode_memory_gb)
+        clips = Distinct(given_clips(sources))
+        tasks = _Counted(ClipTask.of(clip, asked) for clip in clips)
+        rows = self.caption_tasks(tasks, settings, limits)
+        return rows if progress is None else _told(rows, clips, tasks, progress)
+
+    def caption_tasks(
+        self, tasks: Iterator[ClipTask], settings: CaptionSettings, limits: DecodeLimits = DecodeLimits()
+    ) -> Iterator[CaptionRow]:
+        """As ``caption``, of different clips that are each asked their own questions.
+
+        Args:
+            tasks: read as they are needed.
+            settings, limits: the same for all.
+        """
+        session = self.session(settings)
+        decoders = limits.workers or min(_MAX_DECODERS, usable_cpus())
         workers = (
             None
-            if decode_workers == 0
-            else DecodeWorkers(self._idle_workers, decode_timeout_s, decode_memory_gb)
+            if limits.workers == 0
+            else DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb)
         )
-        clips = Distinct(_clips(sources))
-        rows = self._captioned(clips, settings, decode_workers, workers)
-        return rows if progress is None else _told(rows, clips, progress)
-
-    def _captioned(
-        self,
-        clips: Distinct,
-        settings: CaptionSettings,
-        decode_workers: int | None,
-        workers: DecodeWorkers | None,
-    ) -> Iterator[CaptionRow]:
-        session = self.session(settings)
-        decoders = decode_workers or min(_MAX_DECODERS, usable_cpus())
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
-            decoding: dict[Future[Prepared | CaptionRow], None] = {}
+            preparing: dict[Future[Prepared | tuple[CaptionRow, ...]], None] = {}
             try:
                 while True:
                     # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
-                    while len(decoding) + len(session) < self._batch_size + decoders:
-                        if (clip := next(clips, None)) is None:
+                    while len(preparing) + len(session) < self._batch_size + decoders:
+                        if (task := next(tasks, None)) is None:
                             break
-                        decoding[pool.submit(self._preparer.prepare, clip, settings, workers)] = None
-                    if not decoding and not len(session):
+                        preparing[pool.submit(self._preparer.prepare, task, settings, workers)] = None
+                    if not preparing and not len(session):
                         return
                     timeout = 0 if len(session) else None
-                    for future in wait(decoding, timeout, return_when=FIRST_COMPLETED).done:
-                        del decoding[future]
+                    for future in wait(preparing, timeout, return_when=FIRST_COMPLETED).done:
+                        del preparing[future]
                         prepared = future.result()
-                        if isinstance(prepared, CaptionRow):
-                            yield prepared
-                        else:
+                        if isinstance(prepared, Prepared):
                             session.add(prepared)
+                        else:
+                            yield from prepared
                     yield from session.step()
             finally:
                 # A consumer that stops early leaves no work in the pool.
@@ -224,7 +206,7 @@ class Captioner:
 
     def session(self, settings: CaptionSettings) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
-        return CaptionSession(self._engine, self._preparer, self._tokenizer, self._rows, settings)
+        return CaptionSession(self._engine, self._preparer, self.checkpoint.tokenizer, self._rows, settings)
 
     def __repr__(self) -> str:
         return f"Captioner({self.checkpoint.name!r}, {self.precision}, {self.precision.device})"
@@ -257,76 +239,44 @@ class Captioner:
             DecodeWorkers(self._idle_workers, DEFAULT_TIMEOUT_S) as workers,
             workers.decoded(clip, settings.sampling) as frames,
         ):
-            prepared = self._preparer.ready(clip, frames, settings, question, history)
-        request = Request(clip.id, prepared.prompt, prepared.pixels_F3SS, settings.generation)
+            task = ClipTask(clip, (Question(0, question),))
+            prepared = self._preparer.ready(task, frames, settings, history)
+        (prompt,) = prepared.prompts
+        request = Request(clip.id, prompt, prepared.pixels_F3SS, settings.generation)
+        tokenizer = self.checkpoint.tokenizer
         token_ids: list[int] = []
         sent = 0
         for token_id in self._engine.stream(request):
             token_ids.append(token_id)
-            if piece := self._tokenizer.decode_settled(token_ids)[sent:]:
+            if piece := tokenizer.decode_settled(token_ids)[sent:]:
                 yield piece
                 sent += len(piece)
-        yield self._tokenizer.decode(token_ids)[sent:]
+        yield tokenizer.decode(token_ids)[sent:]
 
 
-def as_clip(source: Source) -> Clip:
-    """Wraps what a caller may give for a whole video; bytes and nameless files are labelled by their content."""
-    if isinstance(source, Clip):
-        return source
-    if isinstance(source, str | Path):
-        return Clip(os.fspath(source))
-    if isinstance(source, VideoFrames):
-        return Clip(source.name, data=source)
-    if isinstance(source, bytes):
-        return Clip(f"bytes:{hashlib.sha256(source).hexdigest()[:16]}", data=source)
-    if hasattr(source, "shape"):
-        raise UsageError(
-            "pictures in memory need the times at which they are shown: VideoFrames(pictures, fps=24)"
-        )
-    if not hasattr(source, "read"):
-        raise UsageError(
-            f"a clip must be a path, URL, bytes, open binary file, VideoFrames or Clip, not {source!r}"
-        )
-    if isinstance(name := getattr(source, "name", None), str):
-        return Clip(name, data=source)
-    if source.seekable():
-        source.seek(0)
-    if not isinstance(content := source.read(), bytes):
-        raise UsageError(f"{source!r} is open as text; open it in binary mode")
-    return as_clip(content)
+class _Counted(Iterator[ClipTask]):
+    """Tasks, and how many questions those that were taken have."""
+
+    def __init__(self, tasks: Iterator[ClipTask]) -> None:
+        self._tasks = tasks
+        self.questions = 0
+
+    def __next__(self) -> ClipTask:
+        task = next(self._tasks)
+        self.questions += len(task.questions)
+        return task
 
 
-def _clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
-    """Every clip that sources name. What is no source at all is refused now, not where it is met."""
-    if isinstance(sources, str | Path | bytes | Clip | VideoFrames):
-        sources = [sources]
-    elif hasattr(sources, "read") or hasattr(sources, "shape"):
-        sources = [cast(Source, sources)]  # an open file, or an array, which is refused below
-    if not isinstance(sources, Iterable):
-        raise UsageError(f"sources must be paths, URLs, Clips … or a list of them, not {sources!r}")
-    if isinstance(sources, list | tuple):
-        check_sources(os.fspath(source) for source in sources if _may_be_many(source))
-        sources = [source if _may_be_many(source) else as_clip(source) for source in sources]
-    return chain.from_iterable(_expanded(source) for source in sources)
+def _told(
+    rows: Iterator[CaptionRow], clips: Distinct, tasks: _Counted, progress: CaptionProgress
+) -> Iterator[CaptionRow]:
+    def total() -> int | None:
+        return None if clips.count is None else tasks.questions
 
-
-def _expanded(source: Source) -> Iterable[Clip]:
-    return expand_sources([os.fspath(source)]) if _may_be_many(source) else [as_clip(source)]
-
-
-def _may_be_many(source: Source) -> TypeGuard[str | Path]:
-    """Whether a source is a name that is looked up; a path to nothing is a clip, whose row says so."""
-    if not isinstance(source, str | Path):
-        return False
-    name = os.fspath(source)
-    return "://" in name or glob.has_magic(name) or os.path.exists(name)
-
-
-def _told(rows: Iterator[CaptionRow], clips: Distinct, progress: CaptionProgress) -> Iterator[CaptionRow]:
     done, said = 0, None
     for done, row in enumerate(rows, start=1):
-        said = clips.count
+        said = total()
         progress(done, said)
         yield row
     if said is None:  # how many there are was known only behind the last one
-        progress(done, clips.count)
+        progress(done, total())

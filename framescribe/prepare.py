@@ -1,4 +1,4 @@
-"""A clip made ready for the engine: frames decoded and transformed, the prompt built. Needs no weights.
+"""A clip made ready for the engine: frames decoded and transformed, prompts built. Needs no weights.
 
 Used by the front door's decoding threads, and by processes on other hosts that feed one.
 """
@@ -11,19 +11,17 @@ import logging
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from framescribe.checkpoint import OpenCheckpoint
 from framescribe.errors import ClipError, DeviceError
-from framescribe.model.config import ModelConfig
 from framescribe.model.device_errors import is_device_failure
-from framescribe.model.precision import DtypeName, Precision
-from framescribe.prompt import History, PromptBuilder
+from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.tokenizer import CaptionTokenizer
+from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
@@ -42,25 +40,26 @@ class Prepared:
     """A clip that is ready for the engine.
 
     Attributes:
-        clip: which.
+        task: which clip, and what it is asked.
         frames: what was decoded, without the pixels.
-        prompt: of the settings' question, or the clip's own.
+        prompts: one for each question.
         pixels_F3SS: the transformed frames.
     """
 
-    clip: Clip
+    task: ClipTask
     frames: Frames
-    prompt: Prompt
+    prompts: tuple[Prompt, ...]
     pixels_F3SS: torch.Tensor
 
     def pack(self) -> tuple[bytes, memoryview]:
         """The clip as bytes, for another process: the frames' pixels, and all the rest."""
         pixels_F3SS = self.pixels_F3SS.contiguous()
         rest = {
-            "clip": _values(self.clip, without="data"),
+            "clip": _values(self.task.clip, without="data"),
+            "questions": list(map(_values, self.task.questions)),
             "frames": _values(self.frames, without="pixels")
             | {"facts": dataclasses.asdict(self.frames.facts)},
-            "prompt": _values(self.prompt),
+            "prompts": list(map(_values, self.prompts)),
             "shape": list(pixels_F3SS.shape),
             "dtype": str(pixels_F3SS.dtype).removeprefix("torch."),
         }
@@ -81,11 +80,12 @@ class Prepared:
             covered_s=of_frames["covered_s"],
             facts=VideoFacts(**of_frames["facts"]),
         )
-        prompt = Prompt(**with_tuples(values["prompt"]))
+        task = ClipTask(Clip(**values["clip"]), tuple(Question(**each) for each in values["questions"]))
+        prompts = tuple(Prompt(**with_tuples(each)) for each in values["prompts"])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given buffer is not writable")
             flat = torch.frombuffer(memoryview(pixels), dtype=getattr(torch, values["dtype"]))
-        return cls(Clip(**values["clip"]), frames, prompt, flat.view(values["shape"]))
+        return cls(task, frames, prompts, flat.view(values["shape"]))
 
 
 def _values(value: Any, without: str = "") -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Preparer:
     """Prepares clips for one model.
 
     Args:
-        tokenizer, config: the model's.
+        checkpoint: the model's.
         rows: makes the rows of clips that cannot be prepared.
         device, dtype: the model's. Frames for a GPU are transformed there, others on the CPU; in fp32 either way, and
             rounded at the end.
@@ -110,14 +110,13 @@ class Preparer:
 
     def __init__(
         self,
-        tokenizer: CaptionTokenizer,
-        config: ModelConfig,
+        checkpoint: OpenCheckpoint,
         rows: RowMaker,
         *,
         device: torch.device = _CPU,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self._image_size = config.vision_config.image_size
+        self._image_size = checkpoint.config.vision_config.image_size
         self._rows = rows
         self._device = device
         self._dtype = dtype
@@ -125,53 +124,41 @@ class Preparer:
         # short, and it waits for them. One clip at a time, as their memory adds up.
         self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
         self._lock = threading.Lock()
-        self._prompts = PromptBuilder(
-            tokenizer,
-            bos_token_id=config.bos_token_id,
-            eos_token_id=config.eos_token_id,
-            slot_token_id=config.pad_token_id,
-            tokens_per_frame=config.vision_config.tokens_per_frame,
-        )
-
-    @classmethod
-    def from_checkpoint(cls, folder: Path, rows: RowMaker, dtype_name: DtypeName = "fp32") -> Preparer:
-        """Reads the checkpoint's config and tokenizer only; for a model in ``dtype_name`` in another process."""
-        config = ModelConfig.from_file(folder / "config.json")
-        return cls(CaptionTokenizer(folder), config, rows, dtype=Precision(_CPU, dtype_name).dtype)
+        self._prompts = checkpoint.prompts
 
     def prepare(
-        self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None = None
-    ) -> Prepared | CaptionRow:
-        """Decodes a clip, in one of ``workers`` if given, or gives the row that says why it could not be.
+        self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers | None = None
+    ) -> Prepared | tuple[CaptionRow, ...]:
+        """Decodes a clip, in one of ``workers`` if given, or gives the rows that say why it could not be.
 
         Raises:
             DeviceError: the device failed; nothing more can be done on it.
         """
+        clip = task.clip
         try:
-            question = clip.prompt or settings.prompt
             if workers is None:
-                return self.ready(clip, decode_frames(clip, settings.sampling), settings, question)
+                return self.ready(task, decode_frames(clip, settings.sampling), settings)
             with workers.decoded(clip, settings.sampling) as frames:
-                return self.ready(clip, frames, settings, question)
+                return self.ready(task, frames, settings)
         except ClipError as error:
-            return self._rows.failed(clip, settings, error.stage, str(error))
+            return self._rows.failed(task, settings, error.stage, str(error))
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
             if is_device_failure(error):
                 # No clip's fault: with rows that say so, a run would go through all the others in vain.
                 raise DeviceError(f"{self._device} failed: {error}") from error
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
-            return self._rows.failed(clip, settings, "decode", message)
+            return self._rows.failed(task, settings, "decode", message)
 
     def ready(
-        self, clip: Clip, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
+        self, task: ClipTask, frames: Frames, settings: CaptionSettings, history: History = ()
     ) -> Prepared:
         """From decoded frames, whose pixels are not needed after this call."""
-        prompt = self.prompt(frames, settings, question, history)
+        prompts = tuple(self.prompt(frames, settings, each.text, history) for each in task.questions)
         pixels_F3SS = self.pixels(frames.pixels)
         # The source's pixels are many times larger, and a worker needs their memory for its next clip.
         frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
-        return Prepared(clip, frames, prompt, pixels_F3SS)
+        return Prepared(task, frames, prompts, pixels_F3SS)
 
     def pixels(self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
         """uint8 frames [F, 3, H, W], on a GPU copied there as they are, to what the model takes: [F, 3, S, S]."""
@@ -192,5 +179,5 @@ class Preparer:
         self, frames: Frames, settings: CaptionSettings, question: str, history: History = ()
     ) -> Prompt:
         """The prompt that asks ``question`` about these frames; their pixels are not needed."""
-        seconds = frames.text_seconds(settings.sampling.strategy)
+        seconds = frames.text_seconds(settings.sampling)
         return self._prompts.build(question, settings.resolved_template, seconds, history=history)

@@ -1,4 +1,4 @@
-"""What became of a clip, as its row: the one place that fills the columns."""
+"""What became of a clip under one prompt, as its row: the one place that fills the columns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from framescribe.errors import ErrorStage
 from framescribe.quality.checks import caption_status, check
 from framescribe.shown import shorten
+from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionRow, CaptionSettings, Clip, FinishReason, Frames
 from framescribe.version import __version__
 
@@ -25,14 +26,24 @@ class RowMaker:
     model_revision: str
     precision: str
 
-    def failed(self, clip: Clip, settings: CaptionSettings, stage: ErrorStage, reason: str) -> CaptionRow:
-        """The row of a clip that has no caption."""
-        common = self._common(clip, settings)
-        return CaptionRow(caption_status="error", error_stage=stage, error_message=shorten(reason), **common)
+    def failed(
+        self, task: ClipTask, settings: CaptionSettings, stage: ErrorStage, reason: str
+    ) -> tuple[CaptionRow, ...]:
+        """The rows of a clip that has no caption."""
+        return tuple(
+            CaptionRow(
+                caption_status="error",
+                error_stage=stage,
+                error_message=shorten(reason),
+                **self._common(task.clip, question, settings),
+            )
+            for question in task.questions
+        )
 
     def captioned(
         self,
         clip: Clip,
+        question: Question,
         settings: CaptionSettings,
         frames: Frames,
         *,
@@ -41,7 +52,7 @@ class RowMaker:
         prompt_tokens: int,
         output_tokens: int,
     ) -> CaptionRow:
-        """The row of a clip whose caption is ``text``, checked; its pixels are not needed any more."""
+        """The row of a caption, ``text``, checked; the frames' pixels are not needed any more."""
         caption = text.strip()
         is_truncated = finish_reason == "length"
         flags = check(caption, is_truncated=is_truncated, loops=finish_reason == "loop")
@@ -71,10 +82,10 @@ class RowMaker:
             covered_s=frames.covered_s,
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
-            **self._common(clip, settings),
+            **self._common(clip, question, settings),
         )
 
-    def _common(self, clip: Clip, settings: CaptionSettings) -> dict[str, Any]:
+    def _common(self, clip: Clip, question: Question, settings: CaptionSettings) -> dict[str, Any]:
         """Columns that every row has: the clip, how it was to be captioned, and by what."""
         generation = settings.generation
         return {
@@ -84,8 +95,10 @@ class RowMaker:
             "end_s": clip.end_s,
             "strategy": settings.sampling.strategy,
             "num_frames": settings.sampling.num_frames,
+            "sample_fps": settings.sampling.fps,
             "template": settings.resolved_template,
-            "prompt": clip.prompt or settings.prompt,
+            "prompt": question.text,
+            "prompt_index": question.index,
             "model": self.model,
             "model_revision": self.model_revision,
             "precision": self.precision,

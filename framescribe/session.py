@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
+from dataclasses import dataclass
+from functools import partial
 
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
@@ -11,8 +12,28 @@ from framescribe.engine.sequence import Sequence
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.rows import RowMaker, created_now
+from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import CaptionRow, CaptionSettings, GenerationSettings
+from framescribe.types import CaptionRow, CaptionSettings, GenerationSettings, Prompt
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A question that a clip was asked, and how far its answer is.
+
+    Attributes:
+        prepared: the clip.
+        question: of its task.
+        prompt: that is in the engine: the question's, or another attempt's.
+        repair: what has been tried, once there is a first caption and captions that came out badly are repaired.
+        sequence: in the engine.
+    """
+
+    prepared: Prepared
+    question: Question
+    prompt: Prompt
+    repair: Repair | None = None
+    sequence: Sequence | None = None
 
 
 class CaptionSession:
@@ -37,71 +58,72 @@ class CaptionSession:
         self._tokenizer = tokenizer
         self._rows = rows
         self._settings = settings
-        self._in_engine: dict[str, tuple[Prepared, Sequence]] = {}
-        self._completed: deque[Completion] = deque()
-        self._repairs: dict[str, Repair] = {}
+        self._in_engine: set[_Asked] = set()
+        self._completed: deque[tuple[_Asked, Completion]] = deque()
 
     def __len__(self) -> int:
-        """Clips that were added and have no row yet."""
+        """Captions that are on their way: questions of added clips that have no row yet."""
         return len(self._in_engine)
 
     def add(self, prepared: Prepared) -> None:
-        """Queues a clip; no two of the same id at a time."""
-        self._request(prepared, self._settings.generation)
+        """Queues a clip with all its questions; they share its pixels, and so what the vision tower makes of them."""
+        for question, prompt in zip(prepared.task.questions, prepared.prompts, strict=True):
+            self._request(_Asked(prepared, question, prompt), self._settings.generation)
 
     def step(self) -> list[CaptionRow]:
-        """Lets the engine work a little.
+        """Runs one engine step.
 
         Returns:
-            The rows of clips that this finished.
+            The rows that this finished.
         """
         self._engine.step()
         # Another thread's step may complete more of this session's at any time.
         completed = [self._completed.popleft() for _ in range(len(self._completed))]
-        return [row for row in map(self._finish, completed) if row is not None]
+        return [row for each in completed if (row := self._finish(*each)) is not None]
 
     def close(self) -> None:
         """Drops what has no row yet."""
-        self._engine.cancel([sequence for _, sequence in self._in_engine.values()])
+        self._engine.cancel([asked.sequence for asked in self._in_engine if asked.sequence is not None])
         self._in_engine.clear()
 
-    def _request(self, prepared: Prepared, generation: GenerationSettings) -> None:
-        request = Request(prepared.clip.id, prepared.prompt, prepared.pixels_F3SS, generation)
-        sequence = self._engine.add(request, self._completed.append)
-        self._in_engine[prepared.clip.id] = (prepared, sequence)
+    def _request(self, asked: _Asked, generation: GenerationSettings) -> None:
+        prepared = asked.prepared
+        request = Request(prepared.task.clip.id, asked.prompt, prepared.pixels_F3SS, generation)
+        self._in_engine.add(asked)
+        asked.sequence = self._engine.add(request, partial(self._complete, asked))
 
-    def _finish(self, completion: Completion) -> CaptionRow | None:
-        """The row of a completed clip, or None if its caption came out badly and is made again."""
-        (prepared, _), settings = self._in_engine[completion.id], self._settings
+    def _complete(self, asked: _Asked, completion: Completion) -> None:
+        self._completed.append((asked, completion))
+
+    def _finish(self, asked: _Asked, completion: Completion) -> CaptionRow | None:
+        """The row of a completed caption, or None if it came out badly and is made again."""
+        self._in_engine.discard(asked)
+        prepared, settings = asked.prepared, self._settings
+        clip = prepared.task.clip
         if completion.finish_reason == "error":
-            del self._in_engine[completion.id]
-            # Another attempt may need more memory than there is: the caption that it was to better is still one.
-            if (repair := self._repairs.pop(completion.id, None)) is not None:
-                return created_now(repair.give_up())
-            message = f"{prepared.clip.source_video}: {completion.error}"
-            return self._rows.failed(prepared.clip, settings, "generate", message)
+            # Another attempt may need more memory than there is: keep the original caption.
+            if asked.repair is not None:
+                return created_now(asked.repair.give_up())
+            message = f"{clip.source_video}: {completion.error}"
+            (row,) = self._rows.failed(ClipTask(clip, (asked.question,)), settings, "generate", message)
+            return row
         row = self._rows.captioned(
-            prepared.clip,
+            clip,
+            asked.question,
             settings,
             prepared.frames,
             text=self._tokenizer.decode(completion.token_ids),
             finish_reason=completion.finish_reason,
-            prompt_tokens=len(prepared.prompt),
+            prompt_tokens=len(asked.prompt),
             output_tokens=len(completion.token_ids),
         )
-        if settings.repair:
-            repair = self._repairs.setdefault(completion.id, Repair(settings.generation))
-            outcome = repair.follow(row)
-            if isinstance(outcome, Attempt):
-                self._request(self._asking(prepared, outcome), outcome.generation)
-                return None
-            del self._repairs[completion.id]
-            row = created_now(outcome)
-        del self._in_engine[completion.id]
-        return row
-
-    def _asking(self, prepared: Prepared, attempt: Attempt) -> Prepared:
-        """The same clip with the prompt of another attempt."""
-        question = (prepared.clip.prompt or self._settings.prompt) + attempt.more_prompt
-        prompt = self._preparer.prompt(prepared.frames, self._settings, question)
-        return dataclasses.replace(prepared, prompt=prompt)
+        if not settings.repair:
+            return row
+        asked.repair = asked.repair or Repair(settings.generation)
+        outcome = asked.repair.follow(row)
+        if not isinstance(outcome, Attempt):
+            return created_now(outcome)
+        text = asked.question.text + outcome.more_prompt
+        asked.prompt = self._preparer.prompt(prepared.frames, settings, text)
+        self._request(asked, outcome.generation)
+        return None

@@ -81,15 +81,21 @@ class FrameSampling:
         strategy: ``chat`` (the frame nearest to each whole second, the first ``num_frames`` of them) and ``base``
             (``num_frames`` evenly over the first 60 s) as published; ``uniform``: ``num_frames`` evenly over the clip.
         num_frames: upper bound on the number of frames; 24 as published.
+        fps: frames a second that ``chat`` takes; 1 as published, and as the model was trained.
     """
 
     strategy: Strategy = "chat"
     num_frames: int = 24
+    fps: float = 1.0
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
             raise UsageError(f"unknown `strategy` {self.strategy!r}; choose one of {', '.join(STRATEGIES)}")
         _check_whole("num_frames", self.num_frames, least=1)
+        if not isinstance(self.fps, int | float) or not (math.isfinite(self.fps) and self.fps > 0):
+            raise UsageError(f"`fps` must be a number above 0, not {self.fps!r}")
+        if self.fps != 1 and self.strategy != "chat":
+            raise UsageError(f"`fps` sets the rate of `strategy=chat`; {self.strategy} has none")
 
 
 def _check_whole(name: str, value: object, least: int) -> None:
@@ -141,14 +147,15 @@ class Frames:
     covered_s: float
     facts: VideoFacts
 
-    def text_seconds(self, strategy: Strategy) -> list[int]:
+    def text_seconds(self, sampling: FrameSampling) -> list[int]:
         """The number that ``chat`` prompts write behind each frame.
 
-        As published it is the frame's own number, which is its second under ``chat``; ``uniform`` writes true seconds.
+        As published it is the frame's own number, which is its second under ``chat``; at another rate it is the second
+        that the frame falls into. ``uniform`` writes true seconds.
         """
-        if strategy == "uniform":
+        if sampling.strategy == "uniform":
             return [round(timestamp_s) for timestamp_s in self.timestamps_s]
-        return list(range(len(self.indices)))
+        return [int(number / sampling.fps) for number in range(len(self.indices))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +261,9 @@ class CaptionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CaptionRow:
-    """One clip's result: its caption, and all that is needed to make it again. Every clip gives exactly one row.
+    """What became of a clip under one prompt: its caption, and all that is needed to make it again.
+
+    Every clip gives exactly one row for each prompt. ``clip_id`` and ``prompt_index`` name it; the last one counts.
 
     Attributes:
         clip_id: the clip's id: one that was given, or 16 hexadecimal digits of a hash of source, span and prompt.
@@ -283,8 +292,10 @@ class CaptionRow:
         covered_s: seconds of the clip, from its start, that these frames stand for.
         strategy: how frames were chosen: ``chat``, ``base`` or ``uniform``.
         num_frames: most frames that could be chosen.
+        sample_fps: frames a second that ``chat`` took; null is 1.
         template: layout of the prompt: ``chat``, ``base`` or ``vqa``.
         prompt: what was asked.
+        prompt_index: place of the prompt in the run's list of prompts; 0, or null in older rows, for the only one.
         model: checkpoint, as it was named.
         model_revision: commit of the checkpoint's repository, or a fingerprint of a local folder's weights.
         precision: dtype and quantization that computed it, such as ``bf16`` or ``bf16-int8``.
@@ -325,8 +336,10 @@ class CaptionRow:
     covered_s: float | None = None
     strategy: Strategy
     num_frames: int
+    sample_fps: float = 1.0
     template: Template
     prompt: str
+    prompt_index: int = 0
     model: str
     model_revision: str | None
     precision: str

@@ -193,17 +193,11 @@ def test_no_sources_no_rows(captioner):
     assert list(captioner.caption([])) == []
 
 
-def test_empty_captions_have_their_status(captioner, tokenizer):
+def test_empty_captions_have_their_status(captioner):
     """End of text at once: the model's stop tokens are made those that it begins with."""
     first = recorded("clip-horse-chat")["greedy_ids"][0]
-    quiet = Captioner(
-        captioner._engine.model,
-        tokenizer,
-        captioner.checkpoint,
-        captioner.precision,
-        frozenset({int(first)}),
-        1,
-    )
+    checkpoint = dataclasses.replace(captioner.checkpoint, stop_ids=frozenset({int(first)}))
+    quiet = Captioner(captioner._engine.model, checkpoint, captioner.precision, 1)
     (row,) = quiet.caption([HORSE])
     assert (row.caption_status, row.caption, row.output_tokens) == ("empty", "", 0)
 

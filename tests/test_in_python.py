@@ -10,6 +10,7 @@ import torch
 import framescribe
 from framescribe import Captioner, CaptionSettings, Clip, FrameSampling, GenerationSettings, UsageError
 from framescribe.model.precision import choose_precision
+from framescribe.model_spec import ModelSpec
 from tests.reference import CLIPS
 
 SHORT = CLIPS / "short-half-second.mp4"
@@ -112,16 +113,16 @@ def test_settings_of_another_type_are_refused(captioner):
 
 @pytest.mark.parametrize("dtype", ["bf16", "bfloat16", "torch.bfloat16", torch.bfloat16])
 def test_all_names_of_a_dtype(dtype):
-    assert choose_precision("cpu", dtype).dtype is torch.bfloat16
+    assert ModelSpec(dtype=dtype) == ModelSpec(dtype="bf16")
+    assert choose_precision(ModelSpec(device="cpu", dtype=dtype)).dtype is torch.bfloat16
 
 
 def test_torchs_own_names_of_fp16_fp32_and_devices():
-    assert choose_precision(torch.device("cpu"), torch.float16).dtype_name == "fp16"
-    assert (
-        choose_precision("cpu", "float32").dtype_name == choose_precision("cpu", "float").dtype_name == "fp32"
-    )
+    spec = ModelSpec(device=torch.device("cuda", 1), dtype=torch.float16)
+    assert (spec.device, spec.dtype) == ("cuda:1", "fp16")
+    assert ModelSpec(dtype="float32").dtype == ModelSpec(dtype="float").dtype == "fp32"
     with pytest.raises(UsageError, match="unknown `dtype` 'int8'"):
-        choose_precision("cpu", torch.int8)
+        ModelSpec(dtype=torch.int8)
 
 
 def test_a_captioner_says_what_it_is(captioner):

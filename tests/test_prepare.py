@@ -11,6 +11,7 @@ import torch
 from framescribe import prepare
 from framescribe.errors import DeviceError
 from framescribe.prepare import Prepared
+from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from tests.reference import CLIPS
 
@@ -21,14 +22,15 @@ def test_packed_and_unpacked(buffer, dtype):
     """From any buffer that may only be read: torch 2.11 does not take pyarrow's as it is."""
     facts = VideoFacts(64, 48, 24.0, 1.0, "h264", 24)
     frames = Frames(np.empty((0, 3, 0, 0), np.uint8), (0, 7), (0.0, 0.3), 1.0, facts)
-    prompt = Prompt((0, 2, 2, 5), (0, 1, 1, 2), (False, True, True, False), 3)
+    prompts = tuple(Prompt((0, 2, 2, last), (0, 1, 1, 2), (False, True, True, False), 3) for last in (5, 6))
+    task = ClipTask(Clip("a.mp4", 1.0, 2.0), (Question(0, "Who?"), Question(3, "Where?\n")))
     pixels = torch.randn(2, 3, 8, 8).to(dtype).transpose(2, 3)
-    prepared = Prepared(Clip("a.mp4", 1.0, 2.0), frames, prompt, pixels)
+    prepared = Prepared(task, frames, prompts, pixels)
     rest, content = prepared.pack()
     again = Prepared.unpack(rest, buffer(bytes(content)))
     assert torch.equal(again.pixels_F3SS, pixels)
     assert again.pixels_F3SS.dtype == dtype
-    assert (again.clip, again.prompt) == (prepared.clip, prepared.prompt)
+    assert (again.task, again.prompts) == (task, prompts)
     for field in dataclasses.fields(Frames):
         if field.name != "pixels":
             assert getattr(again.frames, field.name) == getattr(frames, field.name)
@@ -49,5 +51,6 @@ def test_a_device_that_fails_is_no_clips_fault(error, captioner, monkeypatch):
         raise error
 
     monkeypatch.setattr(prepare, "transform", fail)
+    task = ClipTask.of(Clip(str(CLIPS / "short-half-second.mp4")), ["What?"])
     with pytest.raises(DeviceError, match=re.escape(str(error))):
-        captioner._preparer.prepare(Clip(str(CLIPS / "short-half-second.mp4")), CaptionSettings())
+        captioner._preparer.prepare(task, CaptionSettings())

@@ -184,9 +184,7 @@ def _from_files(
     frames_seconds: float,
 ) -> dict[str, float | None]:
     """The same clips from files: seconds a clip, the rate as a share of that from frames, how busy the GPU was."""
-    captioner = BenchCaptioner(
-        model, subject.tokenizer, subject.checkpoint, settings.precision, frozenset(), workload.batch
-    )
+    captioner = BenchCaptioner(model, subject.checkpoint, settings.precision, workload.batch)
     captioner.warm_up(workload)
     run_files(captioner, videos, min(workload.clips, 2 * len(videos)), 2)  # its worker processes start
     runs = [run_files(captioner, videos, workload.clips, workload.new_tokens) for _ in range(settings.repeat)]

@@ -46,10 +46,12 @@ def ask(
         framescribe ask talk.mp4 'Who speaks?' --start 60 --end 84
     """
     from framescribe.cli.console import load_captioner, out
+    from framescribe.model_spec import ModelSpec
     from framescribe.types import Clip
     from framescribe.video.decode import probe
     from framescribe.video.workers import in_worker
 
+    spec = ModelSpec(model, revision, device, dtype, quant)
     settings = options.caption_settings(
         strategy=strategy,
         frames=frames,
@@ -67,7 +69,7 @@ def ask(
         raise UsageError("a question is empty")
     clip = Clip(video, start, end)
     in_worker(probe, clip)  # what cannot be read is told before a model is loaded
-    captioner = load_captioner(model, revision, device, dtype, quant, batch_size=1)
+    captioner = load_captioner(spec, batch_size=1)
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):
         answer = ""

@@ -69,6 +69,7 @@ def bench(
     from framescribe.cli.console import path_errors
     from framescribe.files import write_file
     from framescribe.model.precision import choose_precision
+    from framescribe.model_spec import ModelSpec
 
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"--json {json_file}: there is no folder {json_file.parent}")
@@ -76,7 +77,7 @@ def bench(
         raise UsageError(f"--json {json_file} is a folder; name a file")
     width, height = _frame_size(frame_size)
     settings = BenchSettings(
-        precision=choose_precision(device, dtype, quant),
+        precision=choose_precision(ModelSpec(device=device, dtype=dtype, quant=quant)),
         model=model,
         source=source,
         is_short=short,

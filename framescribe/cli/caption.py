@@ -18,6 +18,7 @@ import typer
 from framescribe.cli import on_ray, options
 from framescribe.dataset.store import Redo
 from framescribe.errors import ClipError, UsageError
+from framescribe.model_spec import ModelSpec
 from framescribe.types import DEFAULT_MODEL, DEFAULT_QUESTION, Clip
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def caption(
             if ray:
                 cluster = on_ray.connect(
                     ray,
-                    (model, revision, device, dtype, quant),
+                    ModelSpec(model, revision, device, dtype, quant),
                     settings,
                     stack,
                     workers=ray_workers,
@@ -248,7 +249,7 @@ def caption(
                     cluster.facts.precision, cluster.hardware, lambda: cluster.facts.revision
                 )  # fmt: skip
             else:
-                made_by = _look_here(model, revision, device, dtype, quant, dry_run)
+                made_by = _look_here(ModelSpec(model, revision, device, dtype, quant), dry_run)
             sitting = _sit_down(output, settings, model, made_by, new_run, redo, dry_run, stack)
         if sitting or dry_run:
             is_todo = sitting.is_todo if sitting else lambda clip: True
@@ -286,7 +287,7 @@ def caption(
         elif total:
             if row_file:  # before the model loads, which may take minutes
                 writers.append(stack.enter_context(row_file).write)
-            captioner = load_captioner(model, revision, device, dtype, quant, batch_size)
+            captioner = load_captioner(ModelSpec(model, revision, device, dtype, quant), batch_size)
             if sitting:
                 writers.append(stack.enter_context(sitting.writer(shard_rows or ROWS_PER_SHARD)).write)
             started = time.monotonic()
@@ -354,18 +355,16 @@ _MadeBy = tuple[str, str, Callable[[], str | None]]
 """Precision and hardware, and what finds the model's revision."""
 
 
-def _look_here(
-    model: str, revision: str | None, device: str, dtype: str, quant: str | None, dry_run: bool
-) -> _MadeBy:
+def _look_here(spec: ModelSpec, dry_run: bool) -> _MadeBy:
     """What captions if this process does. A dry run downloads nothing, and only the hub knows which commit it is."""
     from framescribe.model.hub import fetch_checkpoint
     from framescribe.model.precision import choose_precision
 
-    precision = choose_precision(device, dtype, quant)
+    precision = choose_precision(spec)
     return (
         str(precision),
         precision.hardware,
-        lambda: None if dry_run else fetch_checkpoint(model, revision).revision,
+        lambda: None if dry_run else fetch_checkpoint(spec.name, spec.revision).revision,
     )
 
 
@@ -388,10 +387,10 @@ def _sit_down(
     precision, hardware, find_revision = made_by
     folder = RowFolder(output)
     if dry_run:
-        identity = run_identity(settings, model, find_revision(), precision)
+        identity = run_identity(settings, [settings.prompt], model, find_revision(), precision)
         return Sitting(folder, RunLog(folder), identity, hardware, redo)
     stack.enter_context(locked(folder))
-    identity = run_identity(settings, model, find_revision(), precision)
+    identity = run_identity(settings, [settings.prompt], model, find_revision(), precision)
     log = RunLog(folder)
     if not new_run and sys.stdin.isatty() and (differing := log.differences(identity)):
         changes = ", ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())

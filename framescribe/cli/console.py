@@ -25,6 +25,7 @@ from framescribe.shown import one_line, shown
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
+    from framescribe.model_spec import ModelSpec
     from framescribe.types import CaptionRow
 
 
@@ -81,20 +82,13 @@ def set_up_logging(verbose: bool) -> None:
         )  # torch sets its loggers' levels by this as it is imported
 
 
-def load_captioner(
-    model: str,
-    revision: str | None,
-    device: str,
-    dtype: str,
-    quant: str | None,
-    batch_size: int | None = None,
-) -> Captioner:
+def load_captioner(spec: ModelSpec, batch_size: int | None = None) -> Captioner:
     """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled model."""
     from framescribe.captioner import Captioner
     from framescribe.model.hub import OFFICIAL_MODEL
     from framescribe.types import DEFAULT_MODEL
 
-    if model == DEFAULT_MODEL:
+    if spec.name == DEFAULT_MODEL:
         err.print(
             f"Using the bundled model `{DEFAULT_MODEL}`: it knows the synthetic world of `framescribe synthesize` and "
             f"nothing else. For real footage: --model {OFFICIAL_MODEL}"
@@ -108,11 +102,7 @@ def load_captioner(
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("load", total=None)
         return Captioner.from_pretrained(
-            model,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            quant=quant,
+            spec,
             batch_size=batch_size,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

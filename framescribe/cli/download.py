@@ -28,12 +28,10 @@ def download(
         framescribe download THUDM/cogvlm2-llama3-caption
         framescribe download modelscope:ZhipuAI/cogvlm2-llama3-caption
     """
+    from framescribe.checkpoint import open_checkpoint
     from framescribe.cli.console import err, out
-    from framescribe.model.config import ModelConfig
-    from framescribe.model.hub import fetch_checkpoint
 
-    checkpoint = fetch_checkpoint(model, revision)
-    ModelConfig.from_file(checkpoint.folder / "config.json")  # raises for what is no model of ours
+    checkpoint = open_checkpoint(model, revision)  # raises for what is no model of ours
     size = sum(path.stat().st_size for path in checkpoint.folder.iterdir() if path.is_file())
     err.print(f"{checkpoint.name} at {checkpoint.revision}: {size / 1e9:.2f} GB", markup=False)
     out.print(str(checkpoint.folder), markup=False)

@@ -12,6 +12,7 @@ import typer
 
 from framescribe.cli import options
 from framescribe.errors import UsageError
+from framescribe.model_spec import ModelSpec
 from framescribe.types import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def evaluate(
         )
         with tempfile.TemporaryDirectory() as temporary:
             folder = keep or Path(temporary)
-            loading = (model, revision, device, dtype, quant)
-            pairs, made_by = _caption_synthetic(synthetic, seed, folder, loading, settings)
+            spec = ModelSpec(model, revision, device, dtype, quant)
+            pairs, made_by = _caption_synthetic(synthetic, seed, folder, spec, settings)
     elif rows is not None and references is not None:
         pairs = match(list(read_rows(rows)), list(read_rows(references)))
     else:
@@ -100,7 +101,7 @@ def _caption_synthetic(
     count: int,
     seed: int,
     folder: Path,
-    loading: tuple[str, str | None, str, str, str | None],
+    spec: ModelSpec,
     settings: CaptionSettings,
 ) -> tuple[list[Pair], dict[str, Any]]:
     """Draws clips into the folder, the seen pairs first, captions them, and leaves rows.jsonl there too.
@@ -118,7 +119,7 @@ def _caption_synthetic(
 
     with console.path_errors():
         prepare_folder(folder, overwrite=False)
-    captioner = console.load_captioner(*loading)
+    captioner = console.load_captioner(spec)
     tools = {"hardware": captioner.precision.hardware, "versions": versions(), "commit": commit()}
     clips = file_clips(count - count // 2, seed) + file_clips(count // 2, seed, held_out=True)
     quiet = not console.err.is_terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ import typer
 
 from framescribe.cli.command import Command
 from framescribe.cli.options import above_zero
+from framescribe.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from framescribe.pipeline.ray.cluster import ModelFacts
@@ -95,17 +97,14 @@ class OnRay:
     """A cluster that was looked at, and what will run on it.
 
     Attributes:
-        model, revision, quant, batch_size: as the user gave them.
-        device: of all workers.
+        spec: the model as the user gave it, on the device of all workers.
+        batch_size: as the user gave it.
         spread: over the cluster.
         facts: of the model, as a worker sees it.
     """
 
-    model: str
-    revision: str | None
-    quant: str | None
+    spec: ModelSpec
     batch_size: int | None
-    device: str
     spread: Spread
     facts: ModelFacts
 
@@ -145,7 +144,7 @@ class OnRay:
 
         check_hosts(sitting.folder)
         job = self._job(sitting, settings, decode_timeout_s)
-        listed = ClipList.write(sitting.folder, sitting.hashed(clips), most, self.spread.task_clips)
+        listed = ClipList.write(sitting.folder, sitting.hashed(clips, settings), most, self.spread.task_clips)
         started = time.monotonic()
         run = ClusterRun(job, self.spread, listed, self.facts.frame_bytes)
         try:
@@ -164,16 +163,10 @@ class OnRay:
         from framescribe.pipeline.ray.job import Job, pretrained
         from framescribe.rows import RowMaker
 
-        rows = RowMaker(self.model, self.facts.revision, self.facts.precision)
-        captioner, preparer = pretrained(
-            self.model,
-            self.facts.commit or self.revision,
-            rows,
-            device=self.device,
-            dtype=self.facts.dtype,
-            quant=self.quant,
-            batch_size=self.batch_size,
-        )
+        rows = RowMaker(self.spec.name, self.facts.revision, self.facts.precision)
+        revision = self.facts.commit or self.spec.revision
+        resolved = dataclasses.replace(self.spec, revision=revision, dtype=self.facts.dtype)
+        captioner, preparer = pretrained(resolved, rows, self.batch_size)
         folder = sitting.folder
         return Job(
             captioner=captioner,
@@ -190,7 +183,7 @@ class OnRay:
 
 def connect(
     address: str,
-    made_with: tuple[str, str | None, str, str, str | None],
+    spec: ModelSpec,
     settings: CaptionSettings,
     stack: ExitStack,
     **knobs: Any,
@@ -199,7 +192,7 @@ def connect(
 
     Args:
         address: as ``--ray`` took it.
-        made_with: model, revision, device, dtype and quantisation, as the user gave them.
+        spec: the model, as the user gave it.
         settings: of the run.
         stack: that ends with the command.
         knobs: of ``spread_over``.
@@ -210,13 +203,12 @@ def connect(
     from framescribe.pipeline.ray.cluster import connected, look_at_model
     from framescribe.pipeline.ray.run import check_store, choose_device, spread_over
 
-    model, revision, device, dtype, quant = made_with
     cluster = stack.enter_context(connected(address))
-    device = choose_device(device, cluster)
-    spread = spread_over(cluster, device, **knobs)
-    facts = look_at_model(model, revision, device, dtype, quant, spread.gpus_per_worker)
+    spec = dataclasses.replace(spec, device=choose_device(spec.device, cluster))
+    spread = spread_over(cluster, spec.device, **knobs)
+    facts = look_at_model(spec, spread.gpus_per_worker)
     check_store(spread, cluster, settings.sampling.num_frames * facts.frame_bytes)
-    return OnRay(model, revision, quant, knobs["batch_size"], device, spread, facts)
+    return OnRay(spec, knobs["batch_size"], spread, facts)
 
 
 def _detail(progress: Progress, clips_per_s: float) -> str:

@@ -38,9 +38,10 @@ def split(
     from framescribe.errors import ClipError
     from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
+    from framescribe.task import DEFAULT_TIMEOUT_S
     from framescribe.video.cutting import cut_path, writing_clips
     from framescribe.video.segment import SegmentRule, finding_spans
-    from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers
+    from framescribe.video.workers import DecodeWorkers
 
     failed = False
     with path_errors(), DecodeWorkers([], DEFAULT_TIMEOUT_S) as workers:

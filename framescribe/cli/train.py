@@ -52,6 +52,7 @@ def train(
 
     from framescribe.cli.console import err, path_errors
     from framescribe.model.precision import choose_precision
+    from framescribe.model_spec import ModelSpec
     from framescribe.train.loop import LossNotFinite
     from framescribe.train.loop import train as run_training
     from framescribe.train.progress import Progress, Validation
@@ -73,7 +74,7 @@ def train(
         parsed = TrainSettings.from_file(settings)
         if device == "auto" and "LOCAL_RANK" in os.environ:
             device = f"cuda:{os.environ['LOCAL_RANK']}"
-        chosen = choose_precision(device).device
+        chosen = choose_precision(ModelSpec(device=device)).device
         try:
             checkpoint = run_training(
                 parsed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,14 +21,17 @@ _PACKAGES = ("torch", "av", "numpy", "pyarrow")
 
 Identity = dict[str, Any]
 # What was so before it became a setting: a folder from then goes on under these.
-_BEFORE: Identity = {"stop_loops": False}
+_BEFORE: Identity = {"stop_loops": False, "sample_fps": 1.0}
 
 
-def run_identity(settings: CaptionSettings, model: str, revision: str | None, precision: str) -> Identity:
+def run_identity(
+    settings: CaptionSettings, prompts: Sequence[str], model: str, revision: str | None, precision: str
+) -> Identity:
     """All that decides a caption beside the clip itself, by the names of the rows' columns (and ``repair``).
 
     Args:
         settings: how clips are captioned.
+        prompts: what each clip is asked, in this order.
         model, revision, precision: as rows record them.
     """
     generation = settings.generation
@@ -35,10 +39,11 @@ def run_identity(settings: CaptionSettings, model: str, revision: str | None, pr
         "model": model,
         "model_revision": revision,
         "precision": precision,
-        "prompt": settings.prompt,
+        "prompt": prompts[0] if len(prompts) == 1 else list(prompts),
         "template": settings.resolved_template,
         "strategy": settings.sampling.strategy,
         "num_frames": settings.sampling.num_frames,
+        "sample_fps": settings.sampling.fps,
         "max_new_tokens": generation.max_new_tokens,
         "temperature": generation.temperature,
         "top_p": generation.top_p,

@@ -204,9 +204,13 @@ class Engine:
         return sum(each.tokens if phase.kind == "prefill" else 1 for each in phase.sequences)
 
     def _encode(self, sequences: list[Sequence]) -> None:
-        """Frames of all these clips through the vision tower, in full chunks, whosever the frames are."""
+        """Frames of all these clips through the vision tower, in full chunks, whosever the frames are.
+
+        Requests of one clip share its pixels (the same tensor): they go through once, for all that wait with them.
+        """
         model = self.model
-        pixels = [each.request.pixels_F3SS for each in sequences if each.request.pixels_F3SS is not None]
+        missing = [each.request.pixels_F3SS for each in sequences if each.features_FVD is None]
+        pixels = list({id(frames): frames for frames in missing if frames is not None}.values())
         if not pixels:
             return
         pixels_F3SS = torch.cat(
@@ -215,10 +219,11 @@ class Engine:
         features_FVD = torch.cat(
             [model.vision(chunk) for chunk in pixels_F3SS.split(self._scheduler.limits.frames)]
         )
-        parts = iter(features_FVD.split([len(frames) for frames in pixels]))
-        for sequence in sequences:
-            if sequence.frames:
-                sequence.features_FVD = next(parts)
+        parts = features_FVD.split([len(frames) for frames in pixels])
+        made = {id(frames): part for frames, part in zip(pixels, parts, strict=True)}
+        for sequence in (*sequences, *self._scheduler.waiting):
+            if (part := made.get(id(sequence.request.pixels_F3SS))) is not None:
+                sequence.features_FVD = part
 
     def _prefill(self, sequences: list[Sequence]) -> None:
         """These sequences packed into one, without padding, to the first new token of each."""

@@ -18,16 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from framescribe.checkpoint import open_checkpoint
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
 from framescribe.errors import UsageError
 from framescribe.model.attention import causal_attention
-from framescribe.model.checkpoint import load_model, read_stop_ids
-from framescribe.model.hub import fetch_checkpoint
+from framescribe.model.checkpoint import load_model
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import choose_precision
-from framescribe.prompt import PromptBuilder
-from framescribe.tokenizer import CaptionTokenizer
+from framescribe.model_spec import ModelSpec
 from framescribe.types import Clip, FrameSampling, GenerationSettings, Prompt
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
@@ -97,7 +96,7 @@ def measure_parity(checkpoint: str, cases_folder: Path, device: str = "cpu") -> 
     if not path.is_file():
         raise UsageError(f"{path} is missing: not a folder of recorded cases")
     cases = json.loads(path.read_text(encoding="utf-8"))
-    runner = _Runner(checkpoint, choose_precision(device, "fp32").device, cases_folder)
+    runner = _Runner(ModelSpec(checkpoint, device=device, dtype="fp32"), cases_folder)
     report = {}
     for case in cases:
         recorded = load_file(cases_folder / f"{case['name']}.safetensors")
@@ -107,20 +106,13 @@ def measure_parity(checkpoint: str, cases_folder: Path, device: str = "cpu") -> 
 
 
 class _Runner:
-    def __init__(self, checkpoint: str, device: torch.device, cases_folder: Path) -> None:
-        folder = fetch_checkpoint(checkpoint).folder
-        self.model = load_model(folder, device, torch.float32)
-        self.exact = load_model(folder, torch.device("cpu"), torch.float64)
-        self.tokenizer = CaptionTokenizer(folder)
-        config = self.model.config
-        self.stop_ids = read_stop_ids(folder, config)
-        self.prompts = PromptBuilder(
-            self.tokenizer,
-            bos_token_id=config.bos_token_id,
-            eos_token_id=config.eos_token_id,
-            slot_token_id=config.pad_token_id,
-            tokens_per_frame=config.vision_config.tokens_per_frame,
-        )
+    def __init__(self, spec: ModelSpec, cases_folder: Path) -> None:
+        precision = choose_precision(spec)
+        checkpoint = open_checkpoint(spec.name)
+        self.model = checkpoint.load(precision)
+        self.exact = load_model(checkpoint.folder, torch.device("cpu"), torch.float64)
+        self.tokenizer, self.stop_ids = checkpoint.tokenizer, checkpoint.stop_ids
+        self.prompts = checkpoint.prompts
         self.clips_folder = cases_folder / ".." / ".." / "clips"
 
     def differences(self, case: dict[str, Any], recorded: dict[str, Tensor]) -> Iterator[tuple[str, float]]:

@@ -15,12 +15,13 @@ from pathlib import Path
 from framescribe.errors import ClipError, UsageError
 from framescribe.export.making import Job, Outcome, work
 from framescribe.export.pair import Candidate, Unusable
+from framescribe.task import DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, VideoFacts
 from framescribe.version import __version__
 from framescribe.video.address import local_path, split_member, suffix_of
 from framescribe.video.normalize import Normalize
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DEFAULT_TIMEOUT_S, DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers, usable_cpus
 
 _JOBS_AT_ONCE = 32
 """Spans of one video that a worker makes in one reading: more would keep other cores idle at the end."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from framescribe.errors import UsageError
 from framescribe.extras import require
 from framescribe.model.fp8 import Fp8Linear
 
@@ -33,16 +32,8 @@ BYTES_PER_WEIGHT: dict[Quant, float] = {
 
 
 def parse_quant(flag: int | str | None) -> Quant | None:
-    """``8``, ``4``, ``fp8`` or ``fp8-kv``; None stays None.
-
-    Raises:
-        UsageError: anything else.
-    """
-    if flag is None:
-        return None
-    if str(flag) not in FLAGS:
-        raise UsageError(f"`quant` takes 8, 4, fp8 or fp8-kv, not {flag!r}")
-    return FLAGS[str(flag)]
+    """What ``8``, ``4``, ``fp8`` or ``fp8-kv`` stands for; None stays None."""
+    return None if flag is None else FLAGS[str(flag)]
 
 
 def is_quantised(path: str, module: nn.Module, quant: Quant | None) -> bool:

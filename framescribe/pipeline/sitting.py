@@ -8,7 +8,8 @@ from framescribe.dataset.runs import Identity, Run, RunLog
 from framescribe.dataset.store import Redo, RowFolder
 from framescribe.dataset.writer import RowWriter
 from framescribe.pipeline.hashes import SourceHashes
-from framescribe.types import CaptionRow, Clip
+from framescribe.task import ClipTask
+from framescribe.types import CaptionRow, CaptionSettings, Clip
 
 
 class Sitting:
@@ -79,9 +80,13 @@ class Sitting:
         """A row with what is known of its clip here."""
         return row if self._hashes is None else self._hashes.on(row)
 
-    def hashed(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, str | None]]:
+    def hashed(
+        self, clips: Iterable[Clip], settings: CaptionSettings
+    ) -> Iterator[tuple[ClipTask, str | None]]:
         """Clips of ``todo`` with their sources' hashes, for rows that are made elsewhere."""
-        return ((clip, None if self._hashes is None else self._hashes.take(clip.id)) for clip in clips)
+        for clip in clips:
+            sha256 = None if self._hashes is None else self._hashes.take(clip.id)
+            yield ClipTask.of(clip, [settings.prompt]), sha256
 
     @property
     def run(self) -> Run:

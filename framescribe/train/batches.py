@@ -180,7 +180,7 @@ class ClipBatches:
     def _read(self, example: Example) -> tuple[str, Prompt, Tensor]:
         settings = self._settings
         frames = decode_frames(example.clip, settings.sampling)
-        seconds = frames.text_seconds(settings.strategy)
+        seconds = frames.text_seconds(settings.sampling)
         prompt = self._prompts.build(settings.prompt, settings.template, seconds, answer=example.caption)
         return example.clip.id, prompt, transform(frames.pixels, self._image_size)
 

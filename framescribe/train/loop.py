@@ -79,7 +79,7 @@ def train(
             return None
         if group.rank == 0:
             dtype = torch.bfloat16 if settings.bf16 else torch.float32
-            save_checkpoint(setup.merge().to(dtype), checkpoint, setup.tokenizer_folder, max_shard_bytes)
+            save_checkpoint(setup.merge().to(dtype), checkpoint, setup.checkpoint.folder, max_shard_bytes)
         return checkpoint
 
 
@@ -218,7 +218,7 @@ class _Loop:
 
     def _generate(self) -> list[tuple[str, str]]:
         limit = GenerationSettings(max_new_tokens=self.settings.max_caption_tokens)
-        decode = self.setup.tokenizer.decode
+        decode = self.setup.checkpoint.tokenizer.decode
         expected, requests = {}, []
         for batch in self.setup.validation:
             prompt, caption_ids = without_caption(batch)
@@ -228,7 +228,11 @@ class _Loop:
         # Its memory is no more than these need, and it is gone with this call: training needs the rest.
         tokens = sum(len(request.prompt) + limit.max_new_tokens + BLOCK_SIZE for request in requests)
         engine = Engine(
-            self.model, self.setup.stop_ids, len(requests), kv_tokens=tokens, use_cuda_graphs=False
+            self.model,
+            self.setup.checkpoint.stop_ids,
+            len(requests),
+            kv_tokens=tokens,
+            use_cuda_graphs=False,
         )
         generated = {done.id: decode(done.token_ids) for done in engine.generate(requests)}
         return [(text, generated[request_id]) for request_id, text in expected.items()]

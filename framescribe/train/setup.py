@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 
+from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.errors import UsageError
 from framescribe.extras import require
-from framescribe.model.checkpoint import load_model, random_model, read_stop_ids
+from framescribe.model.checkpoint import load_model, random_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.hub import fetch_checkpoint
 from framescribe.model.model import CaptionModel
-from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer, learn_tokenizer
 from framescribe.train.batches import BatchSource, ClipBatches, SyntheticBatches, TrainBatch
 from framescribe.train.examples import Examples, drop_long_captions, read_examples
@@ -41,8 +40,7 @@ class Setup:
     Attributes:
         model: on its device, ``requires_grad`` set on what trains.
         merge: gives the model to save.
-        tokenizer, tokenizer_folder: the model's.
-        stop_ids: tokens that end a caption.
+        checkpoint: config, tokenizer and stop tokens that the model began with.
         source: of the batches.
         validation: batches of one clip each, not trained on, to look at as training goes.
         autocast: makes the context of a forward pass.
@@ -50,9 +48,7 @@ class Setup:
 
     model: CaptionModel
     merge: Callable[[], CaptionModel]
-    tokenizer: CaptionTokenizer
-    tokenizer_folder: Path
-    stop_ids: frozenset[int]
+    checkpoint: OpenCheckpoint
     source: BatchSource
     validation: list[TrainBatch]
     autocast: Callable[[], AbstractContextManager[Any]]
@@ -68,17 +64,8 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         require("peft", "`lora_rank`")
     run.mkdir(parents=True, exist_ok=True)
     examples = None if settings.data == SYNTHETIC else read_examples(settings.data)
-    model, tokenizer_folder, stop_ids = _model(settings, examples, run, device)
-    tokenizer = CaptionTokenizer(tokenizer_folder)
-    config = model.config
-    prompts = PromptBuilder(
-        tokenizer,
-        bos_token_id=config.bos_token_id,
-        eos_token_id=config.eos_token_id,
-        slot_token_id=config.pad_token_id,
-        tokens_per_frame=config.vision_config.tokens_per_frame,
-    )
-    image_size = config.vision_config.image_size
+    model, checkpoint = _model(settings, examples, run, device)
+    prompts, image_size = checkpoint.prompts, checkpoint.config.vision_config.image_size
     source: BatchSource
     if examples is None:
         source = SyntheticBatches(prompts, settings, device, image_size)
@@ -88,7 +75,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         others = SyntheticBatches(prompts, other_world, device, image_size)
         validation = list(others.batches(range(settings.validation_clips)))
     else:
-        drop_long_captions(examples, tokenizer, settings.max_caption_tokens)
+        drop_long_captions(examples, checkpoint.tokenizer, settings.max_caption_tokens)
         held_back = _hold_back(examples, settings.validation_clips)
         for name, reason in examples.skipped:
             log.warning("skipped %s: %s", name, reason)
@@ -111,25 +98,25 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         for layer in (*model.vision.layers, *model.decoder.layers):
             layer.compile()
     autocast = partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=settings.bf16)
-    return Setup(model, merge, tokenizer, tokenizer_folder, stop_ids, source, validation, autocast)
+    return Setup(model, merge, checkpoint, source, validation, autocast)
 
 
 def _model(
     settings: TrainSettings, examples: Examples | None, run: Path, device: torch.device
-) -> tuple[CaptionModel, Path, frozenset[int]]:
-    """The model to train, its tokenizer's folder and its stop tokens."""
+) -> tuple[CaptionModel, OpenCheckpoint]:
+    """The model to train, and what else belongs to it."""
     dtype = torch.bfloat16 if settings.lora_rank and settings.bf16 else torch.float32
     if settings.model is not None:
-        folder = fetch_checkpoint(settings.model).folder
-        model = load_model(folder, device, dtype)
-        stop_ids = read_stop_ids(folder, model.config)
+        checkpoint = open_checkpoint(settings.model)
+        model = load_model(checkpoint.folder, device, dtype)
     else:
         assert settings.architecture is not None
         config = ModelConfig.from_file(Path(settings.architecture))
         folder = run / "tokenizer"
         if not (folder / "tokenizer.json").is_file():
             learn_tokenizer(_captions(examples), config.vocab_size, folder)
-        special = CaptionTokenizer(folder).special_ids
+        tokenizer = CaptionTokenizer(folder)
+        special = tokenizer.special_ids
         if (config.bos_token_id, config.eos_token_id, config.pad_token_id) != special:
             raise UsageError(
                 f"{settings.architecture}: a new tokenizer has bos, eos and pad tokens {special}; write these there"
@@ -137,10 +124,11 @@ def _model(
         model = random_model(config, device, dtype, settings.seed)
         place_patches(model)
         stop_ids = frozenset({config.eos_token_id})
+        checkpoint = OpenCheckpoint(folder, settings.architecture, "", config, tokenizer, stop_ids)
     if settings.bf16 and model.config.rope_dtype == "weights":
         # The RoPE table that the checkpoint will be used with.
         model.decoder.rotary.inv_freq_NE = model.decoder.rotary.inv_freq_NE.bfloat16()
-    return model, folder, stop_ids
+    return model, checkpoint
 
 
 def _captions(examples: Examples | None) -> Iterable[str]:

@@ -15,7 +15,6 @@ import time
 from framescribe.errors import ClipError
 from framescribe.types import Clip
 
-DEFAULT_MEMORY_GB = 4.0
 """24 pictures of 8K take 2.4 GB, and their decoder about one."""
 
 EXIT_CODE = 77

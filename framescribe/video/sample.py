@@ -46,7 +46,7 @@ def select_frames(
         raise UsageError("cannot choose frames from a clip without frames")
     match sampling.strategy:
         case "chat":
-            indices, end_s = _nearest_to_whole_seconds(timestamps_s, sampling.num_frames)
+            indices, end_s = _nearest_to_a_rate(timestamps_s, sampling.fps, sampling.num_frames)
         case "base":
             indices, end_s = _even_over_first_minute(len(timestamps_s), average_fps, sampling.num_frames)
         case "uniform":
@@ -54,18 +54,18 @@ def select_frames(
     return Selection(tuple(indices.tolist()), min(duration_s, end_s))
 
 
-def _nearest_to_whole_seconds(
-    timestamps_s: NDArray[np.float64], num_frames: int
+def _nearest_to_a_rate(
+    timestamps_s: NDArray[np.float64], fps: float, num_frames: int
 ) -> tuple[NDArray[np.int64], float]:
     # The published script sees decord's timestamps, which are float32: ties between two frames depend on it.
     times = timestamps_s.astype(np.float32)
-    num_seconds = min(round(float(times[-1])) + 1, num_frames)
-    seconds = np.arange(num_seconds, dtype=np.float32)
+    count = min(round(float(times[-1]) * fps) + 1, num_frames)
+    seconds = np.arange(count, dtype=np.float32) / np.float32(fps)
     after = np.searchsorted(times, seconds).clip(max=len(times) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(seconds - times[before] <= np.abs(times[after] - seconds), before, after)
     # Of frames with one timestamp the script finds the first.
-    return np.searchsorted(times, times[nearest]), float(num_seconds)
+    return np.searchsorted(times, times[nearest]), count / fps
 
 
 def _even_over_first_minute(

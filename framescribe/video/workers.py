@@ -27,16 +27,15 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from framescribe.errors import ClipError
+from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.crossing import crossing
 from framescribe.video.decode import decode_frames
-from framescribe.video.memory import DEFAULT_MEMORY_GB, too_large
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
+from framescribe.video.memory import too_large
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
-
-DEFAULT_TIMEOUT_S = 120.0
 
 _TRIES_AFTER_CRASHES = 3
 """A decoder that crashes may have been hit by something else; three times in a row it is the clip."""

@@ -13,6 +13,7 @@ from framescribe.bench.baseline import caption_seconds, llama_of
 from framescribe.bench.from_frames import FromFrames, timed_run
 from framescribe.bench.gpu_busy import gpu_busy, sampled
 from framescribe.bench.workload import SMALL
+from framescribe.checkpoint import open_checkpoint
 from framescribe.engine.engine import Engine
 from framescribe.engine.observer import PhaseTimer
 from framescribe.model.attention import causal_attention
@@ -105,8 +106,8 @@ def test_help():
 
 
 @pytest.fixture
-def preparer(model, tokenizer):
-    return Preparer(tokenizer, model.config, RowMaker("benchmark", "", "fp32"))
+def preparer():
+    return Preparer(open_checkpoint("tiny-random"), RowMaker("benchmark", "", "fp32"))
 
 
 def test_every_phase_is_timed(model, preparer):

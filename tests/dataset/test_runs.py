@@ -41,6 +41,18 @@ def changes():
 CHANGES = dict(changes())
 
 
+def identity(settings, *made_by):
+    return run_identity(settings, [settings.prompt], *made_by)
+
+
+def test_other_prompts_are_another_run():
+    one, two, turned = (
+        run_identity(PLAIN, prompts, "m", "r", "fp32") for prompts in (["a"], ["a", "b"], ["b", "a"])
+    )
+    assert one["prompt"] == "a"
+    assert one != two != turned
+
+
 def test_every_field_is_tried():
     classes = (CaptionSettings, FrameSampling, GenerationSettings)
     names = {field.name for each in classes for field in dataclasses.fields(each)} - {
@@ -54,7 +66,7 @@ def test_every_field_is_tried():
 def test_another_setting_is_another_run(field, tmp_path):
     folder = RowFolder(tmp_path)
     folder.prepare()
-    before, after = (run_identity(settings, "m", "r", "fp32") for settings in (PLAIN, CHANGES[field]))
+    before, after = (identity(settings, "m", "r", "fp32") for settings in (PLAIN, CHANGES[field]))
     run = RunLog(folder).begin(before, beside=False)
     log = RunLog(folder)
     assert log.find(before).fingerprint == run.fingerprint
@@ -67,13 +79,13 @@ def test_another_setting_is_another_run(field, tmp_path):
 @pytest.mark.parametrize("place", range(3))
 def test_another_model_is_another_run(place, tmp_path):
     made_by = ["m", "r", "fp32"]
-    before = run_identity(PLAIN, *made_by)
+    before = identity(PLAIN, *made_by)
     made_by[place] += "x"
     folder = RowFolder(tmp_path)
     folder.prepare()
     RunLog(folder).begin(before, beside=False)
     with pytest.raises(UsageError, match="other settings"):
-        RunLog(folder).begin(run_identity(PLAIN, *made_by), beside=False)
+        RunLog(folder).begin(identity(PLAIN, *made_by), beside=False)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from framescribe.types import CaptionSettings
 from tests.dataset.test_sinks import AWKWARD_TEXTS, ERROR, row
 from tests.reference import ROOT
 
-IDENTITY = run_identity(CaptionSettings(), "m", "r1", "fp32")
+IDENTITY = run_identity(CaptionSettings(), ["?"], "m", "r1", "fp32")
 MEMORY = "memory://store/out"
 
 
@@ -68,7 +68,7 @@ def test_the_last_row_for_a_clip_counts(target):
 
 def test_only_the_runs_own_rows_are_done(target):
     folder = write(target, row(0), row(1, **ERROR), row(2, source_sha256="ab"))
-    other = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    other = run_identity(CaptionSettings(), ["Why?"], "m", "r1", "fp32")
     write(target, row(3), identity=other)
     log = RunLog(folder)
     assert folder.done(log.find(IDENTITY).fingerprint) == {
@@ -85,7 +85,7 @@ def test_only_the_runs_own_rows_are_done(target):
 
 
 def test_what_another_run_has_replaced_is_not_done(target):
-    other = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    other = run_identity(CaptionSettings(), ["Why?"], "m", "r1", "fp32")
     write(target, row(0), row(1))
     write(target, row(1), row(2), identity=other)
     folder = write(target, row(3))
@@ -96,7 +96,7 @@ def test_what_another_run_has_replaced_is_not_done(target):
 
 
 def test_what_another_run_has_mended_is_done(target):
-    mending = run_identity(CaptionSettings(prompt="Why?"), "m", "r1", "fp32")
+    mending = run_identity(CaptionSettings(), ["Why?"], "m", "r1", "fp32")
     folder = write(target, row(0), row(1))
     log = RunLog(folder)
     run = log.begin(mending, beside=True, redo=True)

@@ -20,6 +20,7 @@ import pytest
 
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError
+from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.lists import read_list
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected, look_at_model
@@ -27,6 +28,7 @@ from framescribe.pipeline.ray.job import Job, Spread, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.rows import RowMaker
+from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from tests.cli.run import start
 from tests.pipeline.kill_resume import make_list, rows_of
@@ -91,14 +93,13 @@ def test_stopped_there_and_finished_here_and_the_other_way_round(first, then, tm
 
 def tiny_job(folder: RowFolder, listed: Path, changed, slice_clips: int = 1) -> tuple[Job, ClipList, int]:
     """As the command with ``QUICK`` would run it, with a changed captioner; its clips, and a frame's bytes."""
-    facts = look_at_model("tiny", None, "cpu", "auto", None, 0)
+    spec = ModelSpec("tiny", device="cpu", dtype="fp32")
+    facts = look_at_model(spec, 0)
     rows = RowMaker("tiny", facts.revision, facts.precision)
-    captioner, preparer = pretrained(
-        "tiny", None, rows, device="cpu", dtype=facts.dtype, quant=None, batch_size=4
-    )
+    captioner, preparer = pretrained(spec, rows, 4)
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=6))
     job = Job(partial(changed, captioner), preparer, rows, settings, folder.root, "test", 0, os.getcwd())
-    clips = [(clip, None) for clip in read_list(str(listed))]
+    clips = [(ClipTask.of(clip, [settings.prompt]), None) for clip in read_list(str(listed))]
     return job, ClipList.write(folder, clips, len(clips), slice_clips), facts.frame_bytes
 
 
@@ -122,7 +123,7 @@ def deadly(source: str, captioner) -> Changed:
         add = session.add
 
         def kill_or_add(prepared) -> None:
-            if prepared.clip.source_video == source:
+            if prepared.task.clip.source_video == source:
                 os.kill(os.getpid(), signal.SIGKILL)
             add(prepared)
 
@@ -315,7 +316,9 @@ def test_metrics_have_the_names_that_the_page_gives():
     with connected("local"):
         report = WorkerReport(Mock(), Mock(clips=3, busy_s=0.0))
         report.add(
-            [RowMaker("m", "r", "fp32").failed(Clip("a.mp4"), CaptionSettings(), "open", "no such file")]
+            RowMaker("m", "r", "fp32").failed(
+                ClipTask.of(Clip("a.mp4"), ["?"]), CaptionSettings(), "open", "no such file"
+            )
         )
         endpoint = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
 

@@ -19,10 +19,11 @@ from framescribe.pipeline.ray import stages
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.job import Job
-from framescribe.pipeline.ray.plain import clip_text, read_row, row_text
+from framescribe.pipeline.ray.plain import read_row, row_text, task_text
 from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
 from framescribe.pipeline.sources import expand_sources
 from framescribe.rows import RowMaker
+from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from framescribe.video.source import open_source
 from tests.dataset.test_sinks import ERROR, UNDECODABLE, row
@@ -30,6 +31,10 @@ from tests.reference import CLIPS
 
 SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
 SETTINGS = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
+
+
+def asked(clip: Clip, *prompts: str) -> ClipTask:
+    return ClipTask.of(clip, prompts or [SETTINGS.prompt])
 
 
 @pytest.fixture
@@ -45,9 +50,9 @@ def listed(folder, written: ClipList) -> list[list]:
 
 def test_a_clip_that_comes_twice_is_listed_once(folder):
     clips = [Clip("a.mp4"), Clip("b.mp4"), Clip("a.mp4"), Clip("a.mp4", 1.0), Clip("b.mp4", given_id="mine")]
-    written = ClipList.write(folder, ((clip, None) for clip in clips), 5, 2)
+    written = ClipList.write(folder, ((asked(clip), None) for clip in clips), 5, 2)
     assert (written.clips, written.slices) == (4, 2)
-    assert [[clip for clip, _ in part] for part in listed(folder, written)] == [
+    assert [[task.clip for task, _ in part] for part in listed(folder, written)] == [
         [clips[0], clips[1]], [clips[3], clips[4]],
     ]  # fmt: skip
 
@@ -66,21 +71,21 @@ def test_clips_arrive_as_they_were(folder, tmp_path):
     ]  # fmt: skip
     assert len(found) >= 5
     written = ClipList.write(
-        folder, [(clip, f"{place}") for place, clip in enumerate(found)], len(found), 100
+        folder, [(asked(clip), f"{place}") for place, clip in enumerate(found)], len(found), 100
     )
     ((*entries,),) = listed(folder, written)
-    assert [clip for clip, _ in entries] == found
+    assert [task for task, _ in entries] == list(map(asked, found))
     assert [sha256 for _, sha256 in entries] == [str(place) for place in range(len(found))]
-    for (clip, _), sent in zip(entries, found, strict=True):
+    for (task, _), sent in zip(entries, found, strict=True):
         if sent.data is not None:
-            with open_source(clip) as there, open_source(sent) as here:
+            with open_source(task.clip) as there, open_source(sent) as here:
                 assert there.read() == here.read()
 
 
 def test_a_clip_in_memory_cannot_be_sent():
     for data in (b"video", io.BytesIO(b"video")):
         with pytest.raises(UsageError, match=r"a\.mp4: is in memory here"):
-            clip_text(Clip("a.mp4", data=data))
+            task_text(asked(Clip("a.mp4", data=data)))
 
 
 class Touch:
@@ -93,13 +98,18 @@ class Touch:
         return open, (self.path, "w")
 
 
+def listed_as(source: str, *more: str) -> bytes:
+    return ("{" + ", ".join(['"questions": [[0, "?"]]', f'"source_video": {source}', *more]) + "}").encode()
+
+
 @pytest.mark.parametrize(
     "content",
     [
-        b"\x80", b"{}", b"[]", b"null", b'{"source_video": 5}', b'{"source_video": "a", "shell": "x"}',
-        b'{"source_video": "a", "member": ["os.system", "touch x"]}', b'{"source_video": "a", "member": ["tar"]}',
-        b'{"source_video": "a", "member": ["tar", "a", 5, [["x"]]]}', b"[" * 99_999,
-        b'{"source_video": "a", "start_s": -1}',
+        b"\x80", b"{}", b"[]", b"null", listed_as("5"), listed_as('"a"', '"shell": "x"'),
+        listed_as('"a"', '"start_s": -1'),
+        listed_as('"a"', '"member": ["os.system", "touch x"]'), listed_as('"a"', '"member": ["tar"]'),
+        listed_as('"a"', '"member": ["tar", "a", 5, [["x"]]]'), b"[" * 99_999, b'{"source_video": "a"}',
+        b'{"questions": 5, "source_video": "a"}', b'{"questions": [[0]], "source_video": "a"}',
     ],
 )  # fmt: skip
 def test_a_list_that_others_wrote_runs_nothing(folder, tmp_path, content):
@@ -140,18 +150,18 @@ class Session:
         return len(self._clips)
 
     def add(self, prepared) -> None:
-        if prepared.clip.source_video.endswith("refused.mp4"):
+        if prepared.task.clip.source_video.endswith("refused.mp4"):
             raise ValueError("not this one")
-        self._clips.append(prepared.clip)
+        self._clips.append(prepared.task)
 
     def step(self):
         if len(self._clips) < self._wait_for:
             return []
         if self._failure is not None:
             raise self._failure
-        done = [self._rows.failed(clip, SETTINGS, "generate", "as a stand-in") for clip in self._clips]
+        done = [self._rows.failed(task, SETTINGS, "generate", "as a stand-in") for task in self._clips]
         self._clips.clear()
-        return done
+        return [row for rows in done for row in rows]
 
     def close(self) -> None:
         self._clips.clear()
@@ -162,17 +172,18 @@ ROWS = RowMaker("m", "r", "fp32")
 
 
 def ready(name: str):
-    return types.SimpleNamespace(clip=Clip(name))
+    return types.SimpleNamespace(task=asked(Clip(name)))
+
+
+def source(result) -> str:
+    """Of the clip whose rows these are; an exception's message."""
+    return result[0].source_video if isinstance(result, list) else str(result)
 
 
 def test_the_feeder_gives_rows_in_the_order_that_was_asked_for():
     feeder = Feeder(Session(ROWS))
     results = feeder.caption([ready("a.mp4"), ready("refused.mp4"), ready("b.mp4")])
-    assert [getattr(result, "source_video", str(result)) for result in results] == [
-        "a.mp4",
-        "not this one",
-        "b.mp4",
-    ]
+    assert list(map(source, results)) == ["a.mp4", "not this one", "b.mp4"]
     assert feeder.clips == 0
 
 
@@ -205,7 +216,7 @@ def test_callers_in_several_threads_get_their_own_rows():
 
     def ask(number: int) -> None:
         names = [f"{number}-{place}.mp4" for place in range(20)]
-        found[number] = [result.source_video for result in feeder.caption([ready(name) for name in names])]
+        found[number] = list(map(source, feeder.caption([ready(name) for name in names])))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -258,7 +269,9 @@ def conductor():
 
 def test_clips_go_through_all_stages(folder, captioner, without_ray):
     clips = [Clip(str(SHORT)), Clip("missing.mp4"), Clip(str(ONE))]
-    written = ClipList.write(folder, [(clip, f"hash {place}") for place, clip in enumerate(clips)], 3, 3)
+    written = ClipList.write(
+        folder, [(asked(clip), f"hash {place}") for place, clip in enumerate(clips)], 3, 3
+    )
     job = job_of(folder, captioner)
     prepare, caption = PrepareStage(job, task_clips=2), CaptionStage(job, conductor())
     blocks = list(prepare(pa.table({"slice": list(range(written.slices))})))
@@ -312,7 +325,7 @@ def test_a_device_that_fails_ends_the_worker_and_is_no_clip_s_error(
 
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(captioner, "session", lambda settings: Session(ROWS, failure))
-    ClipList.write(folder, [(Clip(str(ONE)), None)], 1, 1)
+    ClipList.write(folder, [(asked(Clip(str(ONE))), None)], 1, 1)
     job = job_of(folder, captioner)
     (block,) = PrepareStage(job, 1)(pa.table({"slice": [0]}))
     stage = CaptionStage(job, conductor())

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from framescribe.dataset.store import CLIPS_FILE, RowFolder
 from framescribe.errors import UsageError
-from framescribe.pipeline.ray.plain import clip_text, read_clip
-from framescribe.types import Clip
+from framescribe.pipeline.ray.plain import read_task, task_text
+from framescribe.task import ClipTask
 
 _MAX_SLICES = 10_000
 """A slice is one task of a decoder, and the driver knows each: its memory must not grow with the clips."""
 
-Entry = tuple[Clip, str | None]
-"""A clip, and its source's SHA-256 where that was asked for."""
+Entry = tuple[ClipTask, str | None]
+"""A clip with its questions, and its source's SHA-256 where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ClipList:
         buffer = io.BytesIO()
         with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
             for part in _parts(_distinct(entries), size):
-                rows = [{"clip": clip_text(clip), "source_sha256": sha256} for clip, sha256 in part]
+                rows = [{"clip": task_text(task), "source_sha256": sha256} for task, sha256 in part]
                 writer.write_table(pa.Table.from_pylist(rows, schema))
                 clips, slices = clips + len(part), slices + 1
         folder.put(CLIPS_FILE, buffer.getvalue())
@@ -73,7 +73,7 @@ class ClipList:
                 pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as table,
             ):
                 rows = table.read_row_group(number, use_threads=False).to_pylist()
-            entries = [(read_clip(row["clip"]), row["source_sha256"]) for row in rows]
+            entries = [(read_task(row["clip"]), row["source_sha256"]) for row in rows]
         except Exception as error:  # damaged bytes raise many types, which have no base in common
             raise UsageError(
                 f"{folder.path(CLIPS_FILE)} is damaged: {error}; run the command again"
@@ -89,7 +89,7 @@ class ClipList:
 def _distinct(entries: Iterable[Entry]) -> Iterator[Entry]:
     seen: set[int] = set()
     for entry in entries:
-        key = hash(entry[0].id)  # a number, not the text: a million of these fit in memory
+        key = hash(entry[0].clip.id)  # a number, not the text: a million of these fit in memory
         if key not in seen:
             seen.add(key)
             yield entry

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from framescribe.dataset.store import RUN_FILE, RowFolder
 from framescribe.errors import UsageError
 from framescribe.extras import require
+from framescribe.model_spec import ModelSpec
 from framescribe.version import __version__
 
 if TYPE_CHECKING:
@@ -187,35 +188,28 @@ def check_hosts(folder: RowFolder) -> None:
             )
 
 
-def look_at_model(
-    model: str, revision: str | None, device: str, dtype: str, quant: str | None, gpus_per_worker: float
-) -> ModelFacts:
+def look_at_model(spec: ModelSpec, gpus_per_worker: float) -> ModelFacts:
     """Lets one worker's host find the checkpoint (and download it), and settle the precision on its GPU.
 
     Raises:
         UsageError: as ``choose_precision`` and ``fetch_checkpoint`` there, or no GPU becomes free.
     """
-    return _asked(gpus_per_worker, _look_at_model, model, revision, device, dtype, quant)
+    return _asked(gpus_per_worker, _look_at_model, spec)
 
 
-def _look_at_model(
-    model: str, revision: str | None, device: str, dtype: str, quant: str | None
-) -> ModelFacts:
-    from framescribe.model.config import ModelConfig
-    from framescribe.model.hub import fetch_checkpoint
-    from framescribe.model.layout import CONFIG_FILE
+def _look_at_model(spec: ModelSpec) -> ModelFacts:
+    from framescribe.checkpoint import open_checkpoint
     from framescribe.model.precision import choose_precision
 
-    precision = choose_precision(device, dtype, quant)
-    checkpoint = fetch_checkpoint(model, revision)
-    config = ModelConfig.from_file(checkpoint.folder / CONFIG_FILE)
+    precision = choose_precision(spec)
+    checkpoint = open_checkpoint(spec.name, spec.revision)
     return ModelFacts(
         checkpoint.revision,
         None if checkpoint.revision.startswith("sha256:") else checkpoint.revision,
         precision.dtype_name,
         str(precision),
         precision.hardware,
-        3 * config.vision_config.image_size**2 * precision.dtype.itemsize,
+        3 * checkpoint.config.vision_config.image_size**2 * precision.dtype.itemsize,
     )
 
 

@@ -74,11 +74,9 @@ class Conductor:
             clips = ClipList.write(job.folder, left, len(left), how.task_clips)
         reason = "the worker died each time that it had this clip"
         rows = [
-            dataclasses.replace(
-                job.rows.failed(clip, job.settings, "generate", f"{clip.source_video}: {reason}"),
-                source_sha256=sha256,
-            )
-            for clip, sha256 in left
+            dataclasses.replace(row, source_sha256=sha256)
+            for task, sha256 in left
+            for row in job.rows.failed(task, job.settings, "generate", f"{task.clip.source_video}: {reason}")
         ]
         job.folder.append([row.to_dict() for row in rows], job.fingerprint, shard)
         self._tally.note(*(f"error {row.error_message}" for row in rows))
@@ -146,6 +144,6 @@ def _without_row(job: Job, clips: ClipList) -> Iterator[Entry]:
     """The listed clips that no shard of this sitting has."""
     done = job.folder.clip_ids(since=job.shard)
     for number in range(clips.slices):
-        for clip, sha256 in ClipList.read(job.folder, number):
-            if clip.id not in done:
-                yield clip, sha256
+        for task, sha256 in ClipList.read(job.folder, number):
+            if task.clip.id not in done:
+                yield task, sha256

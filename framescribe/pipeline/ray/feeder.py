@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from framescribe.errors import DeviceError
@@ -31,13 +32,22 @@ class EngineFailure(Exception):
         self.is_of_one_clip = clips == 1 and not isinstance(reason, DeviceError)
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A clip whose rows are waited for."""
+
+    questions: int
+    future: Future[list[CaptionRow]]
+    rows: list[CaptionRow] = field(default_factory=list)
+
+
 class Feeder:
     """Owns a session in a thread of its own. ``caption`` may be called from several threads at a time."""
 
     def __init__(self, session: CaptionSession) -> None:
         self._session = session
-        self._new: queue.SimpleQueue[tuple[Prepared, Future[CaptionRow]]] = queue.SimpleQueue()
-        self._waiting: dict[str, Future[CaptionRow]] = {}
+        self._new: queue.SimpleQueue[tuple[Prepared, Future[list[CaptionRow]]]] = queue.SimpleQueue()
+        self._waiting: dict[str, _Waiting] = {}
         self._failure: EngineFailure | None = None
         self._busy_s = 0.0
         threading.Thread(target=self._feed, name="feeder", daemon=True).start()
@@ -57,18 +67,18 @@ class Feeder:
         """Set once the engine has failed; from then on nothing works any more."""
         return self._failure
 
-    def caption(self, clips: Sequence[Prepared]) -> list[CaptionRow | Exception]:
-        """Waits for the rows of some clips, in their order; an exception is what adding that clip raised.
+    def caption(self, clips: Sequence[Prepared]) -> list[list[CaptionRow] | Exception]:
+        """Waits for the rows of some clips, clip by clip; an exception is what adding that clip raised.
 
         Raises:
             EngineFailure: the engine failed before all had a row.
         """
-        futures: list[Future[CaptionRow]] = []
+        futures: list[Future[list[CaptionRow]]] = []
         for prepared in clips:
-            future: Future[CaptionRow] = Future()
+            future: Future[list[CaptionRow]] = Future()
             futures.append(future)
             self._new.put((prepared, future))
-        results: list[CaptionRow | Exception] = []
+        results: list[list[CaptionRow] | Exception] = []
         for future in futures:
             error = future.exception()
             if isinstance(error, EngineFailure):
@@ -87,7 +97,7 @@ class Feeder:
                 self._fail(error)
             else:
                 for row in rows:
-                    self._waiting.pop(row.clip_id).set_result(row)
+                    self._deliver(row)
             self._busy_s += time.monotonic() - started
 
     def _take(self) -> None:
@@ -97,14 +107,21 @@ class Feeder:
             if self._failure is not None:
                 future.set_exception(self._failure)
                 continue
-            self._waiting[prepared.clip.id] = future
+            clip_id = prepared.task.clip.id
+            self._waiting[clip_id] = _Waiting(len(prepared.task.questions), future)
             try:
                 self._session.add(prepared)
             except Exception as error:  # noqa: BLE001 - this clip's, which becomes its row
-                self._waiting.pop(prepared.clip.id).set_exception(error)
+                self._waiting.pop(clip_id).future.set_exception(error)
+
+    def _deliver(self, row: CaptionRow) -> None:
+        waiting = self._waiting[row.clip_id]
+        waiting.rows.append(row)
+        if len(waiting.rows) == waiting.questions:
+            self._waiting.pop(row.clip_id).future.set_result(waiting.rows)
 
     def _fail(self, error: Exception) -> None:
         self._failure = EngineFailure(error, len(self._waiting))
         self._session.close()
         while self._waiting:
-            self._waiting.popitem()[1].set_exception(self._failure)
+            self._waiting.popitem()[1].future.set_exception(self._failure)

@@ -7,17 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
+from framescribe.model_spec import ModelSpec
 from framescribe.rows import RowMaker
+from framescribe.task import DEFAULT_TIMEOUT_S
 from framescribe.types import CaptionSettings
-from framescribe.video.workers import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
-    from framescribe.model.precision import DtypeName
     from framescribe.prepare import Preparer
 
 
@@ -100,45 +100,35 @@ class Spread:
 
 
 def pretrained(
-    model: str,
-    revision: str | None,
-    rows: RowMaker,
-    *,
-    device: str,
-    dtype: DtypeName,
-    quant: str | None,
-    batch_size: int | None,
+    spec: ModelSpec, rows: RowMaker, batch_size: int | None
 ) -> tuple[Callable[[], Captioner], Callable[[], Preparer]]:
     """What makes ``Job.captioner`` and ``Job.preparer`` from a checkpoint, on each host from its own copy.
 
     Args:
-        model, revision: where it is; a hub's revision is a commit, so that all hosts take the same.
+        spec: nothing of it is left to choose: all hosts take the same commit, kind of device and dtype.
         rows: of this checkpoint.
-        device, quant, batch_size: as ``Captioner.from_pretrained``.
-        dtype: resolved, the same on all hosts.
+        batch_size: as ``Captioner.from_pretrained``.
     """
-    options = {"device": device, "dtype": dtype, "quant": quant, "batch_size": batch_size}
-    return (
-        partial(_captioner, model, revision, rows, options),
-        partial(_preparer, model, revision, rows, dtype),
-    )
+    return partial(_captioner, spec, rows, batch_size), partial(_preparer, spec, rows)
 
 
-def _captioner(model: str, revision: str | None, rows: RowMaker, options: dict[str, Any]) -> Captioner:
+def _captioner(spec: ModelSpec, rows: RowMaker, batch_size: int | None) -> Captioner:
     from framescribe.captioner import Captioner
 
-    captioner = Captioner.from_pretrained(model, revision=revision, **options)
+    captioner = Captioner.from_pretrained(spec, batch_size=batch_size)
     _check_revision(captioner.checkpoint.revision, rows)
     return captioner
 
 
-def _preparer(model: str, revision: str | None, rows: RowMaker, dtype: DtypeName) -> Preparer:
-    from framescribe.model.hub import fetch_checkpoint
+def _preparer(spec: ModelSpec, rows: RowMaker) -> Preparer:
+    from framescribe.checkpoint import open_checkpoint
+    from framescribe.model.precision import choose_precision
     from framescribe.prepare import Preparer
 
-    checkpoint = fetch_checkpoint(model, revision)
+    checkpoint = open_checkpoint(spec.name, spec.revision)
     _check_revision(checkpoint.revision, rows)
-    return Preparer.from_checkpoint(checkpoint.folder, rows, dtype)
+    on_cpu = ModelSpec(spec.name, device="cpu", dtype=spec.dtype)
+    return Preparer(checkpoint, rows, dtype=choose_precision(on_cpu).dtype)
 
 
 def _check_revision(found: str, rows: RowMaker) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from framescribe.errors import UsageError
 from framescribe.prepare import with_tuples
 from framescribe.reading import Member
+from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionRow, Clip
 from framescribe.video.table import TableMember
 from framescribe.video.tar import TarMember
@@ -19,13 +20,14 @@ from framescribe.video.tar import TarMember
 _MEMBERS: dict[str, type[Member]] = {"tar": TarMember, "table": TableMember}
 
 
-def clip_text(clip: Clip) -> str:
-    """A clip for ``read_clip``.
+def task_text(task: ClipTask) -> str:
+    """A clip with its questions for ``read_task``.
 
     Raises:
         UsageError: its video is in this process's memory.
     """
-    values = {
+    clip = task.clip
+    values: dict[str, Any] = {
         field.name: getattr(clip, field.name) for field in dataclasses.fields(Clip) if field.name != "data"
     }
     if clip.data is not None:
@@ -33,24 +35,25 @@ def clip_text(clip: Clip) -> str:
             raise UsageError(f"{clip.source_video}: is in memory here; a cluster takes paths and URLs")
         kinds = [name for name, kind in _MEMBERS.items() if type(clip.data) is kind]
         values["member"] = [*kinds, *clip.data.where]
-    return json.dumps(values)
+    return json.dumps({"questions": [(each.index, each.text) for each in task.questions], **values})
 
 
-def read_clip(text: str) -> Clip:
-    """A clip of ``clip_text``.
+def read_task(text: str) -> ClipTask:
+    """What ``task_text`` was given.
 
     Raises:
         ValueError: it is none.
     """
     try:
         values = json.loads(text)
+        questions = tuple(Question(int(index), str(asked)) for index, asked in values.pop("questions"))
         member = values.pop("member", None)
         data = None if member is None else _member(*member)
         clip = Clip(data=data, **values)
         if not isinstance(clip.source_video, str):
             raise TypeError("source_video is no text")
-        return clip
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        return ClipTask(clip, questions)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"is no clip: {error}") from error
 
 

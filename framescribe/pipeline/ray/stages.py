@@ -22,7 +22,8 @@ from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.plain import read_row, row_text
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.prepare import Prepared
-from framescribe.types import CaptionRow, Clip
+from framescribe.task import ClipTask
+from framescribe.types import CaptionRow
 from framescribe.video.workers import DecodeWorkers
 
 if TYPE_CHECKING:
@@ -43,9 +44,12 @@ class PrepareStage:
     def __call__(self, slices: pa.Table) -> Iterator[pa.Table]:
         part: list[tuple[Prepared | CaptionRow, str | None]] = []
         for number in slices["slice"].to_pylist():
-            for clip, sha256 in ClipList.read(self._job.folder, number):
-                part.append((self._preparer.prepare(clip, self._job.settings, self._workers), sha256))
-                if len(part) == self._task_clips:
+            for task, sha256 in ClipList.read(self._job.folder, number):
+                prepared = self._preparer.prepare(task, self._job.settings, self._workers)
+                part += [
+                    (each, sha256) for each in ([prepared] if isinstance(prepared, Prepared) else prepared)
+                ]
+                if len(part) >= self._task_clips:
                     yield _prepared_table(part)
                     part = []
         if part:
@@ -75,19 +79,19 @@ class CaptionStage:
                 rows.append(read_row(content.as_py().decode()))
         try:
             for each, result in zip(prepared, self._feeder.caption(prepared), strict=True):
-                rows.append(result if isinstance(result, CaptionRow) else self._failed(each.clip, result))
+                rows += self._failed(each.task, result) if isinstance(result, Exception) else result
         except EngineFailure as failure:
             if not failure.is_of_one_clip:
                 # Which clip it was is not known. They are tried again in a new process, in the end one by one.
                 _die(failure)
-            rows.append(self._failed(prepared[0].clip, failure.reason))
+            rows += self._failed(prepared[0].task, failure.reason)
         rows = [dataclasses.replace(row, source_sha256=hashes[row.clip_id]) for row in rows]
         self._report.add(rows)
         return row_table(row.to_dict() for row in rows)
 
-    def _failed(self, clip: Clip, error: BaseException) -> CaptionRow:
-        reason = f"{clip.source_video}: {type(error).__name__}: {error}"
-        return self._job.rows.failed(clip, self._job.settings, "generate", reason)
+    def _failed(self, task: ClipTask, error: BaseException) -> tuple[CaptionRow, ...]:
+        reason = f"{task.clip.source_video}: {type(error).__name__}: {error}"
+        return self._job.rows.failed(task, self._job.settings, "generate", reason)
 
 
 def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
@@ -97,7 +101,8 @@ def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
     """
     import pyarrow as pa
 
-    ids = "\0".join(sorted(rows["clip_id"].to_pylist()))
+    keys = zip(rows["clip_id"].to_pylist(), rows["prompt_index"].to_pylist(), strict=True)
+    ids = "\0".join(sorted(f"{clip_id}\0{index}" for clip_id, index in keys))
     token = hashlib.sha256(ids.encode()).hexdigest()[:16]
     job.folder.append(rows.to_pylist(), job.fingerprint, number, token)
     counts = Counter(rows["caption_status"].to_pylist())
@@ -113,7 +118,7 @@ def _prepared_table(part: Sequence[tuple[Prepared | CaptionRow, str | None]]) ->
         if isinstance(each, CaptionRow):
             values = (each.clip_id, sha256, row_text(each).encode(), None)
         else:
-            values = (each.clip.id, sha256, *each.pack())
+            values = (each.task.clip.id, sha256, *each.pack())
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     schema = pa.schema(

@@ -1,0 +1,81 @@
+"""What is to be done with a clip: the questions that it is asked in one pass, and what reading it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import isfinite
+
+from framescribe.errors import UsageError
+from framescribe.types import Clip
+
+DEFAULT_TIMEOUT_S = 120.0
+DEFAULT_MEMORY_GB = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt of a run.
+
+    Attributes:
+        index: its place among the run's prompts; 0 for a clip's own.
+        text: what is asked.
+    """
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTask:
+    """A clip and what to ask about it: one decoding, one row a question."""
+
+    clip: Clip
+    questions: tuple[Question, ...]
+
+    @classmethod
+    def of(cls, clip: Clip, prompts: Sequence[str]) -> ClipTask:
+        """All of a run's prompts; a clip that has a prompt of its own is asked that one only."""
+        return cls(clip, tuple(map(Question, count(), (clip.prompt,) if clip.prompt else prompts)))
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What reading clips may take.
+
+    Attributes:
+        workers: processes that decode, at most; None is one per core, up to 32; 0 decodes in threads of this process,
+            without a time-out.
+        timeout_s: seconds for fetching and decoding one clip.
+        memory_gb: memory that a worker may take for one clip, in 10^9 bytes.
+    """
+
+    workers: int | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    memory_gb: float = DEFAULT_MEMORY_GB
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"`decode_workers` must be 0 or more, not {self.workers}")
+        for name in ("timeout_s", "memory_gb"):
+            if not (isfinite(value := getattr(self, name)) and value > 0):
+                raise UsageError(f"`decode_{name}` must be a number above 0, not {value}")
+
+
+def check_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
+    """The prompts of a run.
+
+    Raises:
+        UsageError: there is none, one is empty, no text, or there twice.
+    """
+    if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+        raise UsageError(f"`prompts` must be a list of texts, not {prompts!r}")
+    if not prompts:
+        raise UsageError("`prompts` is empty; leave it out for the settings' one")
+    for number, prompt in enumerate(prompts):
+        if not prompt.strip():
+            raise UsageError("a prompt is empty; leave `prompt` out for the published one")
+        if prompt in prompts[:number]:
+            raise UsageError(f"the same prompt is given twice: {prompt!r}")
+    return tuple(prompts)
