@@ -49,7 +49,7 @@ def ask(
     from framescribe.model_spec import ModelSpec
     from framescribe.types import Clip
     from framescribe.video.decode import probe
-    from framescribe.video.workers import in_worker
+    from framescribe.video.workers import DecodeWorkers
 
     spec = ModelSpec(model, revision, device, dtype, quant)
     settings = options.caption_settings(
@@ -68,7 +68,8 @@ def ask(
     if any(not question.strip() for question in questions or ()):
         raise UsageError("a question is empty")
     clip = Clip(video, start, end)
-    in_worker(probe, clip)  # what cannot be read is told before a model is loaded
+    with DecodeWorkers() as workers:
+        workers.call(probe, clip)  # what cannot be read is told before a model is loaded
     captioner = load_captioner(spec, batch_size=1)
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):

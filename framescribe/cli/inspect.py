@@ -31,15 +31,12 @@ def inspect(
     from framescribe.cli.console import out
     from framescribe.types import Clip
     from framescribe.video.decode import probe
-    from framescribe.video.workers import in_worker
+    from framescribe.video.workers import DecodeWorkers
 
     clip = Clip(video, start, end)
-    report = {
-        "source_video": video,
-        "start_s": start,
-        "end_s": end,
-        **_report(in_worker(probe, clip), frames),
-    }
+    with DecodeWorkers() as workers:
+        seen = workers.call(probe, clip)
+    report = {"source_video": video, "start_s": start, "end_s": end, **_report(seen, frames)}
     if as_json:
         print(json.dumps(report))
         return
@@ -63,7 +60,7 @@ def _report(probe: Probe, num_frames: int) -> dict[str, Any]:
     strategies = {}
     for strategy in STRATEGIES:
         selection = select_frames(
-            probe.timestamps_s, probe.average_fps, probe.facts.duration_s, FrameSampling(strategy, num_frames)
+            probe.timestamps_s, probe.facts.fps, probe.facts.duration_s, FrameSampling(strategy, num_frames)
         )
         strategies[strategy] = {
             "frame_indices": list(selection.indices),

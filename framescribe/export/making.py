@@ -10,10 +10,10 @@ from pathlib import Path
 from framescribe.files import new_file
 from framescribe.types import Clip, VideoFacts
 from framescribe.video.decode import probe
+from framescribe.video.encode import write_first_frame
 from framescribe.video.normalize import Normalize
 from framescribe.video.source import open_source
 from framescribe.video.spans import Cut
-from framescribe.video.still import write_first_frame
 from framescribe.video.transcode import normalize_clips
 
 _AS_IT_IS = Normalize(keep_audio=True)

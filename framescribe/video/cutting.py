@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import struct
 from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from av.packet import Packet
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from framescribe.types import Clip
 from framescribe.video.address import without_query
 from framescribe.video.decode import Probe, ShownFrame
-from framescribe.video.hdr import x264_light
 from framescribe.video.mp4 import TURNS, Filters, encoded, new_mp4
 from framescribe.video.sound import Sound
 from framescribe.video.spans import Cut, Output, write_spans
@@ -99,7 +100,7 @@ class _Exact(Output):
         self._shown = pts, self._upright(shown.frame)
 
     def _open(self, first: ShownFrame) -> None:
-        file = new_mp4(self.cut.path, self._rate, crf=_CRF, params=x264_light(first.frame))
+        file = new_mp4(self.cut.path, self._rate, crf=_CRF, params=_light(first.frame))
         self._container, self._stream = self._opened.enter_context(file)
         self._first_s = first.first_s
         self._upright = _Upright(first.frame)
@@ -182,3 +183,28 @@ def _pix_fmt(frame: VideoFrame) -> str:
     is_deep = source.components[0].bits > 8
     full = "j" if source.name.startswith("yuvj") else ""
     return f"yuv{full}{sampling}p{'10le' if is_deep else ''}"
+
+
+def _light(frame: VideoFrame) -> list[str]:
+    """Parameters of x264 for what a frame says of HDR10: of its mastering display, and of its light.
+
+    Source: AVMasteringDisplayMetadata and AVContentLightMetadata of FFmpeg's libavutil; units of SMPTE ST 2086
+    (1/50,000 in chromaticity, 1/10,000 cd/m²).
+    """
+    found: list[str] = []
+    side_data: Any = frame.side_data  # typed as if its keys were text
+    mastering = side_data.get(Type.MASTERING_DISPLAY_METADATA)
+    if mastering is not None and len(content := bytes(mastering)) == struct.calcsize("=22i"):
+        *numbers, has_primaries, has_luminance = struct.unpack("=22i", content)
+        if has_primaries and has_luminance and 0 not in numbers[1::2]:
+            values = [a / b for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
+            rx, ry, gx, gy, bx, by, wx, wy = (round(value * 50_000) for value in values[:8])
+            darkest, brightest = (round(value * 10_000) for value in values[8:])
+            found.append(
+                f"mastering-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({brightest},{darkest})"
+            )
+    light = side_data.get(Type.CONTENT_LIGHT_LEVEL)
+    if light is not None and len(content := bytes(light)) == struct.calcsize("=2I"):
+        brightest, average = struct.unpack("=2I", content)
+        found.append(f"cll={brightest},{average}")
+    return found

@@ -54,13 +54,11 @@ class Probe:
     Attributes:
         facts: of the clip.
         timestamps_s: float64 [N], seconds from the clip's start to each of its frames.
-        average_fps: frames per second as the container states them.
         numbers: int64 [N]: which frame of the clip that is; a picture that is held since before it comes once a second.
     """
 
     facts: VideoFacts
     timestamps_s: NDArray[np.float64]
-    average_fps: float
     numbers: NDArray[np.int64]
 
 
@@ -142,7 +140,7 @@ def shown_frames(clip: Clip) -> Iterator[ShownFrame]:
         time_s = clip.start_s + float(plan.span.timestamps_s[at])
         if time_s > last_s:  # after a failure it is read again, and this one has been given
             last_s = time_s
-            yield ShownFrame(time_s, frame, plan.first_s, plan.average_fps, plan.pixel_aspect)
+            yield ShownFrame(time_s, frame, plan.first_s, plan.pixel_aspect)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,14 +151,12 @@ class ShownFrame:
         time_s: seconds from the video's first frame until it is shown.
         frame: as it was decoded: not turned.
         first_s: when the video's first frame is shown, on the container's own clock.
-        average_fps: of the video, as the container states it.
         pixel_aspect: width of a stored pixel divided by its height.
     """
 
     time_s: float
     frame: VideoFrame
     first_s: float
-    average_fps: float
     pixel_aspect: Fraction
 
 
@@ -191,14 +187,16 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
             with video_stream(file, clip) as opened:
                 index = index_packets(*opened)
                 if index.is_reliable:
-                    with (
-                        _second_reading_if_it_differs(),
-                        _from_start(file, clip, opened, index) as again,
-                    ):
-                        plan = _plan(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
-                        frames = announced_frames(*again, index, plan.numbers)
-                        yield from ((plan, place, frame) for place, frame in enumerate(frames))
-                        return
+                    try:
+                        with _from_start(file, clip, opened, index) as again:
+                            plan = _plan(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
+                            frames = announced_frames(*again, index, plan.numbers)
+                            yield from ((plan, place, frame) for place, frame in enumerate(frames))
+                            return
+                    except MemoryError:
+                        raise  # FFmpeg's is one of its errors
+                    except (IndexDisagrees, av.FFmpegError):
+                        pass  # all of it is decoded
             with video_stream(file, clip) as opened:
                 readable = ReadableFrames(*opened, index)
                 pts = readable_pts(readable, index)
@@ -213,16 +211,6 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
             raise  # how much there may be is not known here
         except (IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
-
-
-@contextlib.contextmanager
-def _second_reading_if_it_differs() -> Iterator[None]:
-    try:
-        yield
-    except MemoryError:
-        raise  # FFmpeg's is one of its errors
-    except (IndexDisagrees, av.FFmpegError):
-        return
 
 
 def _plan(
@@ -278,7 +266,7 @@ def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Sele
         rotation=display.quarter_turns % 4 * 90,
     )
     return (
-        Probe(facts, span.timestamps_s, plan.average_fps, span.numbers - span.numbers[0]),
+        Probe(facts, span.timestamps_s, span.numbers - span.numbers[0]),
         plan.selection,
         pixels,
     )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
 from framescribe.errors import UsageError
+from framescribe.files import write_file
+from framescribe.types import Clip, FrameSampling
+from framescribe.video.decode import decode_frames
 from framescribe.video.mp4 import encoded, new_mp4
 
 
@@ -56,9 +60,15 @@ def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int)
     return _alone(shrunk, "mjpeg", {"qmin": "4", "qmax": "4"})
 
 
-def encode_png(picture_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    """Encode a picture as PNG: uint8 [3, H, W], RGB."""
-    return _alone(_picture(picture_u8), "png", {})
+def write_first_frame(clip: Clip, path: Path) -> None:
+    """Writes the clip's first frame that can be read, upright, as a PNG.
+
+    Raises:
+        ClipError: as ``decode_frames``.
+        OSError: it cannot be written.
+    """
+    picture_u8 = decode_frames(clip, FrameSampling("uniform", num_frames=1)).pixels[0]
+    write_file(path, _alone(_picture(picture_u8), "png", {}))
 
 
 def _picture(picture_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> av.VideoFrame:

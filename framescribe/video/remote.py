@@ -72,7 +72,7 @@ def open_parts(name: str) -> IO[bytes]:
         filesystem, path = open_filesystem(name)
         file: IO[bytes] = filesystem.open(path, "rb")
         return file
-    with requested(name, 0, 1) as response:
+    with requested(name, (0, 1)) as response:
         size = ranged_size(response.headers) if response.status == http.client.PARTIAL_CONTENT else None
     if size is None:
         return fetch(name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, cast
@@ -57,6 +60,45 @@ def opened_again(file: IO[bytes]) -> IO[bytes]:
         copy = copy_part(file)
         file.seek(position)
         return copy
+
+
+@contextmanager
+def crossing(clip: Clip) -> Iterator[Clip]:
+    """The clip, within the ``with`` block: an open file without a name, or ``memory://``, is copied to a file.
+
+    Raises:
+        ClipError: what has to be copied cannot be read.
+    """
+    is_here = clip.data is None and clip.source_video.startswith("memory://")
+    if not is_here and isinstance(clip.data, bytes | Member | None):
+        yield clip
+        return
+    with open_source(clip) as file:
+        if (path := _path(file)) is not None:
+            yield dataclasses.replace(clip, data=_LocalFile(path))
+            return
+        with tempfile.NamedTemporaryFile(prefix="framescribe-") as copy:
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            yield dataclasses.replace(clip, data=_LocalFile(copy.name))
+
+
+class _LocalFile(Member):
+    """A file of this machine by its path."""
+
+    def open(self) -> IO[bytes]:
+        path: str = self.where[0]
+        return open_regular(path)
+
+
+def _path(file: IO[bytes]) -> str | None:
+    """Where an open file lies, if it is a plain one that is still there."""
+    try:
+        status = os.fstat(file.fileno())
+        path = os.path.abspath(file.name)
+        return path if os.path.samestat(status, os.stat(path)) else None
+    except (OSError, AttributeError, TypeError, ValueError):  # not of the system, without a name, or gone
+        return None
 
 
 def _find_member(name: str) -> IO[bytes] | None:

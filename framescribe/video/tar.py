@@ -9,7 +9,6 @@ import tarfile
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from os import stat
@@ -154,7 +153,8 @@ def _kept_index(tar: str, changed_ns: int, size: int) -> TarIndex:
 
 
 def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    with _reading(file) as archive:
+    bounded = cast("IO[bytes]", _Bounded(file))
+    with tarfile.open(fileobj=bounded, mode="r:", errors="surrogateescape", errorlevel=2) as archive:
         last = -1
         for count in itertools.count():
             member = archive.next()
@@ -171,13 +171,6 @@ def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
         # A tar ends in zeros; tarfile takes anything else for the end too.
         if any(file.read(tarfile.BLOCKSIZE)):
             raise OSError(f"what comes at byte {archive.offset} is no part of a tar")
-
-
-@contextmanager
-def _reading(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
-    bounded = cast("IO[bytes]", _Bounded(file))
-    with tarfile.open(fileobj=bounded, mode="r:", errors="surrogateescape", errorlevel=2) as archive:
-        yield archive
 
 
 def _key(name: str) -> str:

@@ -89,8 +89,8 @@ def _own_rate(seen: Probe) -> float:
     """A video's rate: the average, unless pictures are held so that most follow each other much faster."""
     intervals_s = np.diff(seen.timestamps_s)
     usual_s = float(np.median(intervals_s)) if len(intervals_s) else 0.0
-    is_uneven = 0 < usual_s < 0.8 / seen.average_fps
-    return min(120.0, round(1 / usual_s)) if is_uneven else seen.average_fps
+    is_uneven = 0 < usual_s < 0.8 / seen.facts.fps
+    return min(120.0, round(1 / usual_s)) if is_uneven else seen.facts.fps
 
 
 class _Upright(Filters):

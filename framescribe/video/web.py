@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
+from functools import partial
 from typing import IO, Any, cast
 from urllib.parse import quote, unquote
 
@@ -29,21 +30,19 @@ class WebError(OSError):
 
 
 @contextmanager
-def requested(
-    url: str, start: int | None = None, end: int | None = None
-) -> Iterator[http.client.HTTPResponse]:
+def requested(url: str, span: tuple[int, int] | None = None) -> Iterator[http.client.HTTPResponse]:
     """The answer to a GET, after redirects, with its body unread.
 
     Args:
         url: sent as it is; only spaces and what is no ASCII are escaped, as no request can hold them.
-        start, end: ask for these bytes only, ``end`` excluded; the server may send all of them.
+        span: asks for the bytes from the first number up to the second, excluded; the server may send all of them.
 
     Raises:
         WebError: no answer, or one that is no success; a redirect to anything but a web server.
     """
     request = _request(url)
-    if start is not None:
-        request.add_header("Range", f"bytes={start}-{'' if end is None else end - 1}")
+    if span is not None:
+        request.add_header("Range", f"bytes={span[0]}-{span[1] - 1}")
     try:
         with _opener().open(request, timeout=_TIMEOUT_S) as response:
             yield response
@@ -89,7 +88,7 @@ def _opener() -> urllib.request.OpenerDirector:
     """Made by hand: ``build_opener`` would open files, FTP and data URLs too."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(), _Http(), _Https(), _Redirects(), urllib.request.HTTPErrorProcessor(),
+        urllib.request.ProxyHandler(), _Web(), _Redirects(), urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler(),
     ):  # fmt: skip
         opener.add_handler(handler)
@@ -122,35 +121,27 @@ def _connect(
     raise failure or WebError(f"{address[0]} has no address")
 
 
-class _HttpConnection(http.client.HTTPConnection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = _connect
+def _connection(kind: type[http.client.HTTPConnection], *arguments: Any, **options: Any) -> Any:
+    connection: Any = kind(*arguments, **options)
+    connection._create_connection = _connect
+    return connection
 
 
-class _HttpsConnection(http.client.HTTPSConnection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = _connect
+class _Web(urllib.request.AbstractHTTPHandler):
+    def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        # What ``_connect`` checks, for requests that go through a proxy, as far as the address is spelled out.
+        host = host_of(request.full_url)
+        if is_metadata(host):
+            raise WebError(f"{host} is a link-local address, from which nothing is read")
+        return self.do_request_(request)
 
-
-def _check_host(request: urllib.request.Request) -> None:
-    """What ``_connect`` checks, for requests that go through a proxy, as far as the address is spelled out."""
-    host = host_of(request.full_url)
-    if is_metadata(host):
-        raise WebError(f"{host} is a link-local address, from which nothing is read")
-
-
-class _Http(urllib.request.HTTPHandler):
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        _check_host(req)
-        return self.do_open(_HttpConnection, req)
+        return self.do_open(partial(_connection, http.client.HTTPConnection), req)
 
-
-class _Https(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        _check_host(req)
-        return self.do_open(_HttpsConnection, req)
+        return self.do_open(partial(_connection, http.client.HTTPSConnection), req)
+
+    https_request = http_request
 
 
 class WebFile(RandomAccess):
@@ -161,7 +152,7 @@ class WebFile(RandomAccess):
         self._url = url
 
     def read_at(self, at: int, count: int) -> bytes:
-        with requested(self._url, at, at + count) as response:
+        with requested(self._url, (at, at + count)) as response:
             if response.status != http.client.PARTIAL_CONTENT:
                 raise WebError("it stopped sending ranges")
             return response.read(count)

@@ -29,10 +29,10 @@ from typing import Any, TypeVar, overload
 from framescribe.errors import ClipError
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
-from framescribe.video.crossing import crossing
 from framescribe.video.decode import decode_frames
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
 from framescribe.video.memory import too_large
+from framescribe.video.source import crossing
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
@@ -64,14 +64,19 @@ class DecodeWorkers:
     Leaving the ``with`` block ends the work in progress; idle workers stay for the next run.
     """
 
-    def __init__(self, idle: list[Worker], timeout_s: float, memory_gb: float = DEFAULT_MEMORY_GB) -> None:
+    def __init__(
+        self,
+        idle: list[Worker] | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        memory_gb: float = DEFAULT_MEMORY_GB,
+    ) -> None:
         """
         Args:
-            idle: workers of earlier runs, used first; this run's are given back here.
+            idle: workers of earlier runs, used first; this run's are given back here. None: this run keeps them.
             timeout_s: seconds that a clip may take, opening and fetching included.
             memory_gb: that a worker may take for a clip, the pixels included, in 10^9 bytes.
         """
-        self._idle = idle
+        self._idle = [] if idle is None else idle
         self._timeout_s = timeout_s
         self._memory_bytes = int(memory_gb * 1e9)
         self._busy: set[Worker] = set()
@@ -216,24 +221,6 @@ def _tries(deaths: list[int]) -> int:
 
 def _told(deaths: list[int]) -> str:
     return ", ".join(f"exit code {code}" if code >= 0 else signal.Signals(-code).name for code in deaths)
-
-
-@overload
-def in_worker(function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...
-
-
-@overload
-def in_worker(function: Callable[..., T], clip: Clip, *args: Any) -> T: ...
-
-
-def in_worker(function: Callable[..., Any], clip: Clip, *args: Any) -> Any:
-    """As ``DecodeWorkers.call``, for one clip, with the default limits.
-
-    Raises:
-        ClipError, UsageError, OSError: as there.
-    """
-    with DecodeWorkers([], DEFAULT_TIMEOUT_S) as workers:
-        return workers.call(function, clip, *args)
 
 
 def _after_fork_in_parent() -> None:

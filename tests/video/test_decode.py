@@ -194,7 +194,7 @@ def test_probe_and_decoding_agree(folder):
         seen = probe(source)
         frames = decode_frames(source, FrameSampling("uniform", 6))
         selection = select_frames(
-            seen.timestamps_s, seen.average_fps, seen.facts.duration_s, FrameSampling("uniform", 6)
+            seen.timestamps_s, seen.facts.fps, seen.facts.duration_s, FrameSampling("uniform", 6)
         )
         assert seen.facts == frames.facts
         assert selection.indices == frames.indices
