@@ -132,7 +132,7 @@ def print_error(message: str) -> None:
 
 def print_problem(row: CaptionRow) -> None:
     """What went wrong with a clip, or is missing from it, on stderr."""
-    from framescribe.quality.checks import DEFECTS
+    from framescribe.quality.flags import DEFECTS
 
     if row.caption_status == "error":
         print_error(row.error_message or "")

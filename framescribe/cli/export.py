@@ -110,8 +110,8 @@ def export(
     from framescribe.export.run import export as run_export
     from framescribe.export.target import REPORT
     from framescribe.quality.budget import Budget
-    from framescribe.quality.checks import FLAGS
     from framescribe.quality.cleanup import CleanupRules
+    from framescribe.quality.flags import FLAGS
 
     with path_errors():
         if to not in FORMATS:

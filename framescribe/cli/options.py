@@ -33,7 +33,7 @@ def models(incomplete: str) -> list[str]:
 
 def flags(incomplete: str) -> list[str]:
     """What can be wrong with a caption, for the shell's completion."""
-    from framescribe.quality.checks import FLAGS
+    from framescribe.quality.flags import FLAGS
 
     return [name for name in FLAGS if name.startswith(incomplete)]
 

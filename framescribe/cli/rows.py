@@ -38,8 +38,8 @@ def rows(
     """
     from framescribe.dataset.filters import chosen_rows
     from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
-    from framescribe.quality.checks import FLAGS
     from framescribe.quality.duplicates import flag_duplicates
+    from framescribe.quality.flags import FLAGS
 
     if flag is not None and flag not in FLAGS:
         raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")

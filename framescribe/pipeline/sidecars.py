@@ -10,7 +10,7 @@ from pathlib import Path
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.files import concerns_one_name, write_file
-from framescribe.quality.checks import DEFECTS
+from framescribe.quality.flags import DEFECTS
 from framescribe.shown import shown
 from framescribe.types import CaptionRow, Clip
 from framescribe.video.address import split_member

@@ -6,20 +6,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection
-from typing import Literal, get_args
 
 from framescribe.quality.budget import Budget
+from framescribe.quality.flags import Flag
 from framescribe.quality.loops import is_looping
 from framescribe.quality.openers import has_opener
 from framescribe.quality.sentences import sentence_ends
 from framescribe.quality.words import count_words
 from framescribe.types import CaptionStatus
-
-Flag = Literal["empty", "cut_off", "looping", "exclamation", "non_text", "over_budget", "opener", "duplicate"]
-# What a row can be flagged with: by ``check``, by ``duplicates``, or by a person who looked at it.
-FLAGS: tuple[str, ...] = get_args(Flag)
-# What another decoding may mend. The other flags are mended at export, by clean-up rules or by leaving out.
-DEFECTS: frozenset[str] = frozenset(("empty", "cut_off", "looping", "exclamation", "non_text"))
 
 _EXCLAMATIONS = re.compile(r"(?:[!?！？]\s*){4}")
 _QUOTED = re.compile(

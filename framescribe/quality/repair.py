@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from framescribe.quality.checks import DEFECTS
+from framescribe.quality.flags import DEFECTS
 from framescribe.types import CaptionRow, GenerationSettings
 
 _SHORTER = " Answer briefly, in at most three sentences."

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from framescribe.cli.main import app
 from framescribe.export.formats import FORMATS
-from framescribe.quality.checks import FLAGS
+from framescribe.quality.flags import FLAGS
 from framescribe.types import CAPTION_STATUSES
 from tests.cli.run import COMMAND, invoke
 from tests.reference import CLIPS

@@ -3,9 +3,10 @@
 import pytest
 
 from framescribe.quality.budget import CLIP_TEXT_TOKENS, T5_TOKENS, Budget
-from framescribe.quality.checks import DEFECTS, check
+from framescribe.quality.checks import check
 from framescribe.quality.cleanup import CleanupRules, clean
 from framescribe.quality.duplicates import DuplicateFinder
+from framescribe.quality.flags import DEFECTS, FLAGS
 from framescribe.quality.loops import is_looping
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.quality.words import count_words
@@ -26,10 +27,11 @@ def test_budgets():
 
 def test_defects_are_what_is_decoded_again():
     assert sorted(DEFECTS) == ["cut_off", "empty", "exclamation", "looping", "non_text"]
+    assert set(FLAGS) - DEFECTS == {"over_budget", "opener", "duplicate"}
     for flag in DEFECTS:
         repair = Repair(GenerationSettings())
         assert isinstance(repair.follow(row(flags=(flag,))), Attempt)
-    for flag in ("over_budget", "opener", "duplicate"):
+    for flag in set(FLAGS) - DEFECTS:
         assert not isinstance(Repair(GenerationSettings()).follow(row(flags=(flag,))), Attempt)
 
 

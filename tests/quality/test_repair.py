@@ -7,7 +7,7 @@ import pytest
 import framescribe
 from framescribe import CaptionSettings, Clip, GenerationSettings
 from framescribe.captioner import Captioner
-from framescribe.quality.checks import DEFECTS
+from framescribe.quality.flags import DEFECTS
 from framescribe.quality.repair import plan_attempts
 from framescribe.synthetic.captions import parse
 
