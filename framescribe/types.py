@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from framescribe.errors import ErrorStage, UsageError
+from framescribe.views import row_html, row_text, value_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ DEFAULT_MODEL = "tiny"
 DEFAULT_QUESTION = "Please describe this video in detail."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Clip:
     """A span of a video: the unit of work.
 
@@ -52,6 +53,8 @@ class Clip:
     given_id: str | None = None
     problem: str | None = None
 
+    __repr__ = value_text
+
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
             raise UsageError(f"`start_s` must be a number of seconds, 0 or more, not {self.start_s!r}")
@@ -73,7 +76,7 @@ class Clip:
         return hashlib.sha256(key).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FrameSampling:
     """Which frames of a clip the model sees.
 
@@ -87,6 +90,8 @@ class FrameSampling:
     strategy: Strategy = "chat"
     num_frames: int = 24
     fps: float = 1.0
+
+    __repr__ = value_text
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -179,7 +184,7 @@ class Prompt:
         return len(self.input_ids)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GenerationSettings:
     """How a caption is decoded. The defaults are the published settings: greedy in effect, 2,048 new tokens.
 
@@ -199,6 +204,8 @@ class GenerationSettings:
     repetition_penalty: float = 1.0
     seed: int = 0
     stop_loops: bool = True
+
+    __repr__ = value_text
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p", "repetition_penalty"):
@@ -220,7 +227,7 @@ class GenerationSettings:
             raise UsageError("`top_p` needs a `temperature` above 0: at temperature 0 decoding is greedy")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CaptionSettings:
     """How clips are captioned; with the model, all that a row needs to be made again.
 
@@ -237,6 +244,8 @@ class CaptionSettings:
     sampling: FrameSampling = FrameSampling()
     generation: GenerationSettings = GenerationSettings()
     repair: bool = False
+
+    __repr__ = value_text
 
     def __post_init__(self) -> None:
         if self.template is not None and self.template not in TEMPLATES:
@@ -356,16 +365,8 @@ class CaptionRow:
     source_sha256: str | None = None
     schema_version: int = SCHEMA_VERSION
 
-    def __repr__(self) -> str:
-        from framescribe.views import row_text
-
-        return row_text(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from framescribe.views import row_html
-
-        return row_html(self)
+    __repr__ = row_text
+    _repr_html_ = row_html
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain JSON values, columns in order; tuples become lists."""

@@ -33,7 +33,8 @@ def row_text(row: CaptionRow) -> str:
     text = row.error_message if row.caption_status == "error" else row.caption
     told = shorten(shown(text or ""), _LINE_CHARS)
     frames = "" if row.caption_status == "error" else f", {len(row.frame_indices)} frames"
-    return f"CaptionRow({span_name(row.source_video, row.start_s, row.end_s)!r}, {row.caption_status}{frames}: {told!r})"
+    name = span_name(row.source_video, row.start_s, row.end_s)
+    return f"CaptionRow({name!r}, {row.caption_status}{frames}: {told!r})"
 
 
 def row_html(row: CaptionRow) -> str:
@@ -69,7 +70,8 @@ def rows_html(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], note: s
     """
     head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in columns)
     lines = (
-        "".join(f'<td style="{_CELL}">{escape(_cell(row.get(name)))}</td>' for name in columns) for row in rows
+        "".join(f'<td style="{_CELL}">{escape(_cell(row.get(name)))}</td>' for name in columns)
+        for row in rows
     )
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(note)}</p>"
@@ -85,7 +87,9 @@ def span_name(source: str, start_s: float, end_s: float | None) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+    text = (
+        ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else str(value)
+    )
     return shorten(one_line(text), 2 * _LINE_CHARS)
 
 

@@ -130,6 +130,28 @@ def test_a_captioner_says_what_it_is(captioner):
     assert isinstance(captioner, Captioner)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Clip("a.mp4"), "Clip('a.mp4')"),
+        (Clip("a.mp4", 1.5, 3, data=b"x" * 9), "Clip('a.mp4', start_s=1.5, end_s=3)"),
+        (FrameSampling(), "FrameSampling()"),
+        (GenerationSettings(256, seed=3), "GenerationSettings(max_new_tokens=256, seed=3)"),
+        (
+            CaptionSettings(sampling=FrameSampling("uniform", 8)),
+            "CaptionSettings(sampling=FrameSampling(strategy='uniform', num_frames=8))",
+        ),
+    ],
+)
+def test_values_show_what_is_not_by_default_and_can_be_typed(value, shown):
+    assert repr(value) == shown
+    if not isinstance(value, Clip) or value.data is None:
+        assert eval(shown) == value
+    long = CaptionSettings(prompt="x\n" * 5000)
+    assert len(repr(long)) < 300
+    assert "\n" not in repr(long)
+
+
 def test_a_row_shows_what_matters(captioner):
     (row,) = captioner.caption(Clip(str(SHORT), 0.1, 0.3), QUICK)
     line = repr(row)

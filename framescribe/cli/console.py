@@ -22,6 +22,7 @@ from rich.text import Text
 
 from framescribe.errors import UsageError
 from framescribe.shown import one_line, shown
+from framescribe.views import span_name
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
@@ -111,10 +112,7 @@ def load_captioner(spec: ModelSpec, batch_size: int | None = None) -> Captioner:
 def print_caption(row: CaptionRow) -> None:
     """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
     caption = shown(one_line(row.caption or ""))
-    name = shown(row.source_video)
-    if row.start_s > 0 or row.end_s is not None:
-        # A span as W3C media fragments write it.
-        name += f"#t={row.start_s:g}" + ("" if row.end_s is None else f",{row.end_s:g}")
+    name = shown(span_name(row.source_video, row.start_s, row.end_s))
     if out.is_terminal:
         # The console that draws the bar knows how to print above it.
         screen = err if are_one_terminal() else out

@@ -9,6 +9,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from framescribe.report.overview import Row
+from framescribe.video.address import protocol_of
+from framescribe.views import span_name
 
 Link = Callable[[Row], str | None]
 
@@ -24,13 +26,13 @@ def links_from(folder: Path) -> Link:
 
     def link(row: Row) -> str | None:
         source = row["source_video"]
-        if source.startswith(("https://", "http://")):
-            parts = urlsplit(source)
-            return quote(source, safe="/:?#[]@!$&'()*+,;=%~") + _fragment(row) if parts.netloc else None
+        span = span_name("", row.get("start_s") or 0.0, row.get("end_s"))
+        if protocol_of(source) in ("https", "http"):
+            return quote(source, safe="/:?#[]@!$&'()*+,;=%~") + span if urlsplit(source).netloc else None
         if not os.path.isfile(source):
             return None
         relative = os.path.relpath(os.path.abspath(source), os.path.abspath(folder))
-        return "./" + quote(os.fsencode(relative), safe="/") + _fragment(row)
+        return "./" + quote(os.fsencode(relative), safe="/") + span
 
     return link
 
@@ -40,11 +42,3 @@ def with_file_name(row: Row) -> Row:
     source = row["source_video"]
     name = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), source)
     return {**row, "source_video": name} if name != source and os.path.isfile(name) else row
-
-
-def _fragment(row: Row) -> str:
-    """The clip's span, as browsers play it."""
-    start_s, end_s = row.get("start_s") or 0.0, row.get("end_s")
-    if not start_s and end_s is None:
-        return ""
-    return f"#t={start_s:g}" + ("" if end_s is None else f",{end_s:g}")
