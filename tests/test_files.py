@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from framescribe.files import create_file, new_file, remove_leftovers, temporary_beside, write_file
+from framescribe.files import (
+    concerns_one_name,
+    create_file,
+    new_file,
+    remove_leftovers,
+    temporary_beside,
+    write_file,
+)
 
 
 def test_content_bytes_and_text(tmp_path: Path) -> None:
@@ -131,6 +138,17 @@ def test_content_reaches_the_disk_before_the_name(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "replace", recorded_replace)
     write_file(tmp_path / "a", "content", sync=True)
     assert calls == ["7 bytes", "name", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("number", "is_of_one"),
+    [
+        (errno.ENAMETOOLONG, True), (errno.EACCES, True), (errno.EISDIR, True), (errno.EROFS, True),
+        (errno.ENOSPC, False), (errno.EDQUOT, False), (errno.EIO, False), (errno.EMFILE, False),
+    ],
+)  # fmt: skip
+def test_a_full_or_broken_disk_is_no_matter_of_one_name(number: int, is_of_one: bool) -> None:
+    assert concerns_one_name(OSError(number, os.strerror(number))) is is_of_one
 
 
 def test_leftovers_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from framescribe import prepare
+from framescribe.checkpoint import open_checkpoint
 from framescribe.errors import DeviceError
 from framescribe.prepare import Prepared
+from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from tests.reference import CLIPS
@@ -54,3 +56,19 @@ def test_a_device_that_fails_is_no_clips_fault(error, captioner, monkeypatch):
     task = ClipTask.of(Clip(str(CLIPS / "short-half-second.mp4")), ["What?"])
     with pytest.raises(DeviceError, match=re.escape(str(error))):
         captioner._preparer.prepare(task, CaptionSettings())
+
+
+def test_every_question_is_asked_and_the_pixels_have_the_models_dtype(tokenizer):
+    rows = RowMaker("model", "revision", "bf16")
+    preparer = prepare.Preparer(open_checkpoint("tiny-random"), rows, dtype=torch.bfloat16)
+    short = str(CLIPS / "short-half-second.mp4")
+    for own, questions in ((None, ["What is there?", "Where?"]), ("Who is there?", ["Who is there?"])):
+        task = ClipTask.of(Clip(short, prompt=own), ["What is there?", "Where?"])
+        prepared = preparer.prepare(task, CaptionSettings())
+        assert prepared.pixels_F3SS.dtype == torch.bfloat16
+        assert prepared.frames.pixels.size == 0  # many times larger, and of no more use
+        texts = [
+            tokenizer.decode([id for id, see in zip(each.input_ids, each.is_vision, strict=True) if not see])
+            for each in prepared.prompts
+        ]
+        assert texts == [f"0Question: {question} Answer:" for question in questions]

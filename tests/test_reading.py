@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 
 import pytest
@@ -21,6 +22,27 @@ def test_pipes_sockets_and_devices_are_refused_at_once(tmp_path):
                     open_regular(name)
     with pytest.raises(IsADirectoryError):
         open_regular(tmp_path)
+
+
+def test_what_becomes_a_pipe_while_it_is_opened_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    regular = os.stat(__file__)
+    monkeypatch.setattr(os, "stat", lambda name, **options: regular)
+    with pytest.raises(OSError, match="is not a regular file"):
+        open_regular(tmp_path / "pipe.mp4")
+
+
+def test_limits_are_those_of_the_documentation():
+    """``docs/rows.md`` and ``docs/sources.md``: a line of 16 MiB; a text that is read at once has 64."""
+    assert (reading.MAX_LINE_BYTES, reading.MAX_TEXT_BYTES) == (16 * 2**20, 64 * 2**20)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 1}}', "[1]", "{", "[" * 100_000])
+def test_json_that_two_readers_would_read_differently_is_refused(text, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(str(path))):
+        reading.read_json(path, 1 << 20)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from framescribe.shown import shorten, shown, shown_value
         ("\x9b2J", r"\x9b2J"),  # CSI in one byte
         ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),  # what str.splitlines splits at
         ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\u2066a\u2067b\u2069", r"\u2066a\u2067b\u2069"),  # isolates, which turn it too
         ("caf\udce9", r"caf\udce9"),
     ],
 )

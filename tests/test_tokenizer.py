@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -89,6 +90,20 @@ def test_malformed_files_are_named(name, content, tmp_path):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=f"{tmp_path / name} is not a tokenizer"):
         CaptionTokenizer(tmp_path)
+
+
+def test_truncation_and_padding_of_a_training_are_left_out(tmp_path):
+    """As a tokenizer is saved by whoever trained with them."""
+    values = json.loads((TINY / "tokenizer.json").read_text())
+    values["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    values["padding"] = {
+        "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+        "pad_token": "!",
+    }  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    text = "A kitten plays with a ball of wool."
+    assert len(OURS.encode(text)) > 4
+    assert CaptionTokenizer(tmp_path).encode(text) == OURS.encode(text)
 
 
 def test_missing_file_is_named(tmp_path):

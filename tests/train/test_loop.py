@@ -10,9 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from framescribe.model.checkpoint import load_model
+from framescribe.train import loop
 from framescribe.train.examples import read_examples
 from framescribe.train.loop import LossNotFinite
+from framescribe.train.optimizer import learning_rate_at, make_optimizers
 from framescribe.train.progress import Validation
+from framescribe.train.setup import set_up
+from tests.reference import CPU
 from tests.train.conftest import CAPTIONS
 from tests.train.small import logged, losses, run_training, small_settings, weights
 
@@ -119,6 +124,55 @@ def test_accumulated_batches_are_one_batch(clips: Path, checkpoint: Path, tmp_pa
     run_training(small_settings(tmp_path, batch_size=6, **common), tmp_path / "one")
     run_training(small_settings(tmp_path, batch_size=2, accumulation=3, **common), tmp_path / "three")
     assert losses(tmp_path / "three") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
+
+
+@pytest.mark.parametrize("limit", [1e9, 0.01])
+def test_a_step_is_torchs_own_with_gradients_scaled_down_to_their_limit(
+    limit: float, clips: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Three steps over the same six clips, written out: loss, gradients of this step alone, their norm, AdamW."""
+    settings = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), batch_size=6, steps=3, max_grad_norm=limit
+    )
+    run_training(settings, tmp_path / "run")
+    setup = set_up(settings, tmp_path / "other", CPU)
+    (optimizer,) = make_optimizers(setup.model, settings)
+    for step, batch in enumerate(setup.source.batches(range(3))):
+        loss = setup.model(
+            batch.input_ids_BL, batch.positions_BL, batch.is_vision_BL, batch.labels_BL, batch.pixels_F3SS
+        )
+        trained = list(setup.model.parameters())
+        gradients = torch.autograd.grad(loss, trained)
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        for weight, gradient in zip(trained, gradients, strict=True):
+            weight.grad = gradient * min(1, limit / norm)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, settings)
+        optimizer.step()
+    expected = dict(setup.model.named_parameters())
+    assert losses(tmp_path / "run")[2] == pytest.approx(loss.item(), rel=1e-4)
+    found = load_model(tmp_path / "run" / "checkpoint", CPU, torch.float32)
+    for name, weight in found.named_parameters():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_checkpoint_and_states_are_written_as_promised(
+    bf16: bool, clips: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    real = loop.save_state
+    monkeypatch.setattr(
+        loop, "save_state", lambda run, step, *rest: (saved.append(step), real(run, step, *rest))
+    )
+    settings = small_settings(
+        tmp_path, data=str(clips), model=str(checkpoint), steps=5, save_every=2, bf16=bf16
+    )
+    run_training(settings, tmp_path / "run")
+    assert saved == [2, 4, 5]
+    assert {weight.dtype for weight in weights(tmp_path / "run").values()} == {
+        torch.bfloat16 if bf16 else torch.float32
+    }
 
 
 def test_gradient_checkpointing_changes_nothing(clips: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_norms_biases_and_embeddings_do_not_decay(optimizer: str, tmp_path: Path
         for weight in group["params"]
     }
     assert decays.keys() == set(names.values())
+    adamw = make_optimizers(model, settings)[-1]
+    assert {group["betas"] for group in adamw.param_groups} == {(0.9, 0.95)}
     still = {name for name, decay in decays.items() if decay == 0}
     assert still == {
         name
