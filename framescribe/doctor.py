@@ -1,4 +1,4 @@
-"""What this machine has for framescribe: devices, versions, extras, checkpoints, and what stands in the way."""
+"""What framescribe finds on this machine: devices, versions, extras, checkpoints, and problems."""
 
 from __future__ import annotations
 
@@ -10,32 +10,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from framescribe.extras import missing
+from framescribe.extras import missing, required
 from framescribe.version import __version__
 
-_PACKAGES = (
-    "torch",
-    "av",
-    "numpy",
-    "tokenizers",
-    "safetensors",
-    "huggingface_hub",
-    "pyarrow",
-    "fsspec",
-    "typer",
-)
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-_LITTLE_DISK_BYTES = 1e9
+_LOW_DISK_BYTES = 1e9
 
 
 def examine() -> dict[str, Any]:
-    """Looks at the machine and the installation; loads no model and asks nothing of the network.
+    """Examines the machine and the installation, without loading a model or using the network.
 
     Returns:
         Plain JSON values: ``versions`` by package; ``devices``, each with ``name``, ``memory_bytes``, ``free_bytes``
-        and ``quant`` (what of it can be computed there); ``extras`` by name: the packages of each that are missing;
-        ``checkpoints``: ``name``, ``bytes`` and ``folder`` of each model that is here; ``folders``: where things are
-        kept, with ``free_bytes``; ``problems``: sentences that say what is wrong and what to do.
+        and ``quant`` (the quantizations that run there); ``extras``: the missing packages of each, by its name;
+        ``checkpoints``: ``name``, ``bytes`` and ``folder`` of each model that is here; ``folders``: where downloads and
+        temporary files go, with ``free_bytes``; ``problems``: sentences that say what is wrong and what to do.
     """
     found: dict[str, Any] = {
         "versions": _versions(),
@@ -49,8 +38,15 @@ def examine() -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
-    packages = {name: metadata.version(name) for name in _PACKAGES}
+    packages = {name: _version(name) for name in required()}
     return {"framescribe": __version__, "python": platform.python_version(), "system": system} | packages
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _devices() -> list[dict[str, Any]]:
@@ -108,13 +104,13 @@ def _problems(found: dict[str, Any]) -> list[str]:
     problems = []
     if _NVIDIA_DRIVER.exists() and not torch.cuda.is_available():
         reason = (
-            "torch is a build without CUDA; install one with it"
+            "this torch was built without CUDA; install a build with it"
             if torch.version.cuda is None
-            else f"torch's CUDA {torch.version.cuda} does not work with it; a newer driver, or an older build, would"
+            else f"its CUDA {torch.version.cuda} needs a newer driver; update the driver, or install an older torch"
         )
-        problems.append(f"this machine has an NVIDIA driver, but torch sees no GPU: {reason}")
+        problems.append(f"there is an NVIDIA driver, but torch sees no GPU: {reason}")
     for use, folder in found["folders"].items():
-        if folder["free_bytes"] < _LITTLE_DISK_BYTES:
+        if folder["free_bytes"] < _LOW_DISK_BYTES:
             problems.append(
                 f"{folder['folder']} ({use}) has {folder['free_bytes'] / 1e9:.1f} GB free; make room, or set "
                 + ("HF_HOME" if use == "checkpoints" else "TMPDIR")

@@ -63,6 +63,11 @@ def requirements() -> dict[str, list[str]]:
     return found
 
 
+def required() -> list[str]:
+    """The packages that every installation has."""
+    return [_name(line) for line in metadata.requires("framescribe") or [] if "extra ==" not in line]
+
+
 def missing() -> dict[str, list[str]]:
     """The packages of each extra that are not installed."""
     return {

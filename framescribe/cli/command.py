@@ -1,4 +1,4 @@
-"""What all commands have in common: examples in their help, ``-v``, how errors are told and with which exit code."""
+"""What all commands share: examples in their help, ``-v``, and how an error is reported, with which exit code."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _PARAMETERS = {
 
 
 class Command(TyperCommand):
-    """A command that shows examples, and tells errors: one line for what is foreseen, a traceback for a bug.
+    """A command with examples in its help that reports errors: one line if foreseen, a traceback for a bug.
 
-    What follows ``Examples:`` in its function's docstring, one command a line, stands at the end of its help.
+    The lines below ``Examples:`` in the function's docstring, one command each, come at the end of its help.
 
-    Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 130 Ctrl-C, 141 whoever
-    read our output has stopped, as in ``framescribe rows OUT | head``.
+    Exit codes: 1 a clip or the output failed, 2 wrong usage, 3 the device failed, 70 a bug, 130 Ctrl-C, 141 the reader
+    of the output closed it, as in ``framescribe rows OUT | head``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -43,7 +43,7 @@ class Command(TyperCommand):
         super().__init__(*args, **kwargs | {"help": help_text})
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its own, and ``-v``, which may stand before and behind the command's name."""
+        """The command's own, and ``-v``, which may come before or after the command's name."""
         of_all = [] if ctx.parent is None else ctx.parent.command.params
         return _plain_flags(
             [*super().get_params(ctx), *(param for param in of_all if param.name == "verbose")]
@@ -59,7 +59,7 @@ class Command(TyperCommand):
                 out.print(f"   {example}", markup=False)
             out.print()
         except BrokenPipeError as error:
-            raise _nobody_reads() from error
+            raise _closed_output() from error
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -69,13 +69,13 @@ class Command(TyperCommand):
             _tell("stopped by Ctrl-C. What was written is kept.")
             raise typer.Exit(EXIT_INTERRUPTED) from error
         except BrokenPipeError as error:
-            raise _nobody_reads() from error
+            raise _closed_output() from error
         except FramescribeError as error:
             kept = ". What was done is kept; run it again." if isinstance(error, DeviceError) else ""
             _tell(f"{in_flags(str(error), self.params)}{kept}")
             raise typer.Exit(_exit_code(error)) from error
         except MemoryError as error:
-            _tell("memory ran out. What was done is kept; free some, or use a smaller model or batch.")
+            _tell("memory ran out. What was done is kept; free some memory, or use a smaller model or batch.")
             raise typer.Exit(EXIT_DEVICE) from error
         except OSError as error:
             # A full disk, a vanished folder: what was written so far has been kept.
@@ -89,11 +89,11 @@ class Command(TyperCommand):
             raise typer.Exit(EXIT_FAILED) from error
         except Exception as error:
             if not _is_ours(error):
-                raise  # the command line's own, for its main loop
+                raise  # the framework's own, for its main loop
             traceback.print_exc()
             _tell(
-                f"this is a bug in framescribe {__version__}. What was done is kept. Please report it, with the lines "
-                "above and what `framescribe doctor` prints."
+                f"this is a bug in framescribe {__version__}. What was done is kept. Please report it with the "
+                "traceback above and the output of `framescribe doctor`."
             )
             raise typer.Exit(EXIT_BUG) from error
         return result
@@ -113,23 +113,23 @@ def _plain_flags(params: list[Any]) -> list[Any]:
     return params
 
 
-def _nobody_reads() -> typer.Exit:
-    """Ends a command whose output nobody reads on."""
+def _closed_output() -> typer.Exit:
+    """Ends a command whose reader closed the output."""
     _drop_output()
     return typer.Exit(EXIT_BROKEN_PIPE)
 
 
 def _drop_output() -> None:
-    """What is still buffered goes nowhere, or the interpreter complains at its end."""
+    """Discards what is still buffered; the interpreter would complain about it when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_flags(message: str, parameters: list[Any]) -> str:
-    """A message of the library as the command line says it: `` `quant=8` `` becomes ``--quant 8``.
+    """Translates a library message into the command line's words: `` `quant=8` `` becomes ``--quant 8``.
 
     Args:
-        message: names settings in backticks, by their names in Python.
-        parameters: of the command; settings that it has no option for stay as they are.
+        message: has settings in backticks, by their names in Python.
+        parameters: of the command; a setting without an option among them is left as it is.
     """
     options = {parameter.name: parameter for parameter in parameters if parameter.opts[0].startswith("-")}
 
@@ -153,7 +153,7 @@ def _exit_code(error: FramescribeError) -> int:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether an exception is of the code that the command ran, not one by which it speaks to the command line."""
+    """Whether an exception came from the command's work; others are how it talks to the command line's framework."""
     return not type(error).__module__.startswith(("click", "typer"))
 
 

@@ -1,4 +1,4 @@
-"""What people see: results on stdout; messages, progress and summary on stderr, in plain lines off a terminal."""
+"""What people see: results on stdout; messages, progress and a summary on stderr, plainly if it is no terminal."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _REFUSALS = {
 
 
 class _OneLine(logging.Formatter):
-    """A message is one line, with nothing in it that a terminal obeys; a traceback comes below it as it is."""
+    """Puts a message on one line, with nothing in it that a terminal obeys; a traceback follows below as it is."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return shown(super().formatMessage(record))
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at the time, which a progress bar replaces so that lines go above it."""
+    """Writes to the current ``sys.stderr``, which a progress bar replaces so that lines go above it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -62,17 +62,17 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def are_one_terminal() -> bool:
-    """Whether results and messages appear on the same screen, where a bar may be."""
+    """Whether results and messages appear on the same screen, where a progress bar may be."""
     if not (out.is_terminal and err.is_terminal):
         return False
     try:
         return os.path.samestat(os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno()))
-    except (OSError, ValueError):  # not the system's
+    except (OSError, ValueError):  # not a file of the system
         return True
 
 
 def set_up_logging(verbose: bool) -> None:
-    """Sends the package's log to stderr; of other libraries only errors, unless ``verbose``."""
+    """Sends the package's log to stderr, and other libraries' errors; with ``verbose`` their messages too."""
     handler = _StderrHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler], force=True)
@@ -110,7 +110,7 @@ def load_captioner(spec: ModelSpec, batch_size: int | None = None) -> Captioner:
 
 
 def print_caption(row: CaptionRow) -> None:
-    """The caption on stdout: under its path on a terminal, else ``path<TAB>caption``, one line a clip."""
+    """Prints the caption on stdout: under its path on a terminal, otherwise as a line ``path<TAB>caption``."""
     caption = shown(one_line(row.caption or ""))
     name = shown(span_name(row.source_video, row.start_s, row.end_s))
     if out.is_terminal:
@@ -124,12 +124,12 @@ def print_caption(row: CaptionRow) -> None:
 
 
 def print_error(message: str) -> None:
-    """What became of one clip, while the others go on, on stderr."""
+    """Reports on stderr that one clip failed; the others go on."""
     err.print(Text.assemble(("error ", "red"), shown(message)))
 
 
 def print_problem(row: CaptionRow) -> None:
-    """What went wrong with a clip, or is missing from it, on stderr."""
+    """Reports on stderr what is wrong with a clip's caption, or missing from its video."""
     from framescribe.quality.flags import DEFECTS
 
     if row.caption_status == "error":
@@ -145,7 +145,7 @@ def print_problem(row: CaptionRow) -> None:
 
 
 def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:
-    """One closing line: clips by status, time, rate."""
+    """Prints one closing line: clips by status, time and rate."""
     done = counts.total()
     if not done:
         err.print(f"No clip was captioned{note}")
@@ -156,7 +156,7 @@ def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> Non
 
 
 def os_message(error: OSError) -> str:
-    """What the system refused, as people read it: the path, and why."""
+    """An error of the system as people read it: the path, and the reason."""
     if error.filename is None or error.strerror is None:
         return str(error)
     return f"{' -> '.join(str(name) for name in (error.filename, error.filename2) if name)}: {error.strerror}"
@@ -164,7 +164,7 @@ def os_message(error: OSError) -> str:
 
 @contextmanager
 def path_errors() -> Iterator[None]:
-    """Turns what the system refuses of a path that the user named into ValueError; a full disk stays an OSError."""
+    """Turns errors about paths that the user named into UsageError; others, such as a full disk, stay OSError."""
     try:
         yield
     except OSError as error:

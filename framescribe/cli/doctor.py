@@ -1,4 +1,4 @@
-"""``framescribe doctor``: what this machine has, and what stands in the way."""
+"""``framescribe doctor``: what this machine has, and its problems."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show devices, versions, extras and checkpoints on this machine, and what stands in the way.
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Show this machine's devices, versions, extras and checkpoints, and report problems.
 
-    Loads no model and needs no network. The exit code is 1 if something is wrong. Put its output into a bug report.
+    It loads no model and needs no network. The exit code is 1 if there is a problem. Include the output in bug reports.
 
     Examples:
         framescribe doctor

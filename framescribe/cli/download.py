@@ -1,4 +1,4 @@
-"""``framescribe download``: a checkpoint fetched ahead of its use."""
+"""``framescribe download``: fetch a checkpoint ahead of its use."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def download(
         str,
         typer.Argument(
             autocompletion=options.models,
-            help="Hugging Face id, or modelscope:ID. The bundled ones are here already.",
+            help="Hugging Face repository id, or modelscope:ID. Bundled models need no download.",
         ),
     ],
     revision: options.Revision = None,
 ) -> None:
-    """Download a checkpoint, or finish a download, and print its folder.
+    """Download a checkpoint, or resume an interrupted download, and print its folder.
 
-    Later commands find it by the same --model, without a network too. What is here already is not fetched again. Only
-    data is downloaded (.json, .safetensors), never code.
+    Later commands find it under the same --model, even offline. Files that are already here are not downloaded again.
+    Only data (.json, .safetensors) is downloaded, never code.
 
     Examples:
         framescribe download THUDM/cogvlm2-llama3-caption

@@ -49,22 +49,26 @@ def _print_version(wanted: bool) -> None:
 
 
 def _log_details(context: typer.Context, wanted: bool) -> None:
-    """Called for ``-v`` before the command's name and for ``-v`` behind it; either one is enough."""
+    """Called for ``-v`` before the command's name and for ``-v`` after it; either is enough."""
     from framescribe.cli.console import set_up_logging
 
     if wanted or context.parent is None:
         set_up_logging(wanted)
 
 
-@app.callback(epilog="On Windows, use it within WSL: framescribe runs on Linux and macOS.")
+@app.callback(epilog="framescribe runs on Linux and macOS; on Windows, run it in WSL.")
 def _framescribe(
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", callback=_log_details, expose_value=False, help="Log details."),
+        typer.Option(
+            "--verbose", "-v", callback=_log_details, expose_value=False, help="Show detailed log messages."
+        ),
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -72,7 +76,7 @@ def _framescribe(
 
 def main() -> None:
     """Entry point. ``Command`` says what the exit codes mean."""
-    # A file name, or a terminal, may not be UTF-8: show what cannot be shown as escapes.
+    # A file name, or a terminal, may not be UTF-8: print escapes for what cannot be encoded.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

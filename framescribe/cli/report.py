@@ -1,4 +1,4 @@
-"""``framescribe report``: one HTML page about a run."""
+"""``framescribe report``: an HTML page about a run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from framescribe.cli import options
 def report(
     rows: options.Rows,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The page; OUT-report.html if not given.")
+        Path | None, typer.Option("--output", "-o", help="File to write; by default OUT-report.html.")
     ] = None,
-    clips: Annotated[int, typer.Option(min=0, help="Show so many clips at most.")] = 60,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier page.")] = False,
+    clips: Annotated[int, typer.Option(min=0, max=1000, help="Maximum number of clips to show.")] = 60,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing page.")] = False,
 ) -> None:
-    """Write one HTML page about a run: counts, charts, and clips beside their captions.
+    """Write an HTML page about a run: counts, charts, and clips beside their captions.
 
-    The page holds everything it shows and asks nothing of the network; four stills of each clip lead to its video. Half
-    of the clips are good ones and half have something wrong, as far as there are.
+    The page is self-contained and makes no network requests. Each clip has four stills, which link to its video. Half
+    of the clips have a problem, if that many do; all rows are counted.
 
     Examples:
         framescribe report captions/

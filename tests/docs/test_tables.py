@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from framescribe.export.formats import FORMATS
 from framescribe.extras import requirements
 from framescribe.pipeline.listing import VIDEO_SUFFIXES
-from framescribe.quality.checks import DEFECTS, FLAGS
+from framescribe.quality.flags import DEFECTS, FLAGS
 from framescribe.train.settings import TrainSettings
 from framescribe.video.table import PATH_COLUMNS
 from tests.docs.pages import text_of
