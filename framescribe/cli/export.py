@@ -2,86 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from framescribe.cli import clip_options, options
-from framescribe.errors import UsageError
+from framescribe.cli import export_options as given
+from framescribe.cli import options
 
 if TYPE_CHECKING:
-    from framescribe.quality.cleanup import Replacement
-
-_CLEANUP = "Clean-up"
-
-
-def _formats(incomplete: str) -> list[str]:
-    """For the shell's completion."""
-    from framescribe.export.formats import FORMATS
-
-    return [name for name in FORMATS if name.startswith(incomplete)]
+    from framescribe.export.report import ExportReport
 
 
 def export(
     rows: options.Rows,
-    to: Annotated[str, typer.Option("--to", autocompletion=_formats, help="Format: one of those above.")],
-    target: Annotated[
-        Path | None, typer.Option("--target", "-t", help="Folder to make; OUT-FORMAT if not given.")
-    ] = None,
-    link: Annotated[
-        str, typer.Option(help="The clips: copy, symlink, hardlink, or reference where they are.")
-    ] = "copy",
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FLAG",
-            autocompletion=options.flags,
-            help="Export captions with this flag too; repeatable.",
-        ),
-    ] = None,
+    to: given.To,
+    target: given.Target = None,
+    link: given.LinkName = "copy",
+    accept: given.Accept = None,
     where: options.Where = None,
-    min_frames: Annotated[int, typer.Option(min=1, help="Leave out clips of fewer frames.")] = 1,
-    sources: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="FOLDER|URL/",
-            help="Read clips from here only; repeatable. Otherwise from any file, and any URL but private servers.",
-        ),
-    ] = None,
-    normalize: clip_options.NormalizeFlag = False,
-    fps: clip_options.Fps = None,
-    size: clip_options.Size = None,
-    fit: clip_options.FitName = None,
-    frames: clip_options.Frames = None,
-    keep_audio: clip_options.KeepAudio = False,
-    crf: clip_options.Crf = None,
-    first_frames: clip_options.FirstFrames = False,
-    keep_clips: clip_options.KeepClips = None,
-    decode_timeout: clip_options.DecodeTimeout = 120.0,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an earlier export; what others put there stays.")
-    ] = False,
-    strip_openers: Annotated[
-        bool,
-        typer.Option(
-            "--strip-openers", help="Drop “The video shows” and its like.", rich_help_panel=_CLEANUP
-        ),
-    ] = False,
-    replace: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A=B", help="Put B in the place of A; repeatable.", rich_help_panel=_CLEANUP),
-    ] = None,
-    prefix: Annotated[str, typer.Option(help="Text before each caption.", rich_help_panel=_CLEANUP)] = "",
-    suffix: Annotated[str, typer.Option(help="Text after each caption.", rich_help_panel=_CLEANUP)] = "",
-    trigger: Annotated[
-        str, typer.Option(help="Word in front of captions that lack it.", rich_help_panel=_CLEANUP)
-    ] = "",
-    max_words: Annotated[
-        int | None,
-        typer.Option(help="Cut longer captions at the end of a sentence.", rich_help_panel=_CLEANUP),
-    ] = None,
+    prompt_index: given.PromptIndex = None,
+    min_frames: given.MinFrames = 1,
+    sources: given.Sources = None,
+    normalize: given.NormalizeFlag = False,
+    fps: given.Fps = None,
+    size: given.Size = None,
+    fit: given.FitName = None,
+    frames: given.Frames = None,
+    keep_audio: given.KeepAudio = False,
+    crf: given.Crf = None,
+    first_frames: given.FirstFrames = False,
+    keep_clips: given.KeepClips = None,
+    decode_timeout: given.DecodeTimeout = 120.0,
+    overwrite: given.Overwrite = False,
+    strip_openers: given.StripOpeners = False,
+    replace: given.Replace = None,
+    prefix: given.Prefix = "",
+    suffix: given.Suffix = "",
+    trigger: given.Trigger = "",
+    max_words: given.MaxWords = None,
 ) -> None:
     """Write captions and clips as a trainer reads them.
 
@@ -92,7 +48,7 @@ def export(
     Spans of longer videos are cut out: H.264 in MP4, encoded anew. With --normalize every clip is made as the trainer's
     models take it.
 
-    Formats: cogvideo-finetune, cogvideo-sat, cogvideo-sat-wds, finetrainers, cogvideox-factory, diffsynth, musubi,
+    Layouts: cogvideo-finetune, cogvideo-sat, cogvideo-sat-wds, finetrainers, cogvideox-factory, diffsynth, musubi,
     diffusion-pipe, simpletuner, ai-toolkit, videox-fun, ltx, open-sora, videofolder, webdataset, fastvideo, cosmos-sft,
     cosmos-predict2, onetrainer, llama-factory, ms-swift, llava, csv.
 
@@ -101,62 +57,27 @@ def export(
         framescribe export rows.jsonl --to musubi -t dataset/ --link symlink --max-words 100
         framescribe export captions/ --to diffsynth --normalize --size 832x480 --frames 81 --min-frames 81
     """
-    from framescribe.cli.console import err, out, path_errors
-    from framescribe.dataset.filters import chosen_rows
-    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
-    from framescribe.export.formats import FORMATS
-    from framescribe.export.pair import LINKS
-    from framescribe.export.report import LONG_CAPTION_WORDS
-    from framescribe.export.run import export as run_export
-    from framescribe.export.target import REPORT
-    from framescribe.quality.budget import Budget
-    from framescribe.quality.cleanup import CleanupRules
-    from framescribe.quality.flags import FLAGS
+    from framescribe.cli.console import path_errors
+    from framescribe.export.run import export as export_rows
 
     with path_errors():
-        if to not in FORMATS:
-            raise UsageError(f"unknown format {to!r}; choose one of {', '.join(FORMATS)}")
-        if link not in LINKS:
-            raise UsageError(f"unknown --link {link!r}; choose one of {', '.join(LINKS)}")
-        if unknown := [flag for flag in accept or () if flag not in FLAGS]:
-            raise UsageError(f"unknown --accept {unknown[0]!r}; choose from {', '.join(FLAGS)}")
-        rules = CleanupRules(
-            strip_openers=strip_openers,
-            replacements=tuple(map(_replacement, replace or ())),
-            prefix=prefix,
-            suffix=suffix,
-            trigger_word=trigger,
-            budget=None if max_words is None else Budget(max_words),
-        )
-        chosen = FORMATS[to]
-        report = run_export(
-            chosen_rows(read_rows(rows, CAPTION_COLUMNS), where or ()),
-            chosen,
-            target or options.beside_rows(rows, f"-{to}"),
-            link=link,
-            rules=rules,
-            accepted_flags={
-                *(accept or ()),
-                *(["opener"] if strip_openers else []),
-                *(["over_budget"] if max_words else []),
-            },
-            min_frames=min_frames,
-            sources=sources or (),
-            preparation=clip_options.preparation(
-                chosen.reads,
-                normalize=normalize,
-                fps=fps,
-                size=size,
-                fit=fit,
-                frames=frames,
-                keep_audio=keep_audio,
-                crf=crf,
-                first_frames=first_frames,
-                keep_clips=keep_clips,
-                decode_timeout=decode_timeout,
-            ),
-            overwrite=overwrite,
-        )
+        report = export_rows(
+            rows, to, target or options.beside_rows(rows, f"-{to}"),
+            where=where or (), prompt_index=prompt_index, link=link,
+            rules=given.cleanup_rules(strip_openers, replace, prefix, suffix, trigger, max_words),
+            accepted_flags=accept or (), min_frames=min_frames, sources=sources or (),
+            normalize=given.normalized(to, normalize, fps, size, fit, frames, keep_audio, crf),
+            first_frames=first_frames, keep_clips=keep_clips, decode_timeout_s=decode_timeout, overwrite=overwrite,
+        )  # fmt: skip
+    _print(report, first_frames)
+
+
+def _print(report: ExportReport, first_frames: bool) -> None:
+    from framescribe.cli.console import err, out
+    from framescribe.export.layout import LAYOUTS
+    from framescribe.export.report import LONG_CAPTION_WORDS
+    from framescribe.export.target import REPORT
+
     err.print(f"{report.exported} of {report.rows} clips in {report.target}", markup=False)
     for reason, number in report.reasons.most_common():
         err.print(f"  {number} left out: {reason}", markup=False)
@@ -171,14 +92,5 @@ def export(
         )
     if report.left_out:
         err.print(f"  each of them in {report.target}/{REPORT}", markup=False)
-    use = f"{chosen.use} {chosen.use_images}" if first_frames else chosen.use
-    out.print(f"{chosen.trainer}: {use.format(target=report.target)}", markup=False)
-
-
-def _replacement(option: str) -> Replacement:
-    from framescribe.quality.cleanup import Replacement
-
-    find, equals, replace = option.partition("=")
-    if not equals:
-        raise UsageError(f"--replace {option!r}: write it as A=B")
-    return Replacement(find, replace)
+    layout = LAYOUTS[report.format]
+    out.print(f"{layout.trainer}: {layout.use_line(report.target, first_frames)}", markup=False)

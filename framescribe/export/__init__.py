@@ -1,1 +1,1 @@
-"""Rows to what a trainer reads: one small file per trainer, one run that selects, writes, checks and reports."""
+"""Rows to what a trainer reads: layouts as data, and one run that selects, writes, checks and reports."""

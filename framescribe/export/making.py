@@ -1,4 +1,4 @@
-"""Clips looked at, cut out and made anew, in a worker process: all that an export wants of one video, in one go."""
+"""Clips examined, cut out and made anew, in a worker process: all that an export wants of one video, in one go."""
 
 from __future__ import annotations
 
@@ -35,20 +35,10 @@ class Job:
     path: Path | None
     first_frame: Path | None
 
-    @property
-    def is_span(self) -> bool:
-        return self.start_s > 0 or self.end_s is not None
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a job: facts of the clip as it will be in the export, or why there is none."""
-
-    facts: VideoFacts | None
-    problem: str = ""
-
-
-def work(clip: Clip, jobs: Sequence[Job], wanted: Normalize | None) -> Generator[None, None, list[Outcome]]:
+def work(
+    clip: Clip, jobs: Sequence[Job], wanted: Normalize | None
+) -> Generator[None, None, list[VideoFacts | str]]:
     """Does the jobs of one video; yields as it goes on.
 
     Args:
@@ -56,6 +46,9 @@ def work(clip: Clip, jobs: Sequence[Job], wanted: Normalize | None) -> Generator
         jobs: what to do.
         wanted: the form of files to make; None: spans are cut out in their video's size and rate, with their sound, and
             whole videos copied.
+
+    Returns:
+        For each job facts of the clip as it will be in the export, or why there is none.
 
     Raises:
         ClipError: the video cannot be read.
@@ -79,7 +72,7 @@ def _make(
     for job in jobs:
         if job.path is None or job.path.exists():
             continue
-        if wanted is not None or job.is_span:
+        if wanted is not None or job.start_s > 0 or job.end_s is not None:
             cuts[job.path] = Cut(job.path, job.start_s, job.end_s)
             continue
         with open_source(source) as file, new_file(job.path) as copy:
@@ -90,14 +83,14 @@ def _make(
     return (yield from normalize_clips(source, list(cuts.values()), wanted or _AS_IT_IS))
 
 
-def _outcome(source: Clip, job: Job, problems: Mapping[Path, str]) -> Outcome:
+def _outcome(source: Clip, job: Job, problems: Mapping[Path, str]) -> VideoFacts | str:
     clip = source
     if job.path is not None:
         if not job.path.exists():
             until = "to the end" if job.end_s is None else f"to {job.end_s:g} s"
-            return Outcome(None, problems.get(job.path, f"no frame from {job.start_s:g} s {until}"))
+            return problems.get(job.path, f"no frame from {job.start_s:g} s {until}")
         clip = Clip(str(job.path))
     facts = probe(clip).facts
     if job.first_frame is not None and not job.first_frame.exists():
         write_first_frame(clip, job.first_frame)
-    return Outcome(facts)
+    return facts

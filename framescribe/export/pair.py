@@ -1,14 +1,12 @@
-"""What the writers share: a clip with its caption, and what a trainer's format is."""
+"""What the steps of an export hand on: a row that offers a caption, and a clip with its caption."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Literal, Protocol, get_args
+from typing import IO, Literal, get_args
 
-from framescribe.export.reads import Reads
-from framescribe.types import Clip, VideoFacts
+from framescribe.shown import shown
+from framescribe.types import DEFAULT_QUESTION, Clip, VideoFacts
 
 Link = Literal["copy", "symlink", "hardlink", "reference"]
 LINKS: tuple[Link, ...] = get_args(Link)
@@ -28,15 +26,21 @@ class Candidate:
 
     Attributes:
         clip_id: as in the row.
-        clip: source and span.
+        clip: source, span, and what was asked about it.
         stem: the clip's file name in the export without its ending: unique, without dots.
         caption: one line of UTF-8, never empty.
+        row_caption: what it was before the clean-up.
     """
 
     clip_id: str
     clip: Clip
     stem: str
     caption: str
+    row_caption: str
+
+    @property
+    def source_video(self) -> str:
+        return self.clip.source_video
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +48,11 @@ class Pair:
     """A clip and its caption, as the trainer will see them.
 
     Attributes:
-        clip_id: as in the row.
-        clip: source, span and what was asked about it, as in the row.
-        stem: the clip's file name in the export without its ending: unique, without dots.
+        clip_id, clip, stem, caption: as in ``Candidate``.
         suffix: of the clip's file, lower case, ``.mp4``.
-        caption: one line of UTF-8, never empty.
         facts: of the clip's file, as it is in the export.
         path: of the clip, as the trainer's files name it.
-        file: the clip, open, where it is packed into the format's own files.
+        file: the clip, open, where it is packed into tar files.
         image: its first frame's path, as the trainer's files name it; empty where none was asked for.
     """
 
@@ -65,49 +66,33 @@ class Pair:
     file: IO[bytes] | None = field(default=None, repr=False, compare=False)
     image: str = ""
 
+    @property
+    def rate(self) -> str:
+        """Frames per second to three places, as file names hold them: ``29_970``."""
+        return f"{self.facts.fps:.3f}".replace(".", "_")
 
-class Layout(Protocol):
-    """Files of one form: written from pairs, and read back as the trainers do."""
-
-    def write(self, pairs: Iterator[Pair], folder: Path, target: Path) -> None:
-        """Writes all but the clips into ``folder``, which will be renamed to ``target``."""
-
-    def read(self, folder: Path) -> Iterator[tuple[str, str]]:
-        """(path as written, caption) of each pair."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """A trainer's data set.
-
-    Attributes:
-        name: as the user writes it.
-        trainer: whose it is.
-        layout: its files.
-        reads: which clips its loader can read.
-        clips: folder of the clips; None packs them into the layout's own files.
-        images: folder of first frames; None where the trainer takes them from the clips itself, or wants none.
-        base: folder that paths are relative to.
-        has_absolute_paths: the trainer opens a path as it is written, whatever folder it is started in.
-        may_reference: clips may stay where they are, named by absolute paths.
-        caches_by_stem: the trainer keeps what it computes of a clip under its file's stem, whatever its folder.
-        forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
-        forbidden_in_texts: words that captions and questions must not contain, because the trainer replaces them.
-        use: how to point the trainer at the target.
-        use_images: what goes behind it where there are first frames.
-    """
-
-    name: str
-    trainer: str
-    layout: Layout
-    reads: Reads
-    use: str
-    clips: str | None = "videos"
-    images: str | None = None
-    base: str = "."
-    has_absolute_paths: bool = False
-    may_reference: bool = False
-    caches_by_stem: bool = False
-    forbidden_in_target: tuple[str, ...] = ()
-    forbidden_in_texts: tuple[str, ...] = ()
-    use_images: str = ""
+    def values(self) -> dict[str, object]:
+        """What ``layouts.toml`` can say of a pair, by name."""
+        facts = self.facts
+        return {
+            "path": self.path,
+            "caption": self.caption,
+            "image": self.image,
+            "key": self.stem,
+            "clip_id": self.clip_id,
+            "question": self.clip.prompt or DEFAULT_QUESTION,
+            "source_video": self.clip.source_video,
+            "shown_source": shown(self.clip.source_video),
+            "start_s": self.clip.start_s,
+            "end_s": self.clip.end_s,
+            "width": facts.width,
+            "height": facts.height,
+            "num_pixels": facts.width * facts.height,
+            "aspect_ratio": round(facts.height / facts.width, 6),  # as Open-Sora's tools write it
+            "fps": facts.fps,
+            "rounded_fps": round(facts.fps, 6),
+            "rate": self.rate,
+            "num_frames": facts.num_frames,
+            "last_frame": facts.num_frames - 1,
+            "duration_s": facts.duration_s,
+        }

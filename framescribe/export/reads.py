@@ -1,6 +1,6 @@
 """What a trainer's loader can read of a clip, and why it could not read one.
 
-What is said of decoders here was found by giving each of them a file of each kind (``docs/exports.md``).
+What ``layouts.toml`` says of decoders was found by giving each of them a file of each kind (``docs/exports.md``).
 """
 
 from __future__ import annotations
@@ -10,16 +10,45 @@ from dataclasses import dataclass
 
 from framescribe.types import VideoFacts
 
-FFMPEG = frozenset({
-    "cinepak", "dnxhd", "dvvideo", "ffv1", "flv", "flv1", "h263", "h264", "hevc", "huffyuv", "mjpeg", "mpeg1video",
-    "mpeg2video", "mpeg4", "msmpeg4v3", "png", "prores", "qtrle", "rawvideo", "utvideo", "vc1", "vp8", "vp9", "wmv1",
-    "wmv2", "wmv3",
-})  # fmt: skip
-"""Codecs that every build of FFmpeg decodes; for AV1 it needs a library that not every build has."""
+Problem = tuple[str, str]
+"""A short reason, the same for all such clips, and its details."""
 
-UPRIGHT_NOWHERE: frozenset[str] = frozenset()
-UPRIGHT_IN_MP4 = frozenset({".mp4", ".mov", ".m4v", ".3gp"})
-UPRIGHT = UPRIGHT_IN_MP4 | {".mkv", ".webm", ".avi"}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The stretch of a clip that CogVideo's SAT code samples.
+
+    Attributes:
+        fps, frames: it takes so many frames at this rate.
+        margin: frames that it leaves out at either end.
+        is_needed: it skips clips that are shorter, without a word. Otherwise it takes them whole; but of clips that are
+            a little longer it reads past the end, which ends the training.
+    """
+
+    fps: int
+    frames: int
+    margin: int
+    is_needed: bool
+
+    def problem(self, facts: VideoFacts) -> Problem | None:
+        """Why a clip cannot be sampled; None if it can."""
+        span = int(self.frames / self.fps * facts.fps)
+        needed = span + 2 * self.margin + 1
+        if self.is_needed:
+            if facts.num_frames < needed:
+                return "too short", f"{facts.num_frames} frames of the {needed} that are needed"
+            return None
+        if facts.num_frames / facts.fps * self.fps <= self.frames:
+            return None
+        if (step := span // self.frames) == 0:
+            return (
+                "the trainer cannot sample it",
+                f"{facts.fps:g} frames per second of {self.fps} that are needed",
+            )
+        last = self.margin + (span - 1) // step * step
+        if last >= facts.num_frames:
+            return "the trainer would read past its end", f"{facts.num_frames} frames; it asks for {last + 1}"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +64,22 @@ class Reads:
         fps: rate that its models are trained at; None where they differ.
         frame_step: its models take 1, 1 + step, 1 + 2 × step … frames; 1: any number.
         side_step: width and height that its models take are multiples of this.
+        window: the stretch that it samples, where that is a limit of its own.
     """
 
     suffixes: frozenset[str]
-    codecs: frozenset[str] = FFMPEG
-    upright: frozenset[str] = UPRIGHT_NOWHERE
+    codecs: frozenset[str]
+    upright: frozenset[str]
     min_frames: int = 1
     min_s: float = 0.0
     max_s: float = math.inf
     fps: float | None = None
     frame_step: int = 4
     side_step: int = 16
+    window: Window | None = None
 
-    def problem(self, suffix: str, facts: VideoFacts) -> tuple[str, str] | None:
-        """Why a clip cannot be read, as a short reason and its details; None if it can.
+    def problem(self, suffix: str, facts: VideoFacts) -> Problem | None:
+        """Why a clip cannot be read; None if it can.
 
         Args:
             suffix: of the clip's file, lower case, ``.mp4``.
@@ -66,20 +97,4 @@ class Reads:
             return "too short", f"{facts.duration_s:.2f} s; it needs {self.min_s:g} s"
         if facts.duration_s > self.max_s:
             return "too long", f"{facts.duration_s:.2f} s; it takes {self.max_s:g} s at most"
-        return None
-
-
-DECORD = Reads(
-    # It cannot seek in MPEG-TS, and knows no Ogg.
-    suffixes=frozenset({
-        ".mp4", ".mov", ".m4v", ".3gp", ".mkv", ".webm", ".avi", ".flv", ".wmv", ".mpg", ".mpeg", ".vob", ".y4m",
-    }),
-    upright=UPRIGHT_IN_MP4,
-)  # fmt: skip
-"""decord 0.6 with its FFmpeg 4, which decodes no AV1."""
-
-PYAV = Reads(
-    suffixes=DECORD.suffixes | {".gif", ".m2ts", ".mts", ".ogv", ".ts"},
-    codecs=FFMPEG | {"av1", "gif", "theora"},
-)
-"""PyAV, which turns no pictures."""
+        return None if self.window is None else self.window.problem(facts)

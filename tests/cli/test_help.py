@@ -12,7 +12,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from framescribe.cli.main import app
-from framescribe.export.formats import FORMATS
+from framescribe.export.layout import LAYOUTS
 from framescribe.quality.flags import FLAGS
 from framescribe.types import CAPTION_STATUSES
 from tests.cli.run import COMMAND, invoke
@@ -44,9 +44,9 @@ def test_examples_are_understood(command, example):
         GROUP.commands[command].make_context(command, arguments, parent=parent)
 
 
-def test_exports_help_lists_its_formats():
-    (listed,) = re.findall(r"Formats: (.*?)\.", " ".join(GROUP.commands["export"].help.split()))
-    assert listed.split(", ") == list(FORMATS)
+def test_exports_help_lists_its_layouts():
+    (listed,) = re.findall(r"Layouts: (.*?)\.", " ".join(GROUP.commands["export"].help.split()))
+    assert listed.split(", ") == list(LAYOUTS)
 
 
 def test_the_groups_help():
@@ -81,7 +81,7 @@ def test_verbose_before_and_behind_the_commands_name(where):
         ("rows OUT --status ", list(CAPTION_STATUSES)),
         ("rows OUT --flag rep", [flag for flag in FLAGS if flag.startswith("rep")]),
         ("export OUT --accept o", [flag for flag in FLAGS if flag.startswith("o")]),
-        ("export OUT --to mu", [name for name in FORMATS if name.startswith("mu")]),
+        ("export OUT --to mu", [name for name in LAYOUTS if name.startswith("mu")]),
         ("bench --from m", ["mp4"]),
         ("re", ["report"]),
     ],

@@ -4,7 +4,7 @@ import re
 import tomllib
 from dataclasses import MISSING, fields
 
-from framescribe.export.formats import FORMATS
+from framescribe.export.layout import LAYOUTS
 from framescribe.extras import requirements
 from framescribe.pipeline.listing import VIDEO_SUFFIXES
 from framescribe.quality.flags import DEFECTS, FLAGS
@@ -54,12 +54,15 @@ def test_extras_and_their_packages():
 
 def test_layouts():
     reads, lines = page("trainers.md").split("## How to train")
-    assert set(re.findall(r"^\| `(\w[\w-]+)`", reads, re.MULTILINE)) == set(FORMATS)
-    assert set(
-        re.findall(r"`(\w[\w-]+)`", "".join(re.findall(r"^(\| [^|]*\|)", lines, re.MULTILINE)))
-    ) <= set(FORMATS)
+    assert set(re.findall(r"^\| `(\w[\w-]+)`", reads, re.MULTILINE)) == set(LAYOUTS)
+    shown = {
+        name: line.replace("`", "")
+        for names, line in rows(lines, 2)
+        for name in re.findall(r"`(\w[\w-]+)`", names)
+    }
+    assert shown == {name: layout.use_line("SET") for name, layout in LAYOUTS.items()}
     assert "23 layouts" in page("quickstart.md")
-    assert len(FORMATS) == 23
+    assert len(LAYOUTS) == 23
 
 
 def test_endings_of_videos():

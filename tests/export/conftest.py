@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from framescribe.export.pair import Format
+from framescribe.export import layout
 from framescribe.export.reads import Reads
 
 CAPTIONS = [
@@ -42,10 +42,13 @@ NAMES = [
 ]  # fmt: skip
 
 
-def of_any_length(layout: Format) -> Format:
+def of_any_length(like: layout.Layout) -> layout.Layout:
     """The same layout, where clips of three frames are long enough."""
-    reads = Reads(suffixes=layout.reads.suffixes, codecs=layout.reads.codecs, upright=layout.reads.upright)
-    return replace(layout, reads=reads)
+    reads = Reads(suffixes=like.reads.suffixes, codecs=like.reads.codecs, upright=like.reads.upright)
+    return replace(like, reads=reads)
+
+
+LAYOUTS = {name: of_any_length(each) for name, each in layout.LAYOUTS.items()}
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 
 from framescribe.errors import UsageError
-from framescribe.export.formats import FORMATS
-from framescribe.export.prepare import Preparation
-from framescribe.export.preset import form_for
+from framescribe.export.layout import LAYOUTS
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
 from framescribe.video.normalize import Normalize
@@ -23,7 +21,7 @@ from tests.awkward import grey
 from tests.export.conftest import of_any_length, row
 from tests.export.loaders import LOADERS
 
-LTX = of_any_length(FORMATS["ltx"])
+LTX = of_any_length(LAYOUTS["ltx"])
 
 
 @pytest.fixture
@@ -49,9 +47,9 @@ def levels(content: bytes, folder: Path) -> list[float]:
         return [frame.to_ndarray(format="rgb24")[-4, -4].mean() for frame in container.decode(video=0)]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_spans_are_cut_out_with_their_captions(name, long, tmp_path):
-    report = export(spans(long), of_any_length(FORMATS[name]), tmp_path / "set")
+    report = export(spans(long), of_any_length(LAYOUTS[name]), tmp_path / "set")
     assert report.left_out == []
     found = {caption: content for content, caption in LOADERS[name](tmp_path / "set")}
     for number, (first, count) in enumerate([(0, 8), (8, 12), (4, 8), (20, 12), (0, 32)]):
@@ -66,19 +64,20 @@ def test_what_is_asked_twice_is_cut_once_and_kept_on_request(long, tmp_path):
     twice = [row(0, long, "One.", start_s=1.0, end_s=2.0), row(1, long, "Two.", start_s=1.0, end_s=2.0)]
     keep = tmp_path / "kept"
     keep.mkdir()
-    preparation = Preparation(keep=keep)
-    export(twice, LTX, tmp_path / "set", preparation=preparation)
+    export(twice, LTX, tmp_path / "set", keep_clips=keep)
     (kept,) = keep.iterdir()
     made_ns = kept.stat().st_mtime_ns
     contents = {content for content, _ in LOADERS["ltx"](tmp_path / "set")}
     assert contents == {kept.read_bytes()}
-    export(twice, FORMATS["diffsynth"], tmp_path / "other", preparation=preparation)
+    export(twice, LAYOUTS["diffsynth"], tmp_path / "other", keep_clips=keep)
     assert [path.stat().st_mtime_ns for path in keep.iterdir()] == [made_ns]
     os.utime(long, ns=(1, 1))  # another video under this name is another clip
-    export(twice, LTX, tmp_path / "again", preparation=preparation)
+    export(twice, LTX, tmp_path / "again", keep_clips=keep)
     assert len(list(keep.iterdir())) == 2
-    other = Preparation(keep=keep, normalize=Normalize(size=(32, 32)))
-    export(twice, LTX, tmp_path / "small", preparation=other)  # nor is another form the same clip
+    small = Normalize(size=(32, 32))
+    export(
+        twice, LTX, tmp_path / "small", keep_clips=keep, normalize=small
+    )  # nor is another form the same clip
     assert len(list(keep.iterdir())) == 3
 
 
@@ -86,7 +85,7 @@ def test_whole_videos_and_spans_are_made_anew(long, tmp_path):
     """By ffprobe 5.1 of the two files: 32x16, 25/1, yuv420p, 49 frames (1.96 s) and 97 (3.88 s)."""
     rows = [row(0, long, "Span.", start_s=1.0, end_s=3.0), row(1, long, "Whole.")]
     wanted = Normalize(fps=25, size=(32, 16), frame_step=8)
-    report = export(rows, LTX, tmp_path / "set", link="symlink", preparation=Preparation(normalize=wanted))
+    report = export(rows, LTX, tmp_path / "set", link="symlink", normalize=wanted)
     assert report.left_out == []
     counts = {}
     for content, caption in LOADERS["ltx"](tmp_path / "set"):
@@ -99,7 +98,7 @@ def test_whole_videos_and_spans_are_made_anew(long, tmp_path):
             counts[caption] = sum(1 for _ in container.decode(stream))
     assert counts == {"Span.": 49, "Whole.": 97}
     told = json.loads((tmp_path / "set" / REPORT).read_text(encoding="utf-8"))
-    assert told["normalize"] == asdict(wanted) | {"size": [32, 16]}
+    assert told["normalize"] == asdict(wanted) | {"size": [32, 16], "side_step": 16}
     assert not any(path.is_symlink() for path in (tmp_path / "set").rglob("*"))
 
 
@@ -108,8 +107,8 @@ def test_what_the_trainer_cannot_read_is_made_so_that_it_can(tmp_path):
     awkward.video(tmp_path / "source" / "a.gif", "gif", pix_fmt="rgb8")
     rows = [row(0, tmp_path / "source" / "a.gif", "A gif.")]
     with pytest.raises(UsageError, match=r"reads no \.gif"):
-        export(rows, FORMATS["llava"], tmp_path / "set")
-    report = export(rows, FORMATS["llava"], tmp_path / "set", preparation=Preparation(normalize=Normalize()))
+        export(rows, LAYOUTS["llava"], tmp_path / "set")
+    report = export(rows, LAYOUTS["llava"], tmp_path / "set", normalize=Normalize())
     assert (report.exported, report.left_out) == (1, [])
     assert [path.suffix for path in (tmp_path / "set/videos").iterdir()] == [".mp4"]
 
@@ -130,7 +129,7 @@ def test_one_that_cannot_be_made_is_left_out_and_said(long, tmp_path):
         row(at, tmp_path / "source" / f"{name}.mp4", name)
         for at, name in enumerate(("hdr", "broken", "good"))
     ]
-    report = export(rows, LTX, tmp_path / "set", preparation=Preparation(normalize=Normalize()))
+    report = export(rows, LTX, tmp_path / "set", normalize=Normalize())
     assert report.exported == 1
     assert {(Path(each.source_video).stem, each.reason) for each in report.left_out} == {
         ("hdr", "it cannot be cut out or made anew"),
@@ -142,7 +141,7 @@ def test_one_that_cannot_be_made_is_left_out_and_said(long, tmp_path):
 def test_a_video_that_makes_no_progress_is_given_up(long, tmp_path):
     start_s = time.monotonic()
     with pytest.raises(UsageError, match="2 the clip's file cannot be read"):
-        export(spans(long)[:2], LTX, tmp_path / "set", preparation=Preparation(decode_timeout_s=1e-6))
+        export(spans(long)[:2], LTX, tmp_path / "set", decode_timeout_s=1e-6)
     assert time.monotonic() - start_s < 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
     assert export(spans(long)[:2], LTX, tmp_path / "set").exported == 2
@@ -150,10 +149,8 @@ def test_a_video_that_makes_no_progress_is_given_up(long, tmp_path):
 
 def test_first_frames_beside_the_clips(long, tmp_path):
     """Of the span's first moment, and as large as the clip; in the list that the trainer reads beside the others."""
-    wanted = Preparation(
-        normalize=form_for(FORMATS["cogvideo-finetune"].reads, size=(48, 32)), first_frames=True
-    )
-    export(spans(long)[:4], FORMATS["cogvideo-finetune"], tmp_path / "set", preparation=wanted)
+    small = Normalize(size=(48, 32))
+    export(spans(long)[:4], "cogvideo-finetune", tmp_path / "set", normalize=small, first_frames=True)
     images = (tmp_path / "set/images.txt").read_text().splitlines()
     videos = (tmp_path / "set/videos.txt").read_text().splitlines()
     assert [Path(image).stem for image in images] == [Path(video).stem for video in videos]
@@ -167,20 +164,18 @@ def test_first_frames_beside_the_clips(long, tmp_path):
         {"Span 0.": grey(0), "Span 1.": grey(8), "Span 2.": grey(4), "Span 3.": grey(20)}, abs=4
     )
     with pytest.raises(UsageError, match="no place for first frames"):
-        export(spans(long), LTX, tmp_path / "other", preparation=Preparation(first_frames=True))
+        export(spans(long), LTX, tmp_path / "other", first_frames=True)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_every_trainer_has_a_form_that_it_reads(name, tmp_path):
     """A lying 10-bit video of 67x51 with 121 uneven frames becomes one that the trainer takes."""
     (tmp_path / "source").mkdir()
     source = tmp_path / "source" / "awkward.mkv"
     awkward.video(source, "ffv1", size=(66, 50), pts=[42 * n + n % 3 for n in range(160)], ticks_per_s=1000)
-    reads = FORMATS[name].reads
-    preparation = Preparation(normalize=form_for(reads))
-    report = export(
-        [row(0, source, "A clip.")], of_any_length(FORMATS[name]), tmp_path / "set", preparation=preparation
-    )
+    reads = LAYOUTS[name].reads
+    layout = replace(LAYOUTS[name], reads=replace(reads, min_frames=1, min_s=0, max_s=60, window=None))
+    report = export([row(0, source, "A clip.")], layout, tmp_path / "set", normalize=Normalize())
     assert report.left_out == []
     ((content, _),) = LOADERS[name](tmp_path / "set")
     (tmp_path / "one.mp4").write_bytes(content)

@@ -9,18 +9,17 @@ from dataclasses import replace
 import fsspec
 import pytest
 
-from framescribe.export import formats
-from framescribe.export.line_lists import LineLists
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
+from framescribe.export.writers import Lists
 from framescribe.quality.cleanup import CleanupRules, Replacement
 from framescribe.types import Clip
 from framescribe.video.decode import probe
-from tests.export.conftest import of_any_length, row, video
+from tests.export.conftest import LAYOUTS, row, video
 from tests.export.loaders import LOADERS
 
-FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
-LTX = FORMATS["ltx"]
+LTX = LAYOUTS["ltx"]
+LISTS = {"prompts.txt": "{caption}", "videos.txt": "{path}"}
 
 
 def captions(target) -> list[str]:
@@ -106,7 +105,7 @@ def test_paths_never_leave_the_target(source, clip_id, rows, tmp_path, monkeypat
     before = set(tmp_path.rglob("*"))
     target = tmp_path / "a" / "set"
     for name in ("ltx", "webdataset", "ai-toolkit", "cogvideo-sat"):
-        export([*rows, row(40, source, "A cat.", clip_id=clip_id)], FORMATS[name], target, overwrite=True)
+        export([*rows, row(40, source, "A cat.", clip_id=clip_id)], LAYOUTS[name], target, overwrite=True)
         assert all(path.is_relative_to(target) for path in set(tmp_path.rglob("*")) - before)
 
 
@@ -123,7 +122,7 @@ def test_refusals_leave_everything_as_it_was(rows, tmp_path):
         ("new", "webdataset", {"link": "symlink"}, "tar files"),
     ]:
         with pytest.raises(ValueError, match=said):
-            export(rows, FORMATS[name], tmp_path / target, **options)
+            export(rows, LAYOUTS[name], tmp_path / target, **options)
     for nothing in ([], [rows[0] | {"caption_status": "error"}]):
         with pytest.raises(ValueError, match="nothing to export"):
             export(nothing, LTX, tmp_path / "set", overwrite=True)
@@ -134,7 +133,7 @@ def test_refusals_leave_everything_as_it_was(rows, tmp_path):
 
 def test_overwrite_replaces_all_of_an_earlier_export(rows, tmp_path):
     export(rows, LTX, tmp_path / "set")
-    export(rows[:2], FORMATS["diffsynth"], tmp_path / "set", overwrite=True)
+    export(rows[:2], LAYOUTS["diffsynth"], tmp_path / "set", overwrite=True)
     assert len(LOADERS["diffsynth"](tmp_path / "set")) == 2
     assert not (tmp_path / "set" / "dataset.jsonl").exists()
     assert len(list((tmp_path / "set" / "videos").iterdir())) == 2
@@ -156,7 +155,7 @@ def test_an_export_of_an_export_into_itself_loses_no_clip(rows, tmp_path):
 def test_the_same_rows_in_any_order_make_the_same_files(rows, tmp_path):
     bad = [row(30, tmp_path / "gone.mp4", "x"), row(31, tmp_path / "gone.mp4", "x", flags=["looping"])]
     made = []
-    for layout in FORMATS.values():
+    for layout in LAYOUTS.values():
         for each in ([*rows[:4], *bad], [*bad[::-1], *rows[3::-1]]):
             export(each, layout, tmp_path / "set", overwrite=True)
             files = {path.relative_to(tmp_path): path for path in (tmp_path / "set").rglob("*")}
@@ -185,7 +184,7 @@ def test_spans_are_cut_out(tmp_path):
         for at, (start_s, end_s) in enumerate(spans)
     ]
     for name in ("ltx", "webdataset", "open-sora"):
-        export(asked, FORMATS[name], tmp_path / "set", overwrite=True)
+        export(asked, LAYOUTS[name], tmp_path / "set", overwrite=True)
         seen = {}
         for content, caption in LOADERS[name](tmp_path / "set"):
             (tmp_path / "seen.mp4").write_bytes(content)
@@ -208,46 +207,46 @@ def test_two_videos_under_one_id_are_said(rows, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_half_written(rows, tmp_path):
-    class FullDisk(LineLists):
-        def write(self, pairs, folder, target):
+    class FullDisk(Lists):
+        def write(self, pairs, folder):
             next(pairs)
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        export(rows, replace(LTX, layout=FullDisk("prompts.txt")), tmp_path / "set")
+        export(rows, replace(LTX, writer=FullDisk(LISTS)), tmp_path / "set")
     assert os.listdir(tmp_path) == ["source"]
 
 
 def test_a_pair_that_reads_back_differently_ends_the_export(rows, tmp_path):
-    class Shifted(LineLists):
-        def write(self, pairs, folder, target):
-            super().write(pairs, folder, target)
+    class Shifted(Lists):
+        def write(self, pairs, folder):
+            super().write(pairs, folder)
             lines = (folder / "prompts.txt").read_text().splitlines()
             (folder / "prompts.txt").write_text("\n".join(lines[1:] + lines[:1]))
 
     with pytest.raises(ValueError, match="reads back differently"):
-        export(rows, replace(LTX, layout=Shifted("prompts.txt")), tmp_path / "set")
+        export(rows, replace(LTX, writer=Shifted(LISTS)), tmp_path / "set")
 
-    class Losing(LineLists):
-        def write(self, pairs, folder, target):
-            super().write(pairs, folder, target)
+    class Losing(Lists):
+        def write(self, pairs, folder):
+            super().write(pairs, folder)
             next((folder / "videos").iterdir()).unlink()
 
     with pytest.raises(ValueError, match="missing after writing"):
-        export(rows, replace(LTX, layout=Losing("prompts.txt")), tmp_path / "set")
+        export(rows, replace(LTX, writer=Losing(LISTS)), tmp_path / "set")
     assert os.listdir(tmp_path) == ["source"]
 
 
 def test_a_pair_that_is_lost_on_the_way_ends_the_export(rows, tmp_path):
-    class Shortened(LineLists):
-        def write(self, pairs, folder, target):
-            super().write(pairs, folder, target)
+    class Shortened(Lists):
+        def write(self, pairs, folder):
+            super().write(pairs, folder)
             for name in ("prompts.txt", "videos.txt"):
                 lines = (folder / name).read_text().splitlines()
                 (folder / name).write_text("\n".join(lines[:-1]))
 
     with pytest.raises(ValueError, match="does not read back"):
-        export(rows, replace(LTX, layout=Shortened("prompts.txt")), tmp_path / "set")
+        export(rows, replace(LTX, writer=Shortened(LISTS)), tmp_path / "set")
     assert os.listdir(tmp_path) == ["source"]
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from framescribe.export import formats
-from framescribe.export.line_lists import LineLists
 from framescribe.export.run import export
 from framescribe.export.target import MANIFEST
-from tests.export.conftest import of_any_length
+from framescribe.export.writers import Lists
+from tests.export.conftest import LAYOUTS
 from tests.export.loaders import LOADERS
 
-FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
-LTX = FORMATS["ltx"]
+LTX = LAYOUTS["ltx"]
+LISTS = {"prompts.txt": "{caption}", "videos.txt": "{path}"}
 
 
 def files(folder):
@@ -37,7 +36,7 @@ def test_what_trainers_wrote_outlives_the_next_export(link, rows, tmp_path):
         (target / name).write_text(text)
     (target / "empty").mkdir()
     (target / "linked").symlink_to(tmp_path / "source")
-    export(rows[:2], FORMATS["diffsynth"], target, link=link, overwrite=True)
+    export(rows[:2], LAYOUTS["diffsynth"], target, link=link, overwrite=True)
     assert len(LOADERS["diffsynth"](target)) == 2
     assert {name: (target / name).read_text() for name in theirs} == theirs
     assert (target / "empty").is_dir()
@@ -49,8 +48,8 @@ def test_what_trainers_wrote_outlives_the_next_export(link, rows, tmp_path):
 
 
 def test_nothing_is_left_of_an_export_without_foreign_files(rows, tmp_path):
-    export(rows, FORMATS["videofolder"], tmp_path / "set")
-    export(rows, FORMATS["ai-toolkit"], tmp_path / "set", overwrite=True)
+    export(rows, LAYOUTS["videofolder"], tmp_path / "set")
+    export(rows, LAYOUTS["ai-toolkit"], tmp_path / "set", overwrite=True)
     assert not (tmp_path / "set/train").exists()
     assert len(files(tmp_path / "set")) == 2 * len(rows) + 2
 
@@ -66,13 +65,13 @@ def test_neighbours_are_left_alone(name, rows, tmp_path):
 
 def test_a_caption_that_was_edited_by_hand_is_not_lost(rows, tmp_path):
     target = tmp_path / "set"
-    export(rows, FORMATS["ai-toolkit"], target)
+    export(rows, LAYOUTS["ai-toolkit"], target)
     text = next(target.glob("*.txt"))
     edited = text.read_text().swapcase()  # of the same length
     text.write_text(edited)
     before = files(target)
     with pytest.raises(ValueError, match="was changed after it was exported"):
-        export(rows, FORMATS["ai-toolkit"], target, overwrite=True)
+        export(rows, LAYOUTS["ai-toolkit"], target, overwrite=True)
     assert text.read_text() == edited
     assert files(target) == before
 
@@ -82,7 +81,7 @@ def test_a_foreign_file_in_the_way_is_not_lost(rows, tmp_path):
     export(rows, LTX, target)
     (target / "metadata.jsonl").write_text("mine")
     with pytest.raises(ValueError, match="is no part of the export"):
-        export(rows, FORMATS["diffsynth"], target, overwrite=True)
+        export(rows, LAYOUTS["diffsynth"], target, overwrite=True)
     assert (target / "metadata.jsonl").read_text() == "mine"
     assert len(LOADERS["ltx"](target)) == len(rows)
     assert sorted(os.listdir(tmp_path)) == ["set", "source"]
@@ -125,14 +124,14 @@ def test_the_old_export_stays_until_the_new_one_is_whole(rows, tmp_path):
     export(rows, LTX, tmp_path / "set")
     before = files(tmp_path)
 
-    class Failing(LineLists):
-        def write(self, pairs, folder, target):
+    class Failing(Lists):
+        def write(self, pairs, folder):
             list(pairs)
             assert len(LOADERS["ltx"](tmp_path / "set")) == len(rows)
             raise OSError("no room")
 
     with pytest.raises(OSError, match="no room"):
-        export(rows, replace(LTX, layout=Failing("prompts.txt")), tmp_path / "set", overwrite=True)
+        export(rows, replace(LTX, writer=Failing(LISTS)), tmp_path / "set", overwrite=True)
     assert files(tmp_path) == before
 
 

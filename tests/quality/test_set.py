@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from framescribe.export.formats import FORMATS
+from framescribe.export.layout import LAYOUTS
 from framescribe.export.run import export
 from framescribe.quality.duplicates import RepeatCounter, flag_duplicates
 from tests.cli.run import invoke
@@ -73,7 +73,7 @@ def test_the_report_counts_them_and_shows_the_caption():
 
 
 def test_an_export_leaves_them_out_and_says_of_which_clip_unless_they_are_accepted(tmp_path):
-    to = FORMATS["videofolder"]
+    to = LAYOUTS["videofolder"]
     report = export(rows(), to, tmp_path / "one", link="reference" if to.may_reference else "copy")
     reasons = {each.clip_id: each.detail for each in report.left_out if each.reason == "flagged duplicate"}
     assert reasons == {name: f"nearly the caption of clip {first}" for name, first in REPEATS.items()}

@@ -1,4 +1,4 @@
-"""Every format, read back by a loader that knows only what the trainer does."""
+"""Every layout, read back by a loader that knows only what the trainer does."""
 
 import csv
 import json
@@ -9,30 +9,30 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from framescribe.export import formats, tars
+from framescribe.export import tars
+from framescribe.export.layout import find_layout
 from framescribe.export.run import export
 from framescribe.types import VideoFacts
-from tests.export.conftest import of_any_length, row, video
+from tests.export.conftest import LAYOUTS, row, video
 from tests.export.loaders import LOADERS
 
-FORMATS = {name: of_any_length(each) for name, each in formats.FORMATS.items()}
-REFERENCING = [name for name, each in FORMATS.items() if each.may_reference]
-LINKING = [name for name, each in FORMATS.items() if each.clips is not None]
+REFERENCING = [name for name, each in LAYOUTS.items() if each.may_reference]
+LINKING = [name for name, each in LAYOUTS.items() if each.clips is not None]
 
 
-def test_every_format_has_a_loader_here():
-    assert list(FORMATS) == list(LOADERS)
+def test_every_layout_has_a_loader_here():
+    assert list(LAYOUTS) == list(LOADERS)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_pairs_stay_intact(name, rows, expected, tmp_path):
     target = tmp_path / "set"
-    report = export(rows, FORMATS[name], target)
+    report = export(rows, LAYOUTS[name], target)
     assert report.left_out == []
     assert sorted(LOADERS[name](target)) == expected
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_bad_rows_between_good_ones_shift_nothing(name, rows, expected, tmp_path):
     bad = [
         row(100, tmp_path / "source/clip.mp4", ""),
@@ -47,7 +47,7 @@ def test_bad_rows_between_good_ones_shift_nothing(name, rows, expected, tmp_path
     mixed = [each for good, worse in zip(rows, bad, strict=False) for each in (good, worse)] + rows[
         len(bad) :
     ]
-    report = export(mixed, FORMATS[name], tmp_path / "set")
+    report = export(mixed, LAYOUTS[name], tmp_path / "set")
     assert sorted(LOADERS[name](tmp_path / "set")) == expected
     assert (report.rows, report.exported, len(report.left_out)) == (len(mixed), len(rows), len(bad))
 
@@ -55,7 +55,7 @@ def test_bad_rows_between_good_ones_shift_nothing(name, rows, expected, tmp_path
 @pytest.mark.parametrize("link", ["symlink", "hardlink"])
 @pytest.mark.parametrize("name", LINKING)
 def test_links(name, link, rows, expected, tmp_path):
-    export(rows, FORMATS[name], tmp_path / "set", link=link)
+    export(rows, LAYOUTS[name], tmp_path / "set", link=link)
     assert sorted(LOADERS[name](tmp_path / "set")) == expected
     clips = list((tmp_path / "set").rglob("*.mp4"))
     assert len(clips) == len(rows)
@@ -65,12 +65,12 @@ def test_links(name, link, rows, expected, tmp_path):
 
 @pytest.mark.parametrize("name", REFERENCING)
 def test_references(name, rows, expected, tmp_path):
-    report = export(rows, FORMATS[name], tmp_path / "set", link="reference")
+    report = export(rows, LAYOUTS[name], tmp_path / "set", link="reference")
     reasons = {
         Path(each.source_video).relative_to(tmp_path / "source"): each.reason for each in report.left_out
     }
     left_out = {Path("line\nbreak.mp4"): "its path holds a line break or ends in a space"}
-    if FORMATS[name].caches_by_stem:  # its cache of one would be read for the other
+    if LAYOUTS[name].caches_by_stem:  # its cache of one would be read for the other
         left_out |= dict.fromkeys(
             map(Path, ("sub/same.mp4", "videos/videos.mp4")), "another clip has its name"
         )
@@ -84,21 +84,21 @@ def test_references(name, rows, expected, tmp_path):
 @pytest.mark.parametrize("name", REFERENCING)
 def test_a_clip_that_was_asked_two_questions_is_two_pairs(name, link, rows, tmp_path):
     asked = [rows[0], rows[0] | {"clip_id": "f" * 16, "caption": "Another answer."}, rows[1]]
-    report = export(asked, FORMATS[name], tmp_path / "set", link=link)
-    if FORMATS[name].caches_by_stem and link == "reference":
+    report = export(asked, LAYOUTS[name], tmp_path / "set", link=link)
+    if LAYOUTS[name].caches_by_stem and link == "reference":
         assert dict(report.reasons) == {"another clip has its name": 1}
         return
     assert report.exported == 3
     assert {caption for _, caption in LOADERS[name](tmp_path / "set")} >= {"A cat runs.", "Another answer."}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_stems(name, rows, tmp_path):
     """Unique without regard to case, no dots, and the same after other rows have gone: latents are cached by stem."""
     stems = []
     for number, some in enumerate((rows, rows[5:])):
         target = tmp_path / f"set{number}"
-        export(some, FORMATS[name], target)
+        export(some, LAYOUTS[name], target)
         names = [path.name for path in target.rglob("*.mp4")]
         for tar in target.glob("*.tar"):
             with tarfile.open(tar) as members:
@@ -112,14 +112,14 @@ def test_stems(name, rows, tmp_path):
 @pytest.mark.parametrize("name", ["webdataset", "cogvideo-sat-wds"])
 def test_shards_are_of_bounded_size(name, rows, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(tars, "SHARD_BYTES", 10_000)
-    export(rows, FORMATS[name], tmp_path / "set")
+    export(rows, LAYOUTS[name], tmp_path / "set")
     assert len(list((tmp_path / "set").glob("*.tar"))) > 2
     assert sorted(LOADERS[name](tmp_path / "set")) == expected
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_files_that_the_trainer_would_not_read_are_left_out_and_said(name, rows, expected, tmp_path):
-    reads = FORMATS[name].reads
+    reads = LAYOUTS[name].reads
     others = {
         "lying.mp4": video(50, rotation=90),
         "lying.mkv": video(51, format="matroska", rotation=90),
@@ -136,7 +136,7 @@ def test_files_that_the_trainer_would_not_read_are_left_out_and_said(name, rows,
         elif "lying" in file and suffix not in reads.upright:
             said[file] = "the trainer would see it lying"
     more = [row(50 + at, tmp_path / "source" / file, file) for at, file in enumerate(others)]
-    report = export([*rows, *more], FORMATS[name], tmp_path / "set")
+    report = export([*rows, *more], LAYOUTS[name], tmp_path / "set")
     assert {Path(each.source_video).name: each.reason for each in report.left_out} == said
     assert sorted(LOADERS[name](tmp_path / "set")) == sorted(
         [*expected, *((others[file], file) for file in others if file not in said)]
@@ -150,14 +150,14 @@ def test_files_that_the_trainer_would_not_read_are_left_out_and_said(name, rows,
 def test_lengths_that_sat_cannot_take(frames, rate, left_out):
     """By what its ``SFTDataset`` does with such clips."""
     facts = VideoFacts(64, 48, float(rate), frames / rate, "h264", frames)
-    problem = formats.FORMATS["cogvideo-sat"].reads.problem(".mp4", facts)
+    problem = find_layout("cogvideo-sat").reads.problem(".mp4", facts)
     assert ("" if problem is None else problem[0]) == left_out
 
 
 @pytest.mark.parametrize(("frames", "is_read"), [(98, False), (104, False), (105, True), (400, True)])
 def test_lengths_that_sat_skips_in_tars(frames, is_read):
     facts = VideoFacts(64, 48, 16.0, frames / 16, "h264", frames)
-    assert (formats.FORMATS["cogvideo-sat-wds"].reads.problem(".mp4", facts) is None) == is_read
+    assert (find_layout("cogvideo-sat-wds").reads.problem(".mp4", facts) is None) == is_read
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_shortest_clip_that_a_trainer_takes(name, frames, rows, tmp_path):
     for number, length in enumerate((frames - 1, frames)):
         (tmp_path / f"{length}.mp4").write_bytes(video(80 + number, frames=length))
     asked = [row(length, tmp_path / f"{length}.mp4", f"{length}") for length in (frames - 1, frames)]
-    report = export(asked, formats.FORMATS[name], tmp_path / "set")
+    report = export(asked, name, tmp_path / "set")
     assert [(Path(each.source_video).name, each.reason) for each in report.left_out] == [
         (f"{frames - 1}.mp4", "too short")
     ]
@@ -179,7 +179,7 @@ def test_a_long_clip_is_not_cut_to_the_shortest(tmp_path):
     for number, frames in enumerate((9, 30, 100)):
         (tmp_path / f"{frames}.mp4").write_bytes(video(80 + number, frames=frames))
     asked = [row(frames, tmp_path / f"{frames}.mp4", str(frames)) for frames in (9, 30, 100)]
-    export(asked, formats.FORMATS["simpletuner"], tmp_path / "set")
+    export(asked, "simpletuner", tmp_path / "set")
     backends = json.loads((tmp_path / "set/multidatabackend.json").read_text())
     ranges = [each["video"] for each in backends if each["dataset_type"] == "video"]
     assert ranges == [
@@ -193,16 +193,14 @@ def test_frames_of_a_variable_rate_are_counted(tmp_path):
     """Of 2 s at 30 per second, of which every third frame is there, and the first half second whole."""
     source = tmp_path / "vfr.mp4"
     source.write_bytes(video(85, frames=60, kept=lambda at: at < 15 or at % 3 == 0))
-    export(
-        [row(1, source, "A cat.", fps=30.0, duration_s=6.0)], formats.FORMATS["open-sora"], tmp_path / "set"
-    )
+    export([row(1, source, "A cat.", fps=30.0, duration_s=6.0)], "open-sora", tmp_path / "set")
     (line,) = pyarrow.parquet.read_table(tmp_path / "set/dataset.parquet").to_pylist()
     assert line["num_frames"] == 30  # ffprobe -count_frames
 
 
 @pytest.mark.parametrize("name", ["webdataset", "cogvideo-sat-wds"])
 def test_nothing_but_data_lies_where_the_trainer_lists_the_folder(name, rows, tmp_path):
-    export(rows, FORMATS[name], tmp_path / "set")
+    export(rows, LAYOUTS[name], tmp_path / "set")
     seen = {path.name for path in (tmp_path / "set").iterdir() if not path.name.startswith(".")}
     assert seen <= {"00000.tar", "00000.meta.jsonl", "data.yaml"}
 
@@ -210,26 +208,26 @@ def test_nothing_but_data_lies_where_the_trainer_lists_the_folder(name, rows, tm
 def test_sat_targets_whose_path_the_trainer_would_change_are_refused(rows, tmp_path):
     for name in ("my-videos", "set.mp4"):
         with pytest.raises(ValueError, match="choose another target"):
-            export(rows, FORMATS["cogvideo-sat"], tmp_path / name)
+            export(rows, LAYOUTS["cogvideo-sat"], tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["llama-factory", "ms-swift", "llava"])
 def test_the_question_is_the_rows_own(name, rows, tmp_path):
     asked = [rows[0] | {"prompt": "Which animal\nruns?"}, rows[1] | {"prompt": None}, rows[2]]
-    export(asked, FORMATS[name], tmp_path / "set")
+    export(asked, LAYOUTS[name], tmp_path / "set")
     texts = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "set").glob("*.json*"))
     assert texts.count("Which animal\\nruns?") == 1
     assert texts.count("Please describe this video in detail.") == 2
 
 
-@pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.forbidden_in_texts])
+@pytest.mark.parametrize("name", [name for name, each in LAYOUTS.items() if each.forbidden_in_texts])
 def test_texts_that_the_trainer_would_take_for_pictures_are_left_out(name, rows, expected, tmp_path):
-    tag = FORMATS[name].forbidden_in_texts[0]
+    tag = LAYOUTS[name].forbidden_in_texts[0]
     tagged = [
         row(70, rows[0]["source_video"], f"A sign says {tag}."),
         row(71, rows[0]["source_video"], "A sign.", prompt=f"{tag} What is it?"),
     ]
-    report = export([*rows, *tagged], FORMATS[name], tmp_path / "set")
+    report = export([*rows, *tagged], LAYOUTS[name], tmp_path / "set")
     assert dict(report.reasons) == {f"{tag} in the caption or the prompt": 2}
     assert sorted(LOADERS[name](tmp_path / "set")) == expected
 
@@ -241,11 +239,11 @@ def test_lengths_that_the_trainer_drops_are_left_out_and_said(rows, tmp_path):
         ("cosmos-predict2", "too short"),
     ):
         with pytest.raises(ValueError, match=f"{len(rows)} {said}"):
-            export(rows, formats.FORMATS[name], tmp_path / "set")
+            export(rows, name, tmp_path / "set")
     (tmp_path / "source/long.mp4").write_bytes(video(99, frames=245))
     (tmp_path / "source/right.mp4").write_bytes(video(98, frames=100))
     long = [row(98, tmp_path / "source/right.mp4", "Right."), row(99, tmp_path / "source/long.mp4", "Long.")]
-    report = export(long, formats.FORMATS["fastvideo"], tmp_path / "set")
+    report = export(long, "fastvideo", tmp_path / "set")
     assert dict(report.reasons) == {"too long": 1}
 
 
@@ -253,7 +251,7 @@ def test_a_table_for_spreadsheets_quotes_everything(rows, tmp_path):
     """Also what pandas takes for a missing value, with the line that is printed."""
     captions = ["NA", "null", '=HYPERLINK("http://x")', "1.5", "None"]
     some = [each | {"caption": caption} for each, caption in zip(rows, captions, strict=False)]
-    export(some, FORMATS["csv"], tmp_path / "set")
+    export(some, LAYOUTS["csv"], tmp_path / "set")
     lines = (tmp_path / "set/clips.csv").read_text(encoding="utf-8").splitlines()
     assert all(line.startswith('"') and line.endswith('"') for line in lines)
     with (tmp_path / "set/clips.csv").open(encoding="utf-8", newline="") as file:
