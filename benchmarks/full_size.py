@@ -1,4 +1,4 @@
-"""The full-size model with random weights on one GPU: does it run, what does it weigh, what does quantising change?
+"""The full-size model with random weights on one GPU: does it run, what does it weigh, what does quantizing change?
 
     python -m benchmarks.full_size --json benchmarks/results/full_size_h100.json
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.loop_checks --quant fp8-kv --json benchmarks/results/loop_checks_h100.json
 
-On a GPU the official sizes with random weights, which loop soon: what is found is not acted upon, so that both sides
-generate the same tokens. On a CPU the bundled model. Last line: JSON.
+On a GPU the official sizes with random weights, on a CPU the bundled model. Tokens are sampled at a temperature at
+which nothing loops, so that both sides generate the same number of them. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -14,25 +14,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.provenance import provenance, publish
-from framescribe.bench.from_frames import FromFrames
-from framescribe.bench.settings import BenchSettings
-from framescribe.bench.subject import Subject
-from framescribe.engine import engine as engine_module
-from framescribe.engine.engine import Deliver, Engine
-from framescribe.engine.loops import certainly_loops
-from framescribe.engine.request import Request
-from framescribe.engine.sequence import Sequence
+from framescribe.bench.clips import ClipRunner
+from framescribe.bench.measure import default_model, default_workload
+from framescribe.bench.subject import build_subject, open_subject, subject_preparer
+from framescribe.engine.engine import Engine
 from framescribe.model.precision import choose_precision
+from framescribe.model_spec import ModelSpec
+from framescribe.types import GenerationSettings
 
-
-class _Looking(Engine):
-    """An engine that looks for loops if ``looks``, whatever a request says."""
-
-    looks = True
-
-    def add(self, request: Request, deliver: Deliver) -> Sequence:
-        settings = replace(request.settings, stop_loops=self.looks)
-        return super().add(replace(request, settings=settings), deliver)
+TEMPERATURE = 1.5
 
 
 def main() -> None:
@@ -48,41 +38,35 @@ def main() -> None:
     arguments = parser.parse_args()
     made_by = provenance()
 
-    looked = 0
-
-    def look(token_ids: list[int]) -> bool:
-        nonlocal looked
-        looked += 1
-        certainly_loops(token_ids)
-        return False
-
-    engine_module.certainly_loops = look
-    settings = BenchSettings(
-        precision=choose_precision(arguments.device, "auto", arguments.quant), is_short=True,
-        clips=arguments.clips, new_tokens=arguments.new_tokens, repeat=arguments.repeat,
-    )  # fmt: skip
-    subject = Subject.named(settings.model_name)
-    workload = settings.preset.workload(subject.config, clips=settings.clips, new_tokens=settings.new_tokens)
-    model = subject.build(settings.precision)
-    engine = _Looking(model, frozenset(), workload.batch, kv_dtype=settings.precision.kv_dtype)
-    clips = FromFrames(engine, subject.preparer(settings.precision), workload)
-    clips.warm_up()
-    seconds: dict[bool, list[float]] = {True: [], False: []}
+    precision = choose_precision(ModelSpec(device=arguments.device, quant=arguments.quant))
+    subject = open_subject(default_model(precision))
+    chosen = {"clips": arguments.clips, "new_tokens": arguments.new_tokens}
+    workload = replace(
+        default_workload(precision, is_short=True),
+        **{name: value for name, value in chosen.items() if value is not None},
+    )
+    model, preparer = build_subject(subject, precision), subject_preparer(subject, precision)
+    engine = Engine(model, frozenset(), workload.batch, kv_dtype=precision.kv_dtype)
+    runners = {
+        looks: ClipRunner(
+            engine, preparer, workload, GenerationSettings(temperature=TEMPERATURE, stop_loops=looks)
+        )
+        for looks in (False, True)
+    }
+    runners[False].warm_up()
+    seconds: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(arguments.repeat):
-        for looks in (False, True):
-            engine.looks = looks
-            seconds[looks].append(clips.run() / workload.clips)
-    assert looked > 0, "nothing was looked at"
+        for looks, runner in runners.items():
+            seconds[looks].append(runner.run() / workload.clips)
     without, looking = statistics.median(seconds[False]), statistics.median(seconds[True])
     figures = {
-        "precision": str(settings.precision),
+        "precision": str(precision),
         "workload": asdict(workload),
         "seconds_per_clip_without": without,
         "seconds_per_clip_looking": looking,
         "ratio": looking / without,
         "all_without": seconds[False],
         "all_looking": seconds[True],
-        "looks": looked,
     }
     publish(figures | made_by, arguments.json)
 

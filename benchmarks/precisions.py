@@ -5,7 +5,7 @@
 
 On clips of the synthetic world (half of them with held-out pairs), rendered here and not coded as video, the engine
 captions with each precision. Teacher forcing on the captions that the fp32 model writes compares logits: relative error
-and the share of equal argmaxes, against fp32's and against bf16's. The last product, which no precision quantises, is
+and the share of equal argmaxes, against fp32's and against bf16's. The last product, which no precision quantizes, is
 in fp32 here: rounded to bf16, the two largest of a token's logits are often equal, and their order would decide. On a
 CPU fp8 is what ``Fp8Linear`` computes there: the same rounding, multiplied plainly. Last line: JSON.
 """
@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.provenance import provenance, publish
 from framescribe.engine.engine import Engine
-from framescribe.engine.request import Completion, Request
+from framescribe.engine.request import Request
 from framescribe.eval.attributes import score_attributes
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
@@ -97,13 +97,8 @@ def compare(found_NW: torch.Tensor, base_NW: torch.Tensor) -> dict[str, float]:
 def captions(
     model: CaptionModel, clips: list[Example], stop_ids: frozenset[int], kv_dtype: torch.dtype
 ) -> dict[str, tuple[int, ...]]:
-    done: list[Completion] = []
     engine = Engine(model, stop_ids, 64, kv_tokens=64 * 1024, kv_dtype=kv_dtype)
-    for clip in clips:
-        engine.add(clip.request, done.append)
-    while len(engine):
-        engine.step()
-    return {completion.id: completion.token_ids for completion in done}
+    return {done.id: done.token_ids for done in engine.generate(clip.request for clip in clips)}
 
 
 def main() -> None:

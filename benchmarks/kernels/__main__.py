@@ -27,7 +27,7 @@ from benchmarks.kernels.report import (
     section,
 )
 from benchmarks.provenance import provenance
-from framescribe.bench.ceilings import measure_ceilings
+from benchmarks.speed.ceilings import measure_ceilings
 from framescribe.model.precision import Precision
 
 

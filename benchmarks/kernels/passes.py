@@ -15,7 +15,7 @@ from benchmarks.kernels.report import (
     TOKENS,
     VISION,
     Report,
-    dequantised,
+    dequantized,
     draw,
 )
 from framescribe.bench.official import OFFICIAL_CONFIG
@@ -28,7 +28,7 @@ def measure_steps(report: Report) -> None:
         ("gelu", "gelu", VISION.intermediate_size, 1),
         ("gelu, tanh form", "gelu_tanh", VISION.intermediate_size, 1),
         ("silu_mul", "silu", OFFICIAL_CONFIG.intermediate_size, 2),
-        ("quantise", "none", VISION.hidden_size, 1),
+        ("quantize", "none", VISION.hidden_size, 1),
     ):
         tokens = PREFILL if step == "silu" else TOKENS
         x, gated = draw(tokens, width), draw(tokens, width)
@@ -39,11 +39,11 @@ def measure_steps(report: Report) -> None:
                 return F.gelu(x.float())
             return F.silu(x.float()) * gated.float() if step == "silu" else x.float()
 
-        def quantising(step: str = step, x: Tensor = x, gated: Tensor = gated) -> tuple[Tensor, Tensor]:
-            return rows.quantise(x, step, gated)
+        def quantizing(step: str = step, x: Tensor = x, gated: Tensor = gated) -> tuple[Tensor, Tensor]:
+            return rows.quantize(x, step, gated)
 
         report.measure(
-            f"{name} to fp8", quantising, expected=expected, found=dequantised, moved=(2 * inputs + 1) * size
+            f"{name} to fp8", quantizing, expected=expected, found=dequantized, moved=(2 * inputs + 1) * size
         )
         if step != "none":
             report.measure(
@@ -53,13 +53,13 @@ def measure_steps(report: Report) -> None:
                 moved=2 * (inputs + 1) * size,
             )
     x, y, weight, bias = draw(TOKENS, 1792), draw(TOKENS, 1792), draw(1792), draw(1792)
-    for quantises in (False, True):
+    for quantizes in (False, True):
         report.measure(
-            f"add_layer_norm{' to fp8 too' * quantises}",
-            lambda q=quantises: norms.add_layer_norm(x, y, weight, bias, 1e-6, q),
+            f"add_layer_norm{' to fp8 too' * quantizes}",
+            lambda q=quantizes: norms.add_layer_norm(x, y, weight, bias, 1e-6, q),
             expected=lambda: x.float() + F.layer_norm(y.float(), (1792,), weight.float(), bias.float(), 1e-6),
             found=lambda out: out[0],
-            moved=(6 + quantises) * x.numel(),
+            moved=(6 + quantizes) * x.numel(),
         )
     for tokens in (128, PREFILL):
         x, y, weight = draw(tokens, 4096), draw(tokens, 4096), draw(4096)
@@ -68,13 +68,13 @@ def measure_steps(report: Report) -> None:
             total = (x + y).float()
             return total * (total.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * weight.float()
 
-        for quantises in (False, True):
+        for quantizes in (False, True):
             report.measure(
-                f"add_rms_norm, {tokens} tokens{' to fp8' * quantises}",
-                lambda q=quantises, x=x, y=y, w=weight: norms.add_rms_norm(x, y, w, 1e-5, q),
+                f"add_rms_norm, {tokens} tokens{' to fp8' * quantizes}",
+                lambda q=quantizes, x=x, y=y, w=weight: norms.add_rms_norm(x, y, w, 1e-5, q),
                 expected=normed,
-                found=lambda out: dequantised(out[1]) if isinstance(out[1], tuple) else out[1],
-                moved=(8 - quantises) * x.numel(),
+                found=lambda out: dequantized(out[1]) if isinstance(out[1], tuple) else out[1],
+                moved=(8 - quantizes) * x.numel(),
             )
     qkv, angles = draw(1, PREFILL, 48, 128), draw(1, 1, PREFILL, 64, dtype=torch.float32).repeat(1, 1, 1, 2)
     cos, sin = angles.cos().to(BF16), angles.sin().to(BF16)

@@ -15,7 +15,7 @@ from benchmarks.kernels.report import (
     Report,
     draw,
 )
-from framescribe.model.fp8 import Fp8Linear, quantise_rows
+from framescribe.model.fp8 import Fp8Linear, quantize_rows
 
 
 def measure_products(report: Report) -> None:
@@ -31,14 +31,14 @@ def measure_products(report: Report) -> None:
             fp8, other = Fp8Linear(linear), torchao_fp8(linear)
             for tokens in counts:
                 x = draw(tokens, inputs)
-                ready = quantise_rows(x)
+                ready = quantize_rows(x)
                 few = slice(0, 256)
 
                 def expected(linear: nn.Linear = linear, x: Tensor = x, few: slice = few) -> Tensor:
                     bias = None if linear.bias is None else linear.bias.float()
                     return F.linear(x[few].float(), linear.weight.float(), bias)
 
-                variants = {"bf16": (linear, x), "fp8, quantised before": (fp8, ready), "fp8": (fp8, x)}
+                variants = {"bf16": (linear, x), "fp8, quantized before": (fp8, ready), "fp8": (fp8, x)}
                 if other is not None:
                     variants["fp8 by torchao"] = (other, x)
                 for kind, (module, operand) in variants.items():

@@ -12,7 +12,7 @@ import torch
 import triton
 from torch import Tensor, nn
 
-from framescribe.bench.ceilings import Ceilings
+from benchmarks.speed.ceilings import Ceilings
 from framescribe.bench.official import OFFICIAL_CONFIG
 from framescribe.model.fp8 import Fp8Linear
 
@@ -97,7 +97,7 @@ def draw(*shape: int, dtype: torch.dtype = BF16, scale: float = 1.0) -> Tensor:
     return torch.randn(*shape, device=CUDA, dtype=torch.float32).mul_(scale).to(dtype)
 
 
-def dequantised(rows_out: tuple[Tensor, Tensor]) -> Tensor:
+def dequantized(rows_out: tuple[Tensor, Tensor]) -> Tensor:
     return rows_out[0].float() * rows_out[1]
 
 

@@ -1,1 +1,1 @@
-"""Speed: the engine against the machine's ceilings, and against one clip at a time."""
+"""How fast clips are captioned here: a model, a precision and a workload to clips per second, by phase."""

@@ -23,25 +23,25 @@ _LARGEST = torch.finfo(FP8).max
 _SMALLEST_SCALE = 1e-12
 
 
-class Rows(NamedTuple):
+class QuantizedTensor(NamedTuple):
     """Activations in fp8: ``values`` [..., D] times ``scales`` fp32 [..., 1]."""
 
     values: Tensor
     scales: Tensor
 
 
-# What a linear layer takes: activations, or their quantised form where the step before made it.
-Operand = Tensor | Rows
+# What a linear layer takes: activations, or their quantized form where the step before made it.
+Operand = Tensor | QuantizedTensor
 
 
-def quantise_rows(x: Tensor) -> Rows:
+def quantize_rows(x: Tensor) -> QuantizedTensor:
     """Scales each row so that its largest element is the largest of e4m3."""
     if have_kernels(x):
         from framescribe.model.kernels import rows
 
-        return Rows(*rows.quantise(x))
+        return QuantizedTensor(*rows.quantize(x))
     scales = (x.abs().amax(-1, keepdim=True).float() / _LARGEST).clamp(min=_SMALLEST_SCALE)
-    return Rows((x.float() / scales).clamp(-_LARGEST, _LARGEST).to(FP8), scales)
+    return QuantizedTensor((x.float() / scales).clamp(-_LARGEST, _LARGEST).to(FP8), scales)
 
 
 class Fp8Linear(nn.Module):
@@ -55,7 +55,7 @@ class Fp8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        weight = quantise_rows(linear.weight.data)
+        weight = quantize_rows(linear.weight.data)
         self.weight = nn.Parameter(weight.values, requires_grad=False)
         self.bias = linear.bias
         self.dtype = linear.weight.dtype
@@ -69,7 +69,7 @@ class Fp8Linear(nn.Module):
         return (norms_O * self.scales_1O[0]).max(), bias
 
     def forward(self, x: Operand) -> Tensor:
-        rows = x if isinstance(x, Rows) else quantise_rows(x)
+        rows = x if isinstance(x, QuantizedTensor) else quantize_rows(x)
         if not rows.values.is_cuda:
             weight = (self.weight.float() * self.scales_1O.t()).to(self.dtype)
             return F.linear((rows.values.float() * rows.scales).to(self.dtype), weight, self.bias)

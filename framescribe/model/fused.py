@@ -1,6 +1,6 @@
 """The steps between matrix products: one kernel each where there are kernels, plain torch elsewhere.
 
-``into`` is the linear layer that takes the result: where that is an fp8 one, the result is quantised in the same pass.
+``into`` is the linear layer that takes the result: where that is an fp8 one, the result is quantized in the same pass.
 
 Shape legend: T tokens, D width, O outputs.
 """
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from framescribe.model.fp8 import Fp8Linear, Operand, Rows, quantise_rows
+from framescribe.model.fp8 import Fp8Linear, Operand, QuantizedTensor, quantize_rows
 from framescribe.model.kernels import have_kernels, have_tensor_memory
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _fits(x: Tensor) -> bool:
 
 def operand(x: Tensor, into: nn.Module) -> Operand:
     """``x`` as the linear layer takes it."""
-    return quantise_rows(x) if isinstance(into, Fp8Linear) else x
+    return quantize_rows(x) if isinstance(into, Fp8Linear) else x
 
 
 def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) -> tuple[Tensor, Operand]:
@@ -38,7 +38,7 @@ def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) ->
     from framescribe.model.kernels import norms
 
     x, rows = norms.add_layer_norm(x, y, norm.weight, norm.bias, norm.eps, isinstance(into, Fp8Linear))
-    return x, x if rows is None else Rows(*rows)
+    return x, x if rows is None else QuantizedTensor(*rows)
 
 
 def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module) -> tuple[Tensor, Operand]:
@@ -49,7 +49,7 @@ def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module
     from framescribe.model.kernels import norms
 
     x, normed = norms.add_rms_norm(x, delta, norm.weight, norm.eps, isinstance(into, Fp8Linear))
-    return x, normed if isinstance(normed, Tensor) else Rows(*normed)
+    return x, normed if isinstance(normed, Tensor) else QuantizedTensor(*normed)
 
 
 def add_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm) -> Tensor:
@@ -71,14 +71,14 @@ def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
     from framescribe.model.kernels import rows
 
     if isinstance(into, Fp8Linear):
-        return Rows(*rows.quantise(gate, "silu", up))
+        return QuantizedTensor(*rows.quantize(gate, "silu", up))
     return rows.apply(gate, "silu", up)
 
 
 def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
     """GELU(linear(x))."""
     if isinstance(linear, Fp8Linear) and isinstance(into, Fp8Linear):
-        rows_in = x if isinstance(x, Rows) else quantise_rows(x)
+        rows_in = x if isinstance(x, QuantizedTensor) else quantize_rows(x)
         if have_tensor_memory(rows_in.values) and linear.bias is not None:
             return _fp8_linear_gelu(rows_in, linear)
         x = rows_in
@@ -94,11 +94,11 @@ def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
 
     if isinstance(into, Fp8Linear):
         # The exact form takes a third longer, and e4m3 rounds by fifty times what the tanh form is off.
-        return Rows(*rows.quantise(hidden, "gelu_tanh"))
+        return QuantizedTensor(*rows.quantize(hidden, "gelu_tanh"))
     return rows.apply(hidden, "gelu")
 
 
-def _fp8_linear_gelu(x: Rows, linear: Fp8Linear) -> Rows:
+def _fp8_linear_gelu(x: QuantizedTensor, linear: Fp8Linear) -> QuantizedTensor:
     """One kernel, which scales each row before it knows it."""
     from framescribe.model.kernels import fp8_gelu
 
@@ -107,11 +107,11 @@ def _fp8_linear_gelu(x: Rows, linear: Fp8Linear) -> Rows:
     out_TO = fp8_gelu.linear_gelu(
         values_TD, scales_T1, linear.weight, linear.scales_1O, linear.bias, out_scales_T1
     )
-    return Rows(out_TO.unflatten(0, x.values.shape[:-1]), out_scales_T1.view(x.scales.shape))
+    return QuantizedTensor(out_TO.unflatten(0, x.values.shape[:-1]), out_scales_T1.view(x.scales.shape))
 
 
 def _is_plain(linear: nn.Module) -> bool:
-    """Not a subclass, nor with a weight of one: those of quantising libraries have products of their own."""
+    """Not a subclass, nor with a weight of one: those of quantizing libraries have products of their own."""
     return type(linear) is nn.Linear and type(linear.weight) is nn.Parameter
 
 

@@ -29,7 +29,7 @@ class CaptionModel(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the weights are computed in (quantised weights are expanded to it)."""
+        """What the weights are computed in (quantized weights are expanded to it)."""
         return self.embedding.weight.dtype
 
     @property

@@ -12,7 +12,7 @@ from framescribe.errors import UsageError
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.free_memory import host_free_bytes, host_total_bytes
-from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantised, parse_quant, require_library
+from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantized, parse_quant, require_library
 from framescribe.model_spec import ModelSpec
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
@@ -121,7 +121,7 @@ def weight_bytes(config: ModelConfig, precision: Precision) -> int:
     total = 0.0
     for path, module in empty_model(config).named_modules():
         per_weight = size
-        if precision.quant is not None and is_quantised(path, module, precision.quant):
+        if precision.quant is not None and is_quantized(path, module, precision.quant):
             per_weight = BYTES_PER_WEIGHT[precision.quant]
         for name, parameter in module.named_parameters(recurse=False):
             total += parameter.numel() * (per_weight if name == "weight" else size)

@@ -1,6 +1,6 @@
 """What ``quant`` does to the linear layers: int8 by torchao, NF4 by bitsandbytes, fp8 natively (``fp8.py``).
 
-int8 and NF4 quantise weights only and save memory; fp8 quantises activations too, and is for speed; fp8-kv keeps the KV
+int8 and NF4 quantize weights only and save memory; fp8 quantizes activations too, and is for speed; fp8-kv keeps the KV
 cache in fp8 as well, and is for more of it. Embedding, ``lm_head``, norms and convolutions stay as they are: small, and
 the most sensitive.
 """
@@ -36,7 +36,7 @@ def parse_quant(flag: int | str | None) -> Quant | None:
     return None if flag is None else FLAGS[str(flag)]
 
 
-def is_quantised(path: str, module: nn.Module, quant: Quant | None) -> bool:
+def is_quantized(path: str, module: nn.Module, quant: Quant | None) -> bool:
     """Whether ``quantizer(quant)`` replaces the module at ``path``.
 
     NF4 scales blocks of 64 weights of a row, so a row must divide into them; fp8 takes multiples of 16 either way. All
@@ -77,7 +77,7 @@ def require_library(quant: Quant) -> None:
 
 def _native_fp8() -> Quantize:
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        return Fp8Linear(linear) if is_quantised(path, linear, "fp8") else linear
+        return Fp8Linear(linear) if is_quantized(path, linear, "fp8") else linear
 
     return quantize
 
@@ -90,7 +90,7 @@ def _torchao_int8() -> Quantize:
     config = Int8WeightOnlyConfig()
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if is_quantised(path, linear, "int8"):
+        if is_quantized(path, linear, "int8"):
             quantize_(linear, config)
         return linear
 
@@ -101,7 +101,7 @@ def _bitsandbytes_nf4() -> Quantize:
     from bitsandbytes.nn.modules import LinearNF4, Params4bit
 
     def quantize(path: str, linear: nn.Linear) -> nn.Module:
-        if not is_quantised(path, linear, "nf4"):
+        if not is_quantized(path, linear, "nf4"):
             return linear
         replacement = LinearNF4(
             linear.in_features,
@@ -114,7 +114,7 @@ def _bitsandbytes_nf4() -> Quantize:
         replacement.weight = Params4bit(
             linear.weight.data, requires_grad=False, quant_type="nf4", module=replacement
         )
-        # The library quantises when a weight is moved to the device it will stay on.
+        # The library quantizes when a weight is moved to the device it will stay on.
         return replacement.to(linear.weight.device)
 
     return quantize

@@ -68,13 +68,13 @@ def save_checkpoint(
     Every file is written under a temporary name, then renamed; the config comes last.
 
     Raises:
-        UsageError: the model is quantised (the layout has no place for that).
+        UsageError: the model is quantized (the layout has no place for that).
     """
     from safetensors.torch import save_file
 
     tensors = official_tensors(model)
     if any(tensor.dtype.itemsize == 1 or type(tensor.data) is not Tensor for tensor in tensors.values()):
-        raise UsageError("a quantised model cannot be saved in the official layout; load it without `quant`")
+        raise UsageError("a quantized model cannot be saved in the official layout; load it without `quant`")
     folder.mkdir(parents=True, exist_ok=True)
     shards = plan_shards(tensors, max_shard_bytes)
     for file_name, names in shards.items():

@@ -82,7 +82,6 @@ def test_verbose_before_and_behind_the_commands_name(where):
         ("rows OUT --flag rep", [flag for flag in FLAGS if flag.startswith("rep")]),
         ("export OUT --accept o", [flag for flag in FLAGS if flag.startswith("o")]),
         ("export OUT --to mu", [name for name in LAYOUTS if name.startswith("mu")]),
-        ("bench --from m", ["mp4"]),
         ("re", ["report"]),
     ],
 )

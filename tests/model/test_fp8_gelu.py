@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from framescribe.model import fused
-from framescribe.model.fp8 import Fp8Linear, quantise_rows
+from framescribe.model.fp8 import Fp8Linear, quantize_rows
 from tests.model.test_kernels import DEVICES, draw, relative_error
 
 pytest.importorskip("triton")
@@ -36,8 +36,8 @@ def test_no_output_leaves_its_scale_and_none_is_less_exact(tiling, device):
     x = draw(37, 48, dtype=torch.bfloat16, device=device) * torch.logspace(-3, 3, 37, device=device)[:, None]
     x[5] = 0
     with torch.enable_grad():  # plainly: where the kernels are not used
-        x_rows = quantise_rows(x.bfloat16())
-        weight = quantise_rows(draw(80, 48, dtype=torch.bfloat16, device=device, seed=1))
+        x_rows = quantize_rows(x.bfloat16())
+        weight = quantize_rows(draw(80, 48, dtype=torch.bfloat16, device=device, seed=1))
     bias = draw(80, dtype=torch.bfloat16, device=device, seed=2) / 1000
     exact_weight = weight.values.double() * weight.scales.double()
     expected = F.gelu(
@@ -86,7 +86,7 @@ def test_ragged_in_every_direction_and_more_tiles_than_programs(cuda):
     weight = draw(4976, 336, dtype=torch.bfloat16, device=cuda, seed=1)
     bias = draw(4976, dtype=torch.bfloat16, device=cuda, seed=2)
     expected = F.gelu(F.linear(x.double(), weight.double(), bias.double()))
-    x_rows, weights = quantise_rows(x), quantise_rows(weight)
+    x_rows, weights = quantize_rows(x), quantize_rows(weight)
     norm = (weights.values.float().norm(dim=-1) * weights.scales[:, 0]).max()
     scales = fp8_gelu.bound_scales(*x_rows, norm, bias.abs().max().float())
     found = fp8_gelu.linear_gelu(*x_rows, weights.values, weights.scales.t().contiguous(), bias, scales)

@@ -8,8 +8,8 @@ from framescribe.model import attention, fp8, fused
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
-from framescribe.model.fp8 import Fp8Linear, quantise_rows
-from framescribe.model.quantize import is_quantised
+from framescribe.model.fp8 import Fp8Linear, quantize_rows
+from framescribe.model.quantize import is_quantized
 from tests.model import interpreter
 from tests.reference import CPU, ODD_SIZES, changed_sizes
 
@@ -168,16 +168,16 @@ def strided(x: torch.Tensor) -> torch.Tensor:
     return torch.cat((x, x), dim=-1).chunk(2, dim=-1)[1]
 
 
-def check_quantised(found, expected) -> None:
+def check_quantized(found, expected) -> None:
     """e4m3 rounds by 2^-4 at most, 2.6 % rms over random numbers; each row uses the whole range."""
     values, scales = found
     assert values.dtype == torch.float8_e4m3fn
     assert scales.dtype == torch.float32
     assert scales.shape == (*values.shape[:-1], 1)
-    dequantised = values.float() * scales
-    assert relative_error(dequantised, expected) < 0.03
+    dequantized = values.float() * scales
+    assert relative_error(dequantized, expected) < 0.03
     torch.testing.assert_close(
-        dequantised.abs().amax(-1).cpu().double(),
+        dequantized.abs().amax(-1).cpu().double(),
         expected.abs().amax(-1).cpu().double(),
         rtol=5e-3,
         atol=1e-6,
@@ -200,15 +200,15 @@ def test_steps_over_rows(step, width, device):
     gated = strided(draw(2, 3, width, dtype=torch.bfloat16, device=device, seed=1))
     expected = STEPS[step](x.double(), gated.double())
     assert relative_error(rows.apply(x, step, gated), expected) < ERRORS[x.dtype]
-    check_quantised(rows.quantise(x, step, gated), expected)
+    check_quantized(rows.quantize(x, step, gated), expected)
 
 
-def test_rows_are_quantised_as_plainly(device):
+def test_rows_are_quantized_as_plainly(device):
     x = draw(7, 320, dtype=torch.bfloat16, device=device)
     x[3] = 0
-    values, scales = rows.quantise(x)
+    values, scales = rows.quantize(x)
     with torch.enable_grad():
-        expected = quantise_rows(x)
+        expected = quantize_rows(x)
     torch.testing.assert_close(scales, expected.scales, rtol=1e-6, atol=0)
     # A quotient's last bit may fall on the other side of a tie.
     assert (values.float() != expected.values.float()).float().mean() < 0.01
@@ -227,12 +227,12 @@ def test_add_layer_norm(width, dtype, device):
     weight, bias = (draw(width, dtype=dtype, device=device, seed=seed) for seed in (2, 3))
     expected = x.double() + F.layer_norm(y.double() + 5, (width,), weight.double(), bias.double(), 1e-6)
     arguments = (strided(x), strided((y.double() + 5).to(dtype)), weight, bias, 1e-6)
-    found, nothing = norms.add_layer_norm(*arguments, quantises=False)
+    found, nothing = norms.add_layer_norm(*arguments, quantizes=False)
     assert nothing is None
     assert relative_error(found, expected) < 8e-3
-    found, quantised = norms.add_layer_norm(*arguments, quantises=True)
+    found, quantized = norms.add_layer_norm(*arguments, quantizes=True)
     assert relative_error(found, expected) < 8e-3
-    check_quantised(quantised, found.double())
+    check_quantized(quantized, found.double())
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -245,12 +245,12 @@ def test_add_rms_norm(adds, width, dtype, device):
     expected_sum = x + y if adds else x
     exact = expected_sum.double()
     expected = exact * (exact.square().mean(-1, keepdim=True) + 1e-5).rsqrt() * weight.double()
-    sums, normed = norms.add_rms_norm(x, delta, weight, 1e-5, quantises=False)
+    sums, normed = norms.add_rms_norm(x, delta, weight, 1e-5, quantizes=False)
     assert torch.equal(sums, expected_sum)
     assert relative_error(normed, expected) < ERRORS[dtype]
-    sums, quantised = norms.add_rms_norm(x, delta, weight, 1e-5, quantises=True)
+    sums, quantized = norms.add_rms_norm(x, delta, weight, 1e-5, quantizes=True)
     assert torch.equal(sums, expected_sum)
-    check_quantised(quantised, expected)
+    check_quantized(quantized, expected)
 
 
 @pytest.mark.parametrize(("heads", "size"), [(5, 64), (9, 16), (3, 48)])
@@ -277,7 +277,7 @@ def test_the_model_is_the_same_with_kernels(sizes, quant, device, monkeypatch):
     model = random_model(config, device, torch.bfloat16, seed=0)
     model.load_state_dict(exact.state_dict())
     for path, module in list(model.named_modules()):
-        if quant is not None and is_quantised(path, module, quant):
+        if quant is not None and is_quantized(path, module, quant):
             model.set_submodule(path, Fp8Linear(module))
     pixels = draw(2, 3, 56, 56, dtype=torch.float32, device=device)
     ids = torch.arange(30, device=device).repeat(2, 1)

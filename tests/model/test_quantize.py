@@ -1,4 +1,4 @@
-"""Quantised weights: really smaller, still near, still captioning."""
+"""Quantized weights: really smaller, still near, still captioning."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 
 def held_bytes(value: object) -> int:
-    """Bytes of the plain tensors that a tensor, subclasses and quantisation state unfolded, is made of."""
+    """Bytes of the plain tensors that a tensor, subclasses and quantization state unfolded, is made of."""
     if hasattr(value, "__tensor_flatten__"):
         return sum(held_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
     if isinstance(value, torch.Tensor):
@@ -58,11 +58,11 @@ def logits(model) -> torch.Tensor:
 def check(folder, quant: str, device: torch.device, dtype_name: str, error: float) -> None:
     precision = Precision(device, dtype_name, quant)
     plain = load_model(folder, device, precision.dtype)
-    quantised = load_model(folder, device, precision.dtype, quantizer(quant))
+    quantized = load_model(folder, device, precision.dtype, quantizer(quant))
     estimate = weight_bytes(ModelConfig.from_dict(SIZES), precision)
-    assert model_bytes(quantised) == pytest.approx(estimate, rel=0.02)
-    assert model_bytes(quantised) < model_bytes(plain) * (0.75 if precision.dtype.itemsize == 2 else 0.5)
-    expected, found = logits(plain), logits(quantised)
+    assert model_bytes(quantized) == pytest.approx(estimate, rel=0.02)
+    assert model_bytes(quantized) < model_bytes(plain) * (0.75 if precision.dtype.itemsize == 2 else 0.5)
+    expected, found = logits(plain), logits(quantized)
     assert 0 < (found - expected).norm() / expected.norm() < error
 
 
@@ -106,8 +106,8 @@ def test_captions_on_the_gpu(flag, folder, cuda):
 
 
 @pytest.mark.parametrize("quant", ERRORS)
-def test_a_quantised_model_is_not_saved(quant, folder, tmp_path):
+def test_a_quantized_model_is_not_saved(quant, folder, tmp_path):
     model = load_model(folder, CPU, torch.float32, quantizer(quant))
-    with pytest.raises(ValueError, match="quantised"):
+    with pytest.raises(ValueError, match="quantized"):
         save_checkpoint(model, tmp_path / "new", folder)
     assert not (tmp_path / "new").exists()

@@ -1,6 +1,6 @@
-"""Element-wise steps over rows, with the result in bf16 or quantised to fp8 in the same pass.
+"""Element-wise steps over rows, with the result in bf16 or quantized to fp8 in the same pass.
 
-Shape legend: T tokens, D width. A row that is quantised is held whole by one program, for its largest element.
+Shape legend: T tokens, D width. A row that is quantized is held whole by one program, for its largest element.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
@@ -19,7 +19,7 @@ _TILE = 2048
 
 
 @triton.jit
-def store_quantised(x_D, out, scales, row, columns, mask, D: tl.constexpr):
+def store_quantized(x_D, out, scales, row, columns, mask, D: tl.constexpr):
     """Writes one row as fp8 and its scale; ``x_D`` is 0 where the mask is."""
     scale = tl.maximum(tl.max(tl.abs(x_D), 0) / _FP8_MAX, _SMALLEST_SCALE)
     # Clamped, because a quotient may round past the largest.
@@ -40,7 +40,7 @@ def _erf(x):
 @triton.jit
 def _rows_kernel(
     x, gated, out, scales, x_t, gated_t,
-    D: tl.constexpr, TILE: tl.constexpr, STEP: tl.constexpr, QUANTISES: tl.constexpr,
+    D: tl.constexpr, TILE: tl.constexpr, STEP: tl.constexpr, QUANTIZES: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     columns = tl.program_id(1) * TILE + tl.arange(0, TILE)
@@ -53,8 +53,8 @@ def _rows_kernel(
     if STEP == "silu":
         gated_D = tl.load(gated + row * gated_t + columns, mask=mask, other=0.0).to(tl.float32)
         x_D = x_D / (1.0 + tl.exp(-x_D)) * gated_D
-    if QUANTISES:
-        store_quantised(x_D, out, scales, row, columns, mask, D)
+    if QUANTIZES:
+        store_quantized(x_D, out, scales, row, columns, mask, D)
     else:
         tl.store(out + row * D + columns, x_D.to(out.dtype.element_ty), mask=mask)
 
@@ -70,7 +70,7 @@ def as_rows(x: Tensor) -> Tensor:
     return x_TD if x_TD.stride(-1) == 1 else x_TD.contiguous()
 
 
-def empty_quantised(shape: torch.Size, device: torch.device) -> tuple[Tensor, Tensor]:
+def empty_quantized(shape: torch.Size, device: torch.device) -> tuple[Tensor, Tensor]:
     """Room for fp8 values of ``shape`` and the fp32 scale of each row."""
     return (
         torch.empty(shape, dtype=torch.float8_e4m3fn, device=device),
@@ -88,13 +88,13 @@ def _launch(x: Tensor, gated: Tensor, step: str, out: Tensor, scales: Tensor | N
         tile = min(tile, _TILE)
     _rows_kernel[(tokens, triton.cdiv(width, tile))](
         x_TD, gated_TD, out, out if scales is None else scales, x_TD.stride(0), gated_TD.stride(0),
-        D=width, TILE=tile, STEP=step, QUANTISES=scales is not None, num_warps=warps_for(tile),
+        D=width, TILE=tile, STEP=step, QUANTIZES=scales is not None, num_warps=warps_for(tile),
     )  # fmt: skip
 
 
-def quantise(x: Tensor, step: str = "none", gated: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def quantize(x: Tensor, step: str = "none", gated: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Values and scales of ``x`` [..., D] after a step, which ``apply`` describes."""
-    values, scales = empty_quantised(x.shape, x.device)
+    values, scales = empty_quantized(x.shape, x.device)
     _launch(x, x if gated is None else gated, step, values, scales)
     return values, scales
 

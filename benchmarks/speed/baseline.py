@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framescribe.bench.from_frames import FromFrames
+from framescribe.bench.clips import ClipRunner
 from framescribe.bench.workload import Workload
 from framescribe.engine.engine import Engine
 from framescribe.model.config import ROPE_BASE
@@ -44,15 +44,19 @@ class OneAtATime:
 
     def __init__(self, model: CaptionModel, preparer: Preparer, workload: Workload) -> None:
         self._clips = min(8, workload.clips) if model.device.type == "cpu" else 1
-        kv_tokens = workload.prompt_tokens + workload.new_tokens
-        engine = Engine(model, frozenset(), 1, kv_tokens=kv_tokens, use_cuda_graphs=False)
-        self._in_turn = FromFrames(engine, preparer, workload)
-        self._in_turn.latency(2)
+        self._new_tokens = workload.new_tokens
+        kv_tokens = workload.prompt_tokens(model.config) + workload.new_tokens
+        self._engine = Engine(model, frozenset(), 1, kv_tokens=kv_tokens, use_cuda_graphs=False)
+        self._runner = ClipRunner(self._engine, preparer, workload)
+        self._runner.latency(2)
         self._seconds: list[float] = []
 
     def run(self) -> None:
         """A few clips."""
-        self._seconds.append(self._in_turn.run_in_turn(self._clips) / self._clips)
+        start = time.perf_counter()
+        for number in range(self._clips):
+            self._engine.generate([self._runner.request(number, self._new_tokens)])
+        self._seconds.append((time.perf_counter() - start) / self._clips)
 
     @property
     def result(self) -> Baseline:
@@ -65,12 +69,12 @@ def as_published(model: CaptionModel, workload: Workload, timed_tokens: int) -> 
     """transformers' ``generate`` for one clip, of which ``timed_tokens`` tokens are timed and the rest extrapolated.
 
     Args:
-        model: not quantised.
+        model: not quantized.
         workload: the clip.
-        timed_tokens: 2 or more; at most the clip's are timed.
+        timed_tokens: at least 2, at most the clip's are.
     """
     llama = llama_of(model)
-    timed = min(timed_tokens, workload.new_tokens)
+    timed = max(2, min(timed_tokens, workload.new_tokens))
     caption_seconds(model, llama, workload, 2)
     first_s = caption_seconds(model, llama, workload, 1)
     token_s = (caption_seconds(model, llama, workload, timed) - first_s) / max(1, timed - 1)
@@ -85,7 +89,7 @@ def caption_seconds(model: CaptionModel, llama: Any, workload: Workload, new_tok
     """Seconds from uint8 frames in host memory to ``new_tokens`` tokens of one clip."""
     device = model.device
     prompt, frames = workload.prompt(model.config), workload.draw_frames()[0]
-    _synchronise(device)
+    _synchronize(device)
     began = time.perf_counter()
     # With gradients allowed the fused kernels, which give none, stand back; no weight asks for any.
     with torch.enable_grad():
@@ -103,7 +107,7 @@ def caption_seconds(model: CaptionModel, llama: Any, workload: Workload, new_tok
         do_sample=False,
         use_cache=True,
     )
-    _synchronise(device)
+    _synchronize(device)
     return time.perf_counter() - began
 
 
@@ -153,6 +157,6 @@ def _llama_weights(model: CaptionModel) -> dict[str, Tensor]:
     return weights
 
 
-def _synchronise(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from framescribe.bench.ceilings import Ceilings
-from framescribe.bench.official import OFFICIAL_CONFIG
-from framescribe.bench.work import (
+from benchmarks.speed.ceilings import Ceilings
+from benchmarks.speed.work import (
     Flops,
     floors,
     language_weight_bytes,
@@ -13,6 +12,7 @@ from framescribe.bench.work import (
     step_bytes,
     vision_flops,
 )
+from framescribe.bench.official import OFFICIAL_CONFIG
 from framescribe.bench.workload import LONG, SHORT
 from framescribe.model.checkpoint import empty_model, load_model
 from framescribe.model.config import ModelConfig
@@ -20,8 +20,6 @@ from framescribe.model.precision import kv_bytes_per_token
 from framescribe.model.quantize import quantizer
 from tests.reference import CPU, OFFICIAL, TINY
 
-LONG_CLIP = LONG.workload(OFFICIAL_CONFIG)
-SHORT_CLIP = SHORT.workload(OFFICIAL_CONFIG)
 H100 = Ceilings(792e12, 1540e12, 3.03e12, is_fp8=False)
 KV_BYTES = 128 * 1024
 
@@ -36,8 +34,8 @@ def test_config_is_the_official_one():
 
 
 def test_presets_are_the_published_clips():
-    assert (LONG_CLIP.frames, LONG_CLIP.prompt_tokens, LONG_CLIP.new_tokens) == (24, 1622, 200)
-    assert (SHORT_CLIP.frames, SHORT_CLIP.prompt_tokens, SHORT_CLIP.new_tokens) == (7, 482, 130)
+    assert (LONG.frames, LONG.prompt_tokens(OFFICIAL_CONFIG), LONG.new_tokens) == (24, 1622, 200)
+    assert (SHORT.frames, SHORT.prompt_tokens(OFFICIAL_CONFIG), SHORT.new_tokens) == (7, 482, 130)
 
 
 def test_flops_of_a_clip():
@@ -73,7 +71,7 @@ def test_flops_of_vision_by_hand(model):
 
 def test_bytes_of_a_decode_step():
     assert kv_bytes_per_token(OFFICIAL_CONFIG, torch.bfloat16) == KV_BYTES
-    step = step_bytes(bf16_bytes(), KV_BYTES, LONG_CLIP)
+    step = step_bytes(OFFICIAL_CONFIG, LONG, bf16_bytes(), torch.bfloat16)
     # Of the 16 GB of weights a step leaves out the embedding, of which it reads one row a clip.
     assert step.weights == pytest.approx(15.0e9, rel=0.01)
     # 33 GB at 1,920 tokens reserved a clip; 1,722 on average are read.
@@ -81,17 +79,17 @@ def test_bytes_of_a_decode_step():
 
 
 def test_floors_of_an_h100():
-    long = floors(OFFICIAL_CONFIG, LONG_CLIP, bf16_bytes(), 2, H100)
-    assert long["vision"] == pytest.approx(0.068, rel=0.02)
+    long = floors(OFFICIAL_CONFIG, LONG, bf16_bytes(), torch.bfloat16, H100)
+    assert long["encode"] == pytest.approx(0.068, rel=0.02)
     assert long["prefill"] == pytest.approx(0.031, rel=0.1)
     assert long["decode"] == pytest.approx(0.025, rel=0.1)
     assert long["sum"] == pytest.approx(0.124, rel=0.05)
-    assert long["sum"] == pytest.approx(long["vision"] + long["prefill"] + long["decode"])
-    short = floors(OFFICIAL_CONFIG, SHORT_CLIP, bf16_bytes(), 2, H100)
+    assert long["sum"] == pytest.approx(long["encode"] + long["prefill"] + long["decode"])
+    short = floors(OFFICIAL_CONFIG, SHORT, bf16_bytes(), torch.bfloat16, H100)
     assert short["sum"] == pytest.approx(0.035, rel=0.1)
 
 
-def test_quantised_weights_are_counted_as_they_are_held(model):
+def test_quantized_weights_are_counted_as_they_are_held(model):
     plain = language_weight_bytes(model.decoder, model.lm_head)
     int8 = load_model(TINY, CPU, torch.float32, quantizer("int8"))
     head = model.lm_head.weight.nbytes

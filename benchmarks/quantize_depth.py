@@ -1,6 +1,6 @@
 """Why int8 on random full-size weights is far from bf16: depth makes them chaotic, for bf16 itself too.
 
-    python -m benchmarks.quantise_depth --json benchmarks/results/quantise_depth_cpu.json
+    python -m benchmarks.quantize_depth --json benchmarks/results/quantize_depth_cpu.json
 
 A narrow model of the official depth (63 vision, 32 decoder layers) whose random matrices have the gain of the official
 widths at initialiser 0.02, or a part of it. For each gain: how far bf16 is from fp32, and int8 from bf16, relative, at

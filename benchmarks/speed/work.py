@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from framescribe.bench.ceilings import Ceilings
+from benchmarks.speed.ceilings import Ceilings
 from framescribe.bench.workload import Workload
 from framescribe.model.config import ModelConfig
+from framescribe.model.precision import kv_bytes_per_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +84,23 @@ class StepBytes:
         return self.weights + self.kv
 
 
-def step_bytes(language_bytes: int, kv_token_bytes: int, workload: Workload) -> StepBytes:
+def step_bytes(
+    config: ModelConfig, workload: Workload, language_bytes: int, kv_dtype: torch.dtype
+) -> StepBytes:
     """For the workload's batch; ``language_bytes`` as ``language_weight_bytes`` counts them."""
-    mean_length = workload.prompt_tokens + workload.new_tokens / 2
-    return StepBytes(language_bytes, workload.decoding * mean_length * kv_token_bytes)
+    mean_length = workload.prompt_tokens(config) + workload.new_tokens / 2
+    kv_bytes = kv_bytes_per_token(config, kv_dtype)
+    return StepBytes(language_bytes, workload.decoding * mean_length * kv_bytes)
 
 
 def language_weight_bytes(decoder: nn.Module, lm_head: nn.Module) -> int:
-    """Bytes of the weights that every decode step reads, as they are held: quantised ones are smaller."""
+    """Bytes of the weights that every decode step reads, as they are held: quantized ones are smaller."""
     tensors = [*decoder.parameters(), *decoder.buffers(), *lm_head.parameters(), *lm_head.buffers()]
     return sum(map(_held_bytes, tensors))
 
 
 def _held_bytes(tensor: Tensor) -> int:
-    # Quantised tensors of torchao claim the dtype that they stand for; their parts say what they take.
+    # Quantized tensors of torchao claim the dtype that they stand for; their parts say what they take.
     flatten = getattr(tensor, "__tensor_flatten__", None)
     if flatten is None:
         return tensor.nbytes
@@ -103,20 +108,17 @@ def _held_bytes(tensor: Tensor) -> int:
 
 
 def floors(
-    config: ModelConfig, workload: Workload, language_bytes: int, kv_itemsize: int, ceilings: Ceilings
+    config: ModelConfig, workload: Workload, language_bytes: int, kv_dtype: torch.dtype, ceilings: Ceilings
 ) -> dict[str, float]:
     """Seconds a clip that each phase takes at the machine's ceilings, and their sum."""
 
     def seconds(flops: Flops) -> float:
         return flops.linear / ceilings.linear_flops_per_s + flops.attention / ceilings.attention_flops_per_s
 
-    kv_token_bytes = (
-        2 * config.num_hidden_layers * config.num_multi_query_heads * config.head_dim * kv_itemsize
-    )
-    step_s = step_bytes(language_bytes, kv_token_bytes, workload).total / ceilings.copy_bytes_per_s
+    step_s = step_bytes(config, workload, language_bytes, kv_dtype).total / ceilings.copy_bytes_per_s
     result = {
-        "vision": seconds(vision_flops(config, workload.frames)),
-        "prefill": seconds(prefill_flops(config, workload.prompt_tokens)),
+        "encode": seconds(vision_flops(config, workload.frames)),
+        "prefill": seconds(prefill_flops(config, workload.prompt_tokens(config))),
         # Prefill makes the first token.
         "decode": step_s * (workload.new_tokens - 1) / workload.decoding,
     }

@@ -1,0 +1,1 @@
+"""The engine's speed beside the machine's ceilings, one clip at a time, and whole video files."""

@@ -1,0 +1,73 @@
+"""Clips from video files: all that ``framescribe caption`` does with them, decoding in worker processes included."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.speed.gpu_busy import gpu_busy
+from framescribe.bench.workload import Workload
+from framescribe.captioner import Captioner
+from framescribe.checkpoint import OpenCheckpoint
+from framescribe.model.model import CaptionModel
+from framescribe.model.precision import Precision
+from framescribe.types import CaptionSettings, Clip, GenerationSettings
+from framescribe.video.encode import write_mp4
+
+WIDTH, HEIGHT, FPS = 1280, 720, 24
+# A little over 6 s, so that ``chat`` sees the frames of seconds 0 to 6.
+_FRAMES = 6 * FPS + 1
+_FILES = 4
+
+
+def write_videos(folder: Path) -> list[Path]:
+    """720p H.264 files of 6 s, each another texture drifting across the picture."""
+    paths = []
+    for number in range(_FILES):
+        generator = np.random.default_rng(number)
+        blocks = generator.integers(40, 216, (3, HEIGHT // 16, WIDTH // 16), dtype=np.uint8)
+        noise = generator.integers(0, 24, (3, HEIGHT, WIDTH), dtype=np.uint8)
+        picture = blocks.repeat(16, axis=1).repeat(16, axis=2) + noise
+        frames = np.empty((_FRAMES, *picture.shape), np.uint8)
+        for shift, frame in enumerate(frames):
+            frame[:] = np.roll(picture, (shift, (number + 1) * shift), axis=(1, 2))
+        paths.append(folder / f"{number}.mp4")
+        write_mp4(paths[-1], frames, FPS)
+    return paths
+
+
+def measure_files(
+    model: CaptionModel,
+    subject: OpenCheckpoint,
+    precision: Precision,
+    workload: Workload,
+    videos: list[Path],
+    repeat: int,
+) -> dict[str, float | None]:
+    """The workload's clips from files: seconds a clip, and how busy the GPU was (None where that is not known)."""
+    captioner = Captioner(model, subject, precision, workload.batch)
+    # Once for worker processes, kernels and CUDA graphs.
+    _caption(captioner, videos, workload.clips, workload.new_tokens)
+    runs = [_caption(captioner, videos, workload.clips, workload.new_tokens) for _ in range(repeat)]
+    shares = [share for _, share in runs if share is not None]
+    return {
+        "seconds_per_clip": statistics.median(seconds for seconds, _ in runs) / workload.clips,
+        "gpu_busy": statistics.median(shares) if shares else None,
+    }
+
+
+def _caption(
+    captioner: Captioner, paths: list[Path], clips: int, new_tokens: int
+) -> tuple[float, float | None]:
+    """Seconds for ``clips`` clips, the files in turn, and the share of them in which the GPU was busy."""
+    settings = CaptionSettings(generation=GenerationSettings(new_tokens, stop_loops=False))
+    sources = [Clip(str(paths[number % len(paths)]), given_id=str(number)) for number in range(clips)]
+    with gpu_busy(captioner.precision.device) as busy:
+        start = time.perf_counter()
+        for row in captioner.caption(sources, settings):
+            assert not row.error_message, row.error_message
+        seconds = time.perf_counter() - start
+    return seconds, busy.share
