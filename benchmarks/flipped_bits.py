@@ -97,7 +97,7 @@ def try_bits(work: Path, shard: Path, content: bytes, bits: list[int], answers: 
 
 
 def read(folder: RowFolder) -> tuple[Any, ...]:
-    return list(folder.rows()), folder.done("run"), folder.chosen("failed"), folder.num_rows()
+    return list(folder.table.rows()), folder.done("run"), folder.chosen("failed"), folder.num_rows()
 
 
 if __name__ == "__main__":

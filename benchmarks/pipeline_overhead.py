@@ -71,7 +71,7 @@ def measure(work: Path, clips: int) -> dict[str, Any]:
     assert len(seen) == clips
     assert folder.num_rows() == clips
     began = time.perf_counter()
-    assert sum(1 for _ in folder.rows()) == clips
+    assert sum(1 for _ in folder.table.rows()) == clips
     return {
         "entries": clips,
         "captioned": done,

@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.provenance import provenance
 from framescribe.bench.official import OFFICIAL_CONFIG
 from framescribe.captioner import Captioner
-from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.store import RowFolder
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
@@ -171,7 +171,7 @@ def measure(cluster: Cluster, device: str, workers: int, options: argparse.Names
                     print(problem)
         run.stop()
         ready = max(float(path.read_text()) for path in Path(name).glob(f"{_READY}*"))
-        made = [datetime.fromisoformat(row["created_at"]).timestamp() for row in read_rows(folder.root)]
+        made = [datetime.fromisoformat(row["created_at"]).timestamp() for row in Dataset(folder.root)]
     last = max(made)
     result = {
         "workers": workers,

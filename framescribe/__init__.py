@@ -14,6 +14,7 @@ from framescribe.version import __version__
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
+    from framescribe.dataset.dataset import Dataset
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
     from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
@@ -24,6 +25,7 @@ _HOMES = {
     "CaptionSettings": "types",
     "Clip": "types",
     "ClipError": "errors",
+    "Dataset": "dataset.dataset",
     "DeviceError": "errors",
     "FrameSampling": "types",
     "FramescribeError": "errors",
@@ -38,6 +40,7 @@ __all__ = [
     "Captioner",
     "Clip",
     "ClipError",
+    "Dataset",
     "DeviceError",
     "FrameSampling",
     "FramescribeError",

@@ -24,7 +24,7 @@ FinishReason = Literal["stop", "length", "loop", "error"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 IGNORED_LABEL = -100  # what PyTorch's losses leave out
 DEFAULT_MODEL = "tiny"
 DEFAULT_QUESTION = "Please describe this video in detail."

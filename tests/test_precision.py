@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from framescribe.captioner import Captioner
-from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.dataset import Dataset
 from framescribe.engine.engine import Engine
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import random_model
@@ -246,4 +246,4 @@ def test_memory_that_runs_out_all_the_same_keeps_the_rows(tmp_path, monkeypatch)
     assert "memory ran out with one clip at work" in said
     assert "--batch-size" in said
     assert "What was done is kept" in said
-    assert len(list(read_rows(tmp_path / "out"))) == 2
+    assert len(list(Dataset(tmp_path / "out"))) == 2

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 
-from framescribe.dataset.table import row_schema
-from framescribe.types import SCHEMA_VERSION, CaptionRow
+from framescribe.dataset.schema import CAPTIONS
+from framescribe.types import CaptionRow
 
 _HEAD = f"""# Columns of a row
 
 `caption -o` writes these columns, in this order, in every format: Parquet has the types below, JSON lines the same
 values. `null` stands where a value does not exist, such as the caption of a clip that could not be read. The schema
-version is {SCHEMA_VERSION}.
+version is {CAPTIONS.version}.
 
 | column | type | meaning |
 | --- | --- | --- |"""
@@ -23,7 +23,7 @@ def page() -> str:
     """The page ``docs/columns.md``."""
     meanings = column_meanings()
     lines = [
-        f"| `{field.name}` | {_type(str(field.type))} | {meanings[field.name]} |" for field in row_schema()
+        f"| `{field.name}` | {_type(str(field.type))} | {meanings[field.name]} |" for field in CAPTIONS.arrow
     ]
     return "\n".join([_HEAD, *lines, ""])
 

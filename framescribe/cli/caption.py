@@ -164,7 +164,7 @@ def caption(
     )
     from framescribe.cli.preflight import print_preflight
     from framescribe.cli.progress import track
-    from framescribe.dataset.sinks import RowFile, is_row_file
+    from framescribe.dataset.row_file import RowFile, is_row_file
     from framescribe.dataset.writer import ROWS_PER_SHARD
     from framescribe.pipeline.preflight import look_at
     from framescribe.pipeline.sidecars import Sidecars

@@ -69,7 +69,7 @@ def evaluate(
         framescribe evaluate --synthetic 500 --model runs/mine/checkpoint
         framescribe evaluate captions/ references.jsonl --json
     """
-    from framescribe.dataset.sinks import read_rows
+    from framescribe.dataset.dataset import Dataset
     from framescribe.eval.matching import match
 
     made_by: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def evaluate(
             spec = ModelSpec(model, revision, device, dtype, quant)
             pairs, made_by = _caption_synthetic(synthetic, seed, folder, spec, settings)
     elif rows is not None and references is not None:
-        pairs = match(list(read_rows(rows)), list(read_rows(references)))
+        pairs = match(*(list(Dataset(each, required=())) for each in (rows, references)))
     else:
         raise UsageError("give ROWS and REFERENCES, or --synthetic N")
     _print_figures(pairs, made_by, as_json)
@@ -113,7 +113,8 @@ def _caption_synthetic(
 
     from framescribe.bench.provenance import commit, versions
     from framescribe.cli import console, progress
-    from framescribe.dataset.sinks import RowFile, read_rows
+    from framescribe.dataset.dataset import Dataset
+    from framescribe.dataset.row_file import RowFile
     from framescribe.eval.matching import match
     from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
 
@@ -131,9 +132,9 @@ def _caption_synthetic(
         for row in progress.track(captioner.caption(paths, settings), count, Counter()):
             file.write(row)
             console.print_problem(row)
-    rows = list(read_rows(folder / "rows.jsonl"))
+    rows = list(Dataset(folder / "rows.jsonl"))
     made_by = {name: rows[0][name] for name in _MADE_BY} | {"clips": count, "clips_seed": seed} | tools
-    return match(rows, list(read_rows(folder / CAPTIONS_FILE))), made_by
+    return match(rows, list(Dataset(folder / CAPTIONS_FILE, required=()))), made_by
 
 
 def _print_figures(pairs: list[Pair], made_by: dict[str, Any], as_json: bool) -> None:

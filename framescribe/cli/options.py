@@ -164,7 +164,9 @@ DecodeTimeout = Annotated[
 
 Where = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN~TEXT", help="Only rows whose column contains the text; = for equals."),
+    typer.Option(
+        metavar="SQL", help="Only rows for which this SQL condition holds; repeatable, all must hold."
+    ),
 ]
 Rows = Annotated[
     str, typer.Argument(metavar="OUT", help="What `caption -o` wrote: a folder, .jsonl or .parquet file.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +15,12 @@ from framescribe.errors import UsageError
 from framescribe.shown import shown
 from framescribe.types import CaptionStatus
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    from framescribe.dataset.dataset import Dataset
+
+Row = dict[str, Any]
+_LINE_COLUMNS = ("clip_id", "caption_status", "source_video", "caption", "error_message")
+_DUPLICATE = "duplicate"
 
 
 def rows(
@@ -24,39 +30,63 @@ def rows(
         str | None, typer.Option(autocompletion=options.flags, help="Only rows with this flag.")
     ] = None,
     where: options.Where = None,
+    order_by: Annotated[
+        str | None,
+        typer.Option("--order-by", metavar="SQL", help="Sort by these, such as 'duration_s DESC'."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Print at most so many rows.")] = None,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the first rows.")] = 0,
     count: Annotated[bool, typer.Option("--count", help="Count by status and flag, print no rows.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one row a line.")] = False,
 ) -> None:
-    """Print, filter and count caption rows: the last one of each clip.
+    """Print, filter, sort and count caption rows: the last one of each clip and prompt.
 
-    One line a row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`.
+    One line a row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`. Conditions are SQL expressions over the
+    columns of a row, as DuckDB has them: `duration_s > 2 AND caption LIKE '%kite%'`.
 
     Examples:
         framescribe rows captions/ --count
         framescribe rows captions/ --status error
-        framescribe rows captions/ --where 'caption~kite' --json
+        framescribe rows captions/ --where "caption LIKE '%kite%'" --json
+        framescribe rows captions/ --order-by 'output_tokens DESC' --limit 20
     """
-    from framescribe.dataset.filters import chosen_rows
-    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
-    from framescribe.quality.duplicates import flag_duplicates
+    from framescribe.dataset.dataset import Dataset
     from framescribe.quality.flags import FLAGS
 
     if flag is not None and flag not in FLAGS:
         raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
-    found = read_rows(source, CAPTION_COLUMNS)
-    if (
-        count or as_json or flag == "duplicate"
-    ):  # what shows flags; all rows are compared, whichever are chosen
-        found = flag_duplicates(found)
-    chosen = chosen_rows(found, where or ())
+    conditions = list(where or ())
     if status is not None:
-        chosen = (row for row in chosen if row["caption_status"] == status)
-    if flag is not None:
-        chosen = (row for row in chosen if flag in (row.get("flags") or ()))
+        conditions.append(f"caption_status = '{status}'")
+    if flag not in (None, _DUPLICATE):
+        conditions.append(f"list_contains(flags, '{flag}')")
+    dataset = Dataset(source)
     if count:
-        _print_counts(chosen, as_json)
+        _print_counts(dataset, conditions, only_duplicates=flag == _DUPLICATE, as_json=as_json)
         return
-    for row in chosen:
+    columns = None if as_json else (*_LINE_COLUMNS, "prompt_index")
+    if flag == _DUPLICATE:
+        found = _flagged(dataset, dataset.rows(conditions or None, order_by, columns=columns))
+        only = (row for row in found if "duplicate_of" in row)
+        _print_rows(itertools.islice(only, offset, None if limit is None else offset + limit), as_json)
+    else:
+        found = dataset.rows(conditions or None, order_by, limit, offset, columns)
+        _print_rows(_flagged(dataset, found) if as_json else found, as_json)
+
+
+def _flagged(dataset: Dataset, found: Iterable[Row]) -> Iterator[Row]:
+    """Rows with the flag of near-duplicates, which is of the set and so not stored with a row."""
+    first = dataset.duplicates()
+    for row in found:
+        key = row["clip_id"], row.get("prompt_index") or 0
+        if key in first:
+            yield {**row, "flags": [*(row.get("flags") or ()), _DUPLICATE], "duplicate_of": first[key]}
+        else:
+            yield row
+
+
+def _print_rows(found: Iterable[Row], as_json: bool) -> None:
+    for row in found:
         if as_json:
             print(json.dumps(row))
         else:
@@ -65,12 +95,23 @@ def rows(
             print(*(shown(str(text)) for text in texts), sep="\t")
 
 
-def _print_counts(chosen: Iterator[Row], as_json: bool) -> None:
+def _print_counts(dataset: Dataset, conditions: list[str], *, only_duplicates: bool, as_json: bool) -> None:
     statuses: Counter[str] = Counter()
     flags: Counter[str] = Counter()
-    for row in chosen:
-        statuses[row["caption_status"]] += 1
-        flags.update(row.get("flags") or ())
+    if first := dataset.duplicates():
+        keys = dataset.rows(
+            conditions or None, columns=("clip_id", "prompt_index", "caption_status", "flags")
+        )
+        repeated = [row for row in keys if (row["clip_id"], row["prompt_index"]) in first]
+        flags[_DUPLICATE] = len(repeated)
+    else:
+        repeated = []
+    groups = dataset.count_by(("caption_status", "flags"), conditions or None)
+    for row in ({**row, "rows": 1} for row in repeated) if only_duplicates else groups:
+        statuses[row["caption_status"]] += row["rows"]
+        for flag in row["flags"] or ():
+            flags[flag] += row["rows"]
+    flags = +flags
     if as_json:
         print(json.dumps({"rows": statuses.total(), "status": statuses, "flags": flags}))
         return

@@ -7,6 +7,7 @@ import errno
 import inspect
 import os
 import re
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +17,8 @@ from framescribe.files import create_file, remove_leftovers, write_file
 from framescribe.reading import open_regular
 from framescribe.shown import shown
 
+_CLOCK_TICK_S = 2.0
+"""Two changes within so short a time may leave one time stamp; file systems differ."""
 _LOCAL = re.compile(r"(file|local):(?://(?P<host>[^/]*))?(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
 _ADVICE = {
     errno.ENOSPC: "free some space and run it again",
@@ -191,6 +194,15 @@ class Folder:
     def size(self, name: str) -> int:
         """Of a file, in bytes."""
         return int(self._files.size(self.path(name)))
+
+    def fingerprint(self, name: str) -> tuple[int, ...] | None:
+        """What changes whenever a file does; None if that cannot be told."""
+        if not self.is_local:
+            return None
+        status = os.stat(self.path(name))
+        if time.time() - status.st_mtime < _CLOCK_TICK_S:
+            return None
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
     def remove_leftovers(self, name: str) -> None:
         """Removes what killed processes left half written, in the folder or one within it, which must be locked."""

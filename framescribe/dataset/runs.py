@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from framescribe.dataset.sealed_parquet import check_version
+from framescribe.dataset.schema import CAPTIONS
 from framescribe.dataset.store import OLD_NAMES, RUN_FILE, RowFolder
 from framescribe.errors import UsageError
 from framescribe.shown import shown, shown_value
-from framescribe.types import SCHEMA_VERSION, CaptionSettings
+from framescribe.types import CaptionSettings
 from framescribe.version import __version__
 
 _PACKAGES = ("torch", "av", "numpy", "pyarrow")
@@ -116,7 +116,7 @@ class RunLog:
         if content is not None:
             try:
                 values = json.loads(content)
-                check_version(values.get("schema_version"))
+                CAPTIONS.check_version(values.get("schema_version"))
                 self._runs = [
                     Run(
                         _BEFORE | run["identity"],
@@ -213,6 +213,6 @@ class RunLog:
             }
             for run in self._runs
         ]
-        content = json.dumps({"schema_version": SCHEMA_VERSION, "runs": runs}, indent=2)
+        content = json.dumps({"schema_version": CAPTIONS.version, "runs": runs}, indent=2)
         self._folder.put(RUN_FILE, content.encode("utf-8"))
         self._folder.remove(OLD_NAMES[RUN_FILE])

@@ -12,12 +12,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
-from framescribe.dataset.table import BATCH_ROWS, fitted, row_schema
+from framescribe.dataset.schema import BATCH_ROWS, VERSION_COLUMN, TableSchema
 from framescribe.errors import UsageError
 from framescribe.shown import shorten, shown
-from framescribe.types import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,11 +29,12 @@ _SEAL = re.compile(
 )  # in between, the value's type and length
 _MOST_FOOTER_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 20
-_VERSION = "schema_version"
 
 
-def write_sealed(file: BinaryIO, tables: Iterable[pyarrow.Table], metadata: Mapping[str, str]) -> None:
-    """Writes tables of ``row_schema`` as one Parquet file, with all its checksums.
+def write_sealed(
+    file: BinaryIO, schema: TableSchema, tables: Iterable[pyarrow.Table], metadata: Mapping[str, str]
+) -> None:
+    """Writes tables of a schema as one Parquet file, with all its checksums.
 
     Args:
         file: empty, open for writing and reading.
@@ -43,7 +43,7 @@ def write_sealed(file: BinaryIO, tables: Iterable[pyarrow.Table], metadata: Mapp
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(file, row_schema(), compression="zstd", write_page_checksum=True) as writer:
+    with pq.ParquetWriter(file, schema.arrow, compression="zstd", write_page_checksum=True) as writer:
         for table in tables:
             writer.write_table(table)
         writer.add_key_value_metadata({**metadata, _SEAL_KEY: _UNSEALED.decode()})
@@ -61,24 +61,38 @@ class ParquetRows:
     Args:
         file: open for reading, in a ``with`` statement around this.
         name: for messages.
+        schema: of its rows.
         advice: what to do if it is damaged.
+        verify: False if the seal of these bytes was compared before.
 
     Raises:
         UsageError: it is damaged or no Parquet file. So do all methods, also for rows of a newer version.
     """
 
-    def __init__(self, file: IO[bytes], name: str, advice: str) -> None:
+    def __init__(
+        self, file: IO[bytes], name: str, schema: TableSchema, advice: str, verify: bool = True
+    ) -> None:
         import pyarrow.parquet as pq
 
-        self._name, self._advice = name, advice
+        self._name, self._table, self._advice = name, schema, advice
         with self._damage_told():
-            start = _seal_start(file)
+            start = _seal_start(file) if verify else None
             if start is not None and _read(file, start, len(_UNSEALED)) != _digest(file, start):
                 raise ValueError("its bytes are not those that were written")
             file.seek(0)
             # Without threads of Arrow's: one may outlive the interpreter, and then end the process.
             self._file = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
             self._schema = self._file.schema_arrow
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """The columns of ``batches`` where all are read."""
+        import pyarrow as pa
+
+        known = self._table.arrow
+        return pa.schema(
+            [known.field(each.name) if each.name in known.names else each for each in self._schema]
+        )
 
     @property
     def num_rows(self) -> int:
@@ -90,12 +104,14 @@ class ParquetRows:
         return self._file.metadata.metadata or {}
 
     def batches(self, columns: Sequence[str] | None) -> Iterator[pyarrow.RecordBatch]:
-        """Rows in order, the known columns with the types of ``row_schema``.
+        """Rows in order, the known columns with the types of the schema.
 
         Args:
             columns: which; one that the file has not is null. None is all that it has.
         """
-        present = [name for name in self._schema.names if columns is None or name in (*columns, _VERSION)]
+        present = [
+            name for name in self._schema.names if columns is None or name in (*columns, VERSION_COLUMN)
+        ]
         with self._damage_told():
             batches = self._file.iter_batches(BATCH_ROWS, columns=present, use_threads=False)
         while True:
@@ -103,20 +119,10 @@ class ParquetRows:
                 batch = next(batches, None)
                 if batch is None:
                     return
-                _check_version(batch)
-                fitting = fitted(batch, columns)
+                _check_version(batch, self._table)
+                fitting = self._table.fit(batch, columns)
+                fitting.validate(full=True)  # text that is no UTF-8 is found here, and by name
             yield fitting
-
-    def rows(self, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
-        """As ``batches``, in plain values."""
-        for batch in self.batches(columns):
-            yield from self.values(batch)
-
-    def values(self, batch: pyarrow.RecordBatch) -> list[dict[str, Any]]:
-        """Rows of a batch in plain values."""
-        with self._damage_told():
-            rows: list[dict[str, Any]] = batch.to_pylist()
-            return rows
 
     @contextmanager
     def _damage_told(self) -> Iterator[None]:
@@ -129,21 +135,12 @@ class ParquetRows:
             raise UsageError(f"{shown(self._name)} is damaged: {reason}; {self._advice}") from error
 
 
-def check_version(version: Any) -> None:
-    """Raises UsageError if a row or file is of a later schema version than this framescribe knows."""
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UsageError(
-            f"a newer framescribe wrote it: its schema version is {version}, and this one knows those up to "
-            f"{SCHEMA_VERSION}; update framescribe"
-        )
-
-
-def _check_version(batch: pyarrow.RecordBatch) -> None:
+def _check_version(batch: pyarrow.RecordBatch, schema: TableSchema) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if _VERSION in batch.schema.names and pa.types.is_integer(batch[_VERSION].type):
-        check_version(pc.max(batch[_VERSION]).as_py())
+    if VERSION_COLUMN in batch.schema.names and pa.types.is_integer(batch[VERSION_COLUMN].type):
+        schema.check_version(pc.max(batch[VERSION_COLUMN]).as_py())
 
 
 def _seal_start(file: IO[bytes]) -> int | None:

@@ -1,98 +1,179 @@
-"""Caption rows as Arrow tables: the one place that knows their Parquet types."""
+"""One table of a dataset: append-only Parquet shards in a folder, local or behind any URL that fsspec opens.
+
+``rows/part-000000-a1b2c3d4.parquet`` and so on; of several rows with one key the last counts, by the shards' names and
+the order within them, whatever any clock said. Shards of one number were written side by side, and share no key.
+A shard appears whole or not at all: locally by renaming, on object stores because a put is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import io
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framescribe.dataset.ahead import ahead
+from framescribe.dataset.folder import Folder
+from framescribe.dataset.schema import TableSchema
+from framescribe.dataset.sealed_parquet import ParquetRows, write_sealed
 from framescribe.errors import UsageError
-from framescribe.types import CaptionRow
+from framescribe.shown import shown
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
-BATCH_ROWS = 4096
-"""Rows that are in memory at a time."""
+_RUN_KEY = "framescribe.run"
+_ADVICE = "move it away to go on without its rows, whose clips are then captioned again, or bring back a copy"
+_DECODE_AHEAD_ROWS = 1 << 14
+_DENSE = 8
 
 
-def row_schema() -> pyarrow.Schema:
-    """Columns and types of ``CaptionRow``, in its order."""
-    import pyarrow as pa
-
-    kinds = {
-        "float": pa.float64(), "int": pa.int64(), "str": pa.string(), "bool": pa.bool_(),
-        "tuple[int, ...]": pa.list_(pa.int64()), "tuple[float, ...]": pa.list_(pa.float64()),
-        "tuple[str, ...]": pa.list_(pa.string()),
-    }  # fmt: skip
-    # The annotations are the schema; anything that is none of the plain kinds is a choice of strings.
-    return pa.schema(
-        [
-            (name, kinds.get(kind.removesuffix(" | None"), pa.string()))
-            for name, kind in CaptionRow.__annotations__.items()
-        ]
-    )
-
-
-def row_table(rows: Iterable[Mapping[str, Any]]) -> pyarrow.Table:
-    """A table of rows in plain values (``CaptionRow.to_dict``); strings that are no UTF-8 stay readable as escapes."""
-    import pyarrow as pa
-
-    return pa.Table.from_pylist(
-        [{name: _as_utf8(value) for name, value in row.items()} for row in rows], row_schema()
-    )
-
-
-def _as_utf8(value: Any) -> Any:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def fitted(batch: pyarrow.RecordBatch, columns: Sequence[str] | None) -> pyarrow.RecordBatch:
-    """A batch of any file with the types of ``row_schema`` where it has such columns; others stay as they are.
+class Table:
+    """A table of a dataset.
 
     Args:
-        batch: of any file.
-        columns: the wanted ones, nulls where the batch has none; None takes those of the batch.
+        folder: of the dataset.
+        schema: of the table.
 
     Raises:
-        UsageError: a known column holds something else.
+        UsageError: (all methods that read) a shard is damaged, or written by a newer framescribe.
     """
+
+    def __init__(self, folder: Folder, schema: TableSchema) -> None:
+        self.schema = schema
+        self._folder = folder
+        self._verified: dict[str, tuple[int, ...]] = {}
+
+    def append(
+        self, rows: Iterable[Mapping[str, Any]], run: str, number: int, token: str | None = None
+    ) -> None:
+        """Writes rows in plain values as shard ``number``.
+
+        Args:
+            rows: any number.
+            run: fingerprint of the run that made them.
+            number: from ``next_number``.
+            token: tells shards of one number apart, and replaces the one that has it; None makes a new one.
+
+        Raises:
+            OSError: as ``Folder.put``.
+        """
+        buffer = io.BytesIO()
+        write_sealed(buffer, self.schema, [self.schema.table(rows)], {_RUN_KEY: run})
+        self._folder.put(
+            self._name(f"part-{number:06}-{token or secrets.token_hex(4)}.parquet"), buffer.getvalue()
+        )
+
+    def shards(self) -> list[str]:
+        """Paths of the shards, oldest first."""
+        names = [
+            name
+            for name in self._folder.list(self.schema.name)
+            if name.startswith("part-") and name.endswith(".parquet")
+        ]
+        return [
+            self._folder.path(self._name(name))
+            for name in sorted(names, key=lambda name: (shard_number(name), name))
+        ]
+
+    def next_number(self) -> int:
+        """The number of the shard to write next."""
+        shards = self.shards()
+        return shard_number(shards[-1]) + 1 if shards else 0
+
+    def size_bytes(self) -> int:
+        """Size of all shards together."""
+        return sum(self._folder.size(self._name(Path(shard).name)) for shard in self.shards())
+
+    def num_rows(self) -> int:
+        """Rows in all shards, also those that a later one has replaced."""
+        return sum(parquet.num_rows for parquet in map(self._open, self.shards()))
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pyarrow.RecordBatch]:
+        """The last row of each key, in the order of writing; columns that a shard has not are null.
+
+        Args:
+            columns: which to read; None is all of the schema, and what else a shard has.
+        """
+        import pyarrow as pa
+
+        shards = self.shards()
+        is_last = _last_of_key([batch for _, batch in self.all_batches(shards, self.schema.key)])
+        start = 0
+        for _, batch in self.all_batches(shards, columns):
+            kept = is_last[start : start + len(batch)]
+            start += len(batch)
+            yield batch if kept.all() else batch.filter(pa.array(kept))
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """As ``batches``, in plain values."""
+        return (row for batch in self.batches(columns) for row in batch.to_pylist())
+
+    def all_batches(
+        self, shards: Iterable[str], columns: Sequence[str] | None
+    ) -> Iterator[tuple[str, pyarrow.RecordBatch]]:
+        """Some columns of all rows of shards, with the fingerprint of the run that wrote them (empty if unknown)."""
+
+        def read(shard: str) -> tuple[str, str, Iterable[pyarrow.RecordBatch]]:
+            parquet = self._open(shard)
+            made_by = parquet.metadata.get(_RUN_KEY.encode(), b"").decode("utf-8", "replace")
+            present = dict.fromkeys((*self.schema.arrow.names, *parquet.schema.names))
+            batches = parquet.batches(columns or list(present))
+            return shard, made_by, list(batches) if parquet.num_rows <= _DECODE_AHEAD_ROWS else batches
+
+        for shard, made_by, batches in ahead(read, shards):
+            for batch in batches:
+                for name in set(self.schema.key).intersection(batch.schema.names):
+                    if batch[name].null_count:
+                        raise UsageError(
+                            f"{shown(shard)} holds rows without a {name}: no run wrote it; {_ADVICE}"
+                        )
+                yield made_by, batch
+
+    def _name(self, shard: str) -> str:
+        return f"{self.schema.name}/{shard}"
+
+    def _open(self, shard: str) -> ParquetRows:
+        name = self._name(Path(shard).name)
+        try:
+            seen = self._folder.fingerprint(name)
+            with self._folder.open(name) as file:
+                content = io.BytesIO(file.read())  # whole: its checksum is of all of it
+        except OSError as error:
+            raise UsageError(f"{shown(shard)} cannot be read: {error.strerror or error}") from error
+        is_known = seen is not None and self._verified.get(shard) == seen
+        rows = ParquetRows(content, shard, self.schema, _ADVICE, verify=not is_known)
+        if seen is not None:
+            self._verified[shard] = seen
+        return rows
+
+
+def shard_number(shard: str) -> int:
+    """The number in a shard's path or name."""
+    number = Path(shard).name.split("-")[1]
+    return int(number) if number.isdecimal() else 0
+
+
+def _last_of_key(keys: Sequence[pyarrow.RecordBatch]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """bool [N]: for each of all rows in order, whether it is its key's last.
+
+    Args:
+        keys: the key's columns, without nulls.
+    """
+    import numpy as np
     import pyarrow as pa
 
-    schema = row_schema()
-    arrays = []
-    names = batch.schema.names if columns is None else columns
-    for name in names:
-        kind = schema.field(name).type if name in schema.names else None
-        if name not in batch.schema.names:
-            arrays.append(pa.nulls(len(batch), kind or pa.null()))
-            continue
-        array = batch[name]
-        if kind is not None and array.type != kind:
-            if not _is_alike(array.type, kind):
-                raise UsageError(f"column {name} holds {array.type}, not {kind}")
-            array = array.cast(kind)
-        arrays.append(array)
-    return pa.RecordBatch.from_arrays(arrays, list(names))
-
-
-def _is_alike(found: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
-    """Whether another writer may have spelled ``wanted`` so; text is never read as a number."""
-    from pyarrow import types
-
-    if types.is_null(found):
-        return True
-    if types.is_dictionary(found):
-        return _is_alike(found.value_type, wanted)
-    if types.is_list(wanted):
-        is_list = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
-        return is_list and _is_alike(found.value_type, wanted.value_type)
-    spellings = (
-        ((types.is_string,), (types.is_string, types.is_large_string, types.is_string_view)),
-        ((types.is_boolean,), (types.is_boolean,)),
-        ((types.is_integer,), (types.is_integer,)),
-        ((types.is_floating,), (types.is_floating, types.is_integer)),
-    )
-    return any(
-        any(is_it(wanted) for is_it in ours) and any(is_it(found) for is_it in theirs)
-        for ours, theirs in spellings
-    )
+    code, size = np.zeros(sum(map(len, keys)), np.int64), 1
+    for column in pa.Table.from_batches(keys).columns if keys else ():
+        values = column.combine_chunks().dictionary_encode()
+        code = code * len(values.dictionary) + values.indices.to_numpy()
+        size *= len(values.dictionary)
+        if size > _DENSE * len(code):
+            _, code = np.unique(code, return_inverse=True)
+            size = len(code)
+    last, numbers = np.zeros(size, np.int64), np.arange(len(code))
+    last[code] = numbers  # where several go to one place, the last one stays
+    is_last: np.ndarray[Any, np.dtype[np.bool_]] = last[code] == numbers
+    return is_last

@@ -51,7 +51,7 @@ def export(
     Pairs are in the order of their sources and spans: the same rows make the same files, byte for byte.
 
     Args:
-        rows: a folder, ``.jsonl`` or ``.parquet`` file of rows, or rows themselves, each clip once.
+        rows: a folder, ``.jsonl`` or ``.parquet`` file of rows, a ``Dataset``, or rows themselves, each clip once.
         layout: a name in ``LAYOUTS``, or a layout of your own.
         target: folder to make.
         where: a condition in SQL over the columns, such as ``duration_s > 2``; of several all must hold.
@@ -121,12 +121,15 @@ def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
 def _chosen_rows(
     rows: str | PathLike[str] | Iterable[Mapping[str, Any]], where: str | Sequence[str]
 ) -> Iterable[Mapping[str, Any]]:
-    from framescribe.dataset.filters import chosen_rows
-    from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
+    from framescribe.dataset.dataset import Dataset
 
     if isinstance(rows, str | PathLike):
-        rows = read_rows(str(rows), CAPTION_COLUMNS)
-    return chosen_rows(rows, [where] if isinstance(where, str) else where)
+        rows = Dataset(str(rows))
+    if isinstance(rows, Dataset):
+        return rows.rows(where or None)
+    if where:
+        raise UsageError("`where` chooses among the rows of a folder or file; choose among your own before")
+    return rows
 
 
 def _write(

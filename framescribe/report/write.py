@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
-import duckdb
-
-from framescribe.dataset.sinks import CAPTION_COLUMNS, read_rows
-from framescribe.dataset.table import row_table
+from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.files import write_file
 from framescribe.report.clips import card_of
@@ -44,9 +41,8 @@ def write_report(
         raise UsageError(f"{target} exists; choose another `output`, or replace it with `overwrite=True`")
     if not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
-    connection = duckdb.connect()
-    connection.register("rows", row_table(read_rows(rows, CAPTION_COLUMNS)))
-    overview = overview_of(connection, max_clips)
+    with Dataset(rows).database() as connection:
+        overview = overview_of(connection, max_clips)
     if not overview.rows:
         raise UsageError(f"{rows} holds no rows")
     done = 0

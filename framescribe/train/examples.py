@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.pipeline.lists import seconds
 from framescribe.pipeline.sidecars import sidecar_path
@@ -94,9 +94,8 @@ def _from_folder(folder: Path) -> Iterator[_Found]:
 
 def _from_rows(path: Path) -> Iterator[_Found]:
     bad: list[tuple[int, str]] = []
-    for number, row in enumerate(
-        read_rows(path, on_bad=lambda line, reason: bad.append((line, reason))), start=1
-    ):
+    rows = Dataset(path, required=(), on_bad=lambda line, reason: bad.append((line, reason)))
+    for number, row in enumerate(rows, start=1):
         for line, reason in bad:
             yield f"{path}, line {line}", reason
         bad.clear()

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.cli.run import invoke
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.reference import CLIPS
 
 SHORT = CLIPS / "short-half-second.mp4"

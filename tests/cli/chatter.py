@@ -10,7 +10,7 @@ from collections import Counter
 
 from framescribe.cli.console import err, print_caption, print_problem, set_up_logging
 from framescribe.cli.progress import track
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 
 CAPTIONS = (
     "A cat sleeps on a sofa.",

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from framescribe import Captioner, CaptionSettings, Clip, FrameSampling, GenerationSettings
 from framescribe.cli.command import Command
-from framescribe.dataset.sinks import RowFile
+from framescribe.dataset.row_file import RowFile
 from framescribe.errors import ClipError, DeviceError, UsageError
 from tests.cli.run import COMMAND, invoke
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.reference import CLIPS
 
 SHORT = CLIPS / "short-half-second.mp4"

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from framescribe.cli.console import path_errors
-from framescribe.dataset.sinks import RowFile
+from framescribe.dataset.row_file import RowFile
 from tests.cli.run import invoke
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.reference import CLIPS, ROOT
 
 SHORT = CLIPS / "short-half-second.mp4"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.cli.run import invoke
-from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_row_file import ERROR, row
 from tests.dataset.test_store import write
 
 
@@ -28,9 +28,19 @@ def test_filters(folder):
     assert ids(folder) == ["0", "1", "2"]
     assert ids(folder, "--status", "error") == ["1"]
     assert ids(folder, "--flag", "looping") == ["2"]
-    assert ids(folder, "--where", "source_video~clips/2") == ["2"]
-    assert ids(folder, "--where", "source_video~clips", "--where", "caption=Caption 0.") == ["0"]
-    assert ids(folder, "--where", "caption=") == ["1"]
+    assert ids(folder, "--where", "source_video LIKE '%clips/2%'") == ["2"]
+    assert ids(folder, "--where", "contains(source_video, 'clips')", "--where", "caption = 'Caption 0.'") == [
+        "0"
+    ]
+    assert ids(folder, "--where", "caption IS NULL") == ["1"]
+    assert ids(folder, "--where", "num_frames > 2 AND len(flags) = 2 -- both") == ["2"]
+
+
+def test_sorting_and_paging(folder):
+    assert ids(folder, "--order-by", "source_video DESC") == ["2", "1", "0"]
+    assert ids(folder, "--order-by", "len(flags) DESC, clip_id", "--limit", "2") == ["2", "0"]
+    assert ids(folder, "--limit", "1", "--offset", "1") == ["1"]
+    assert ids(folder, "--where", "caption IS NOT NULL", "--offset", "1") == ["2"]
 
 
 def test_lines(folder):
@@ -49,8 +59,15 @@ def test_counts(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--where", "caption"], "COLUMN~TEXT"),
-        (["--where", "colour=red"], "there is no column colour"),
+        (["--where", "caption"], "--where caption: Could not convert string 'Caption 0.' to BOOL"),
+        (["--where", "seed < 1 AND colour = 'red'"], "at character 14: there is no column colour"),
+        (["--where", "colour = 'red'"], "there are clip_id, source_video"),
+        (
+            ["--where", "caption = kite"],
+            "at character 11: there is no column kite (text is written between single",
+        ),
+        (["--where", "seed = 1", "--where", "seed >"], "--where seed >: at character"),
+        (["--order-by", "length(caption"], "--order-by length(caption: at character"),
         (["--status", "sucess"], "Invalid value for '--status'"),
         (["--flag", "loop"], "unknown --flag 'loop'; choose one of empty"),
     ],

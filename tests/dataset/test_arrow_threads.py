@@ -11,37 +11,39 @@ import pytest
 from fsspec.implementations.memory import MemoryFile
 
 from framescribe.pipeline.lists import read_list
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.dataset.test_store import write
 
 
 class Read(bytes):
     """What a file gave; it notes the thread that lets go of it."""
 
-    threads: ClassVar[set[int]] = set()
+    threads: ClassVar[set[threading.Thread]] = set()
 
     def __del__(self) -> None:
-        Read.threads.add(threading.get_ident())
+        Read.threads.add(threading.current_thread())
 
 
 @pytest.fixture
-def threads(monkeypatch) -> set[int]:
+def threads(monkeypatch) -> set[threading.Thread]:
     """The threads that read from files, or free what was read."""
     Read.threads.clear()
 
     def read(file, *args):
-        Read.threads.add(threading.get_ident())
+        Read.threads.add(threading.current_thread())
         return Read(io.BytesIO.read(file, *args))
 
     monkeypatch.setattr(MemoryFile, "read", read, raising=False)
     return Read.threads
 
 
-def test_rows_are_read_by_this_thread_alone(threads):
+def test_rows_are_read_by_threads_that_python_waits_for(threads):
     folder = write("memory://arrow-threads/rows", *map(row, range(600)), rows_per_shard=300)
     threads.clear()
-    assert len(list(folder.rows())) == len(folder.clip_ids(0)) == 600
-    assert threads == {threading.get_ident()}
+    assert len(list(folder.table.rows())) == len(folder.clip_ids(0)) == 600
+    # A thread that Python has not started is a dummy to it.
+    assert threads
+    assert not [thread.name for thread in threads if thread.name.startswith("Dummy")]
 
 
 def test_lists_are_read_by_this_thread_alone(threads):
@@ -50,4 +52,4 @@ def test_lists_are_read_by_this_thread_alone(threads):
     pq.write_table(videos, buffer)
     fsspec.filesystem("memory").pipe_file("/arrow-threads/list.parquet", buffer.getvalue())
     assert len(list(read_list("memory://arrow-threads/list.parquet"))) == 9000
-    assert threads == {threading.get_ident()}
+    assert threads == {threading.current_thread()}

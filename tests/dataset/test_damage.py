@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.dataset.sinks import CAPTION_COLUMNS, RowFile, read_rows
+from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.row_file import RowFile
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.types import SCHEMA_VERSION
-from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_row_file import ERROR, row
 from tests.dataset.test_store import write
 
 
@@ -47,7 +48,7 @@ def test_a_flipped_bit_is_told_or_without_effect(shard):
     """Of the whole file, its footer among them; benchmarks/flipped_bits.py tries more of them."""
     content = shard.read_bytes()
     folder = RowFolder(shard.parent.parent)
-    rows = list(folder.rows())
+    rows = list(folder.table.rows())
     bits = random.Random(0).sample(range(8 * len(content)), 120)
     last_bytes = range(
         8 * len(content) - 64, 8 * len(content), 2
@@ -55,7 +56,7 @@ def test_a_flipped_bit_is_told_or_without_effect(shard):
     refused = 0
     for bit in (*bits, *last_bytes):
         shard.write_bytes(flip(content, bit))
-        found = outcome(folder.rows)
+        found = outcome(folder.table.rows)
         assert found == rows or (shard.name in found and "move it away" in found), bit
         assert outcome(lambda: folder.done("x")) == (found if isinstance(found, str) else []), bit
         refused += isinstance(found, str)
@@ -67,10 +68,10 @@ def test_one_file_of_rows_is_checked_as_a_shard_is(tmp_path):
     with RowFile(path) as file:
         for number in range(3):
             file.write(row(number))
-    content, rows = path.read_bytes(), list(read_rows(path))
+    content, rows = path.read_bytes(), list(Dataset(path, required=()))
     for bit in random.Random(1).sample(range(8 * len(content)), 40):
         path.write_bytes(flip(content, bit))
-        found = outcome(lambda: read_rows(path))
+        found = outcome(lambda: Dataset(path, required=()))
         assert found == rows or "rows.parquet is damaged" in found, bit
 
 
@@ -89,7 +90,7 @@ def test_what_was_cut_off_is_told_whatever_is_asked(shard, keep):
     shard.write_bytes(shard.read_bytes()[:keep])
     folder = RowFolder(shard.parent.parent)
     for read in (
-        lambda: list(folder.rows()),
+        lambda: list(folder.table.rows()),
         folder.num_rows,
         lambda: folder.chosen("failed"),
         lambda: folder.done("x"),
@@ -101,7 +102,7 @@ def test_what_was_cut_off_is_told_whatever_is_asked(shard, keep):
 
 def test_shards_of_other_writers_are_read(shard):
     """As pandas, DuckDB and others write them: no checksums, other spellings of the types, columns that lack."""
-    rows = list(RowFolder(shard.parent.parent).rows())
+    rows = list(RowFolder(shard.parent.parent).table.rows())
     table = pq.read_table(shard)
     for name, kind in {
         "width": pa.int32(),
@@ -113,7 +114,7 @@ def test_shards_of_other_writers_are_read(shard):
     pq.write_table(
         table.set_column(place, "model", table["model"].dictionary_encode()), shard, compression="snappy"
     )
-    assert list(RowFolder(shard.parent.parent).rows()) == rows
+    assert list(RowFolder(shard.parent.parent).table.rows()) == rows
 
 
 @pytest.mark.parametrize("column", ["source_sha256", "repairs", "schema_version", "caption_status"])
@@ -121,11 +122,11 @@ def test_a_folder_from_before_a_column_goes_on(shard, column):
     table = pq.read_table(shard)
     pq.write_table(table.drop_columns([column]), shard)
     folder = RowFolder(shard.parent.parent)
-    assert [each[column] for each in folder.rows()] == [None] * 3
+    assert [each[column] for each in folder.table.rows()] == [None] * 3
     run = table.schema.metadata
     assert run is None
     write(folder.name, row(3))
-    assert len(list(folder.rows())) == 4
+    assert len(list(folder.table.rows())) == 4
     assert folder.done("x") == {}
     assert folder.chosen("flagged") == {f"{0:016x}"}
 
@@ -141,7 +142,7 @@ def test_rows_of_a_newer_version_are_refused_and_nothing_is_touched(shard):
         with pytest.raises(
             UsageError, match=rf"{name}.* newer framescribe wrote it: its schema version is {newer}"
         ):
-            list(read_rows(out.parent / name))
+            list(Dataset(out.parent / name))
     table = pq.read_table(shard)
     place = table.schema.get_field_index("schema_version")
     pq.write_table(table.set_column(place, "schema_version", pa.array([1, newer, 1])), shard)
@@ -191,7 +192,7 @@ def test_lines_of_strangers_are_named(line, said, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"clip_id": "a"}\n\n' + line.encode("latin-1") + b"\n")
     with pytest.raises(UsageError, match=rf"rows\.jsonl, line 3: {said}") as caught:
-        list(read_rows(path))
+        list(Dataset(path, required=()))
     assert len(str(caught.value)) < 1000
     assert "\x1b" not in str(caught.value)
 
@@ -200,7 +201,7 @@ def test_bad_lines_may_be_passed_over_and_are_told(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"caption": NaN}\n{"caption": 1}\n \n{"caption": "a", "more": [1]}\n{\n')
     told = []
-    rows = list(read_rows(path, on_bad=lambda number, reason: told.append((number, reason[:12]))))
+    rows = list(Dataset(path, required=(), on_bad=lambda number, reason: told.append((number, reason[:12]))))
     assert rows == [{"caption": None}, {"caption": "a", "more": [1]}]
     assert told == [(2, "caption is 1"), (5, "is not JSON:")]
 
@@ -211,7 +212,7 @@ def test_a_huge_line_is_passed_over_without_being_held(tmp_path):
         file.seek(64 << 20)
         file.write(b'\n{"caption": "a"}\n')
     told = []
-    assert list(read_rows(path, on_bad=lambda *bad: told.append(bad))) == [{"caption": "a"}]
+    assert list(Dataset(path, required=(), on_bad=lambda *bad: told.append(bad))) == [{"caption": "a"}]
     assert told == [(1, "is longer than 16 MiB")]
 
 
@@ -222,9 +223,9 @@ def test_what_is_no_row_of_caption_says_so(suffix, tmp_path):
         path.write_text('{"clip_id": "a", "source_video": "a.mp4"}\n')
     else:
         pq.write_table(pa.table({"clip_id": ["a"], "source_video": ["a.mp4"]}), path)
-    assert list(read_rows(path)) == [{"clip_id": "a", "source_video": "a.mp4"}]
+    assert list(Dataset(path, required=())) == [{"clip_id": "a", "source_video": "a.mp4"}]
     with pytest.raises(UsageError, match=rf"rows\.{suffix}, line 1: has no caption_status"):
-        list(read_rows(path, CAPTION_COLUMNS))
+        list(Dataset(path))
 
 
 def test_a_column_of_another_type_is_named(tmp_path):
@@ -232,7 +233,7 @@ def test_a_column_of_another_type_is_named(tmp_path):
     for column, values in {"caption": [["a"]], "start_s": ["0"], "flags": ["opener"], "seed": [1.5]}.items():
         pq.write_table(pa.table({column: values}), path)
         with pytest.raises(UsageError, match=rf"rows\.parquet.*column {column} holds"):
-            list(read_rows(path))
+            list(Dataset(path, required=()))
 
 
 def test_no_shard_is_waited_for(tmp_path):
@@ -241,4 +242,4 @@ def test_no_shard_is_waited_for(tmp_path):
     with pytest.raises(
         UsageError, match=r"part-000009-00000000\.parquet cannot be read: is not a regular file"
     ):
-        list(folder.rows())
+        list(folder.table.rows())

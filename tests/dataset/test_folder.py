@@ -11,12 +11,13 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.folder import Folder, local_path
 from framescribe.dataset.lock import locked
-from framescribe.dataset.sinks import RowFile, is_row_file, read_rows
+from framescribe.dataset.row_file import RowFile, is_row_file
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.dataset.test_store import write
 
 
@@ -49,7 +50,7 @@ def test_file_urls_are_folders_here(scheme, tmp_path):
     folder = RowFolder(target)
     assert folder.is_local
     assert folder.root == f"{tmp_path}/out%20 #1"
-    assert list(read_rows(target)) == [row(0).to_dict()]
+    assert list(Dataset(target)) == [row(0).to_dict()]
     with locked(RowFolder(folder.root)), pytest.raises(UsageError, match="is writing to"):
         write(target, row(1))
 
@@ -60,7 +61,7 @@ def test_file_urls_are_files_here(tmp_path):
     with RowFile(target) as file:
         file.write(row(0))
     assert os.listdir(tmp_path) == ["rows.jsonl"]
-    assert list(read_rows(target)) == [row(0).to_dict()]
+    assert list(Dataset(target)) == [row(0).to_dict()]
 
 
 def test_pandas_and_arrow_read_a_folder_as_it_is(tmp_path):
@@ -175,13 +176,13 @@ def test_a_file_system_without_locks_is_named(number, advice, tmp_path, monkeypa
 )  # fmt: skip
 def test_what_the_disk_refuses_names_the_file_and_what_to_do(number, advice, tmp_path, monkeypatch):
     write(str(tmp_path), row(0))
-    before = list(read_rows(tmp_path))
+    before = list(Dataset(tmp_path))
     monkeypatch.setattr(os, "fsync", fails_with(number))
     with pytest.raises(OSError, match=rf"{os.strerror(number)}.*{tmp_path}/_run\.json") as caught:
         write(str(tmp_path), row(1))
     assert advice in str(caught.value)
     monkeypatch.undo()
-    assert list(read_rows(tmp_path)) == before
+    assert list(Dataset(tmp_path)) == before
     assert sorted(os.listdir(tmp_path)) == ["_lock", "_run.json", "rows"]
     write(str(tmp_path), row(1))
 
@@ -237,7 +238,7 @@ def test_a_disk_that_fills_up_keeps_the_shards_before(tmp_path):
             write(str(disk / "out"), *(row(number) for number in range(1200)), rows_per_shard=100)
         assert caught.value.errno == errno.ENOSPC
         assert "free some space" in str(caught.value)
-        rows = list(read_rows(disk / "out"))
+        rows = list(Dataset(disk / "out"))
         assert rows
         assert len(rows) % 100 == 0
     finally:

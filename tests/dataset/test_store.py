@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.lock import locked
 from framescribe.dataset.runs import RunLog, run_identity
-from framescribe.dataset.sinks import read_rows
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
 from framescribe.pipeline.sitting import Sitting
 from framescribe.types import CaptionSettings
-from tests.dataset.test_sinks import AWKWARD_TEXTS, ERROR, row
+from tests.dataset.test_row_file import AWKWARD_TEXTS, ERROR, row
 from tests.reference import ROOT
 
 IDENTITY = run_identity(CaptionSettings(), ["?"], "m", "r1", "fp32")
@@ -53,7 +53,7 @@ def write(target: str, *rows, identity=IDENTITY, rows_per_shard: int = 2, beside
 def test_rows_come_back_whole_and_in_order(target):
     rows = [row(0), row(1, **ERROR), *(row(2 + n, caption=text) for n, text in enumerate(AWKWARD_TEXTS))]
     folder = write(target, *rows)
-    assert list(read_rows(target)) == [each.to_dict() for each in rows]
+    assert list(Dataset(target)) == [each.to_dict() for each in rows]
     assert len(folder.shards()) == 4
     assert folder.num_rows() == len(rows)
 
@@ -61,7 +61,7 @@ def test_rows_come_back_whole_and_in_order(target):
 def test_the_last_row_for_a_clip_counts(target):
     write(target, row(0, caption="old"), row(1), row(2), row(0, caption="newer"))
     write(target, row(2, caption="new"), row(0, caption="newest"), row(3))
-    assert [(each["clip_id"][-1], each["caption"]) for each in read_rows(target)] == [
+    assert [(each["clip_id"][-1], each["caption"]) for each in Dataset(target)] == [
         ("1", "Caption 1."), ("2", "new"), ("0", "newest"), ("3", "Caption 3."),
     ]  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_shards_of_an_older_version_lack_columns(tmp_path):
     write(str(tmp_path / "out"), row(1))
     old = pa.table({"clip_id": ["x"], "caption": ["old"], "caption_status": ["success"], "extra": [1]})
     pq.write_table(old, tmp_path / "out" / "rows" / "part-000000-00000000.parquet")
-    first, second = sorted(read_rows(tmp_path / "out"), key=lambda each: each["caption"])[::-1]
+    first, second = sorted(Dataset(tmp_path / "out", required=()), key=lambda each: each["caption"])[::-1]
     assert (first["caption"], first["flags"], first["extra"]) == ("old", None, 1)
     assert second["caption"] == "Caption 1."
 
@@ -131,7 +131,7 @@ def test_leftovers_of_a_kill_are_not_read_and_go(tmp_path):
     folder = write(str(tmp_path), row(0))
     left = temporary_beside(tmp_path / "rows" / "part-000001-00000000.parquet")
     left.write_bytes(b"PAR1 half")
-    assert len(list(read_rows(tmp_path))) == 1
+    assert len(list(Dataset(tmp_path))) == 1
     assert len(pq.read_table(tmp_path / "rows")) == 1
     with pytest.raises(UsageError, match="other settings"):
         write(str(tmp_path), row(1), identity=IDENTITY | {"seed": 1}, beside=False)
@@ -155,12 +155,12 @@ def test_a_damaged_shard_is_named(tmp_path):
     with open(shard, "r+b") as file:
         file.truncate(100)
     with pytest.raises(ValueError, match=rf"{os.path.basename(shard)} is damaged.*move it away"):
-        list(read_rows(tmp_path))
+        list(Dataset(tmp_path))
 
 
 def test_a_folder_without_rows_is_no_rows(tmp_path):
     with pytest.raises(ValueError, match="rows are read from"):
-        list(read_rows(tmp_path))
+        list(Dataset(tmp_path))
 
 
 HOLD = """
@@ -251,7 +251,7 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
     assert sorted(by_rule.values()) == sorted(
         [f"{days[0]} 0", f"{days[1]} 1", f"{days[2]} 2", f"{days[2]} 3"]
     )
-    assert {each["clip_id"]: each["caption"] for each in read_rows(tmp_path)} == by_rule
+    assert {each["clip_id"]: each["caption"] for each in Dataset(tmp_path)} == by_rule
     page = (ROOT / "docs" / "rows.md").read_text(encoding="utf-8")
     ((query,),) = (re.findall(r'duckdb -c "(.+?)"', page, re.DOTALL),)
     assert "order by filename desc, file_row_number desc" in query

@@ -13,7 +13,7 @@ from framescribe.eval.attributes import ATTRIBUTES
 from framescribe.eval.matching import match
 from framescribe.synthetic.batches import make_clips
 from tests.cli.run import invoke
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 from tests.dataset.test_store import write as write_folder
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.dataset.schema import CAPTIONS
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError, UsageError
-from framescribe.pipeline.ray import stages
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.job import Job
@@ -26,7 +26,7 @@ from framescribe.rows import RowMaker
 from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from framescribe.video.source import open_source
-from tests.dataset.test_sinks import ERROR, UNDECODABLE, row
+from tests.dataset.test_row_file import ERROR, UNDECODABLE, row
 from tests.reference import CLIPS
 
 SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
@@ -280,7 +280,7 @@ def test_clips_go_through_all_stages(folder, captioner, without_ray):
     counts = write_shard(rows, job, 0)
     assert sum(counts["rows"].to_pylist()) == 3
     here = {each.source_video: each for each in captioner.caption(clips, SETTINGS)}
-    there = {each["source_video"]: each for each in folder.rows()}
+    there = {each["source_video"]: each for each in folder.table.rows()}
     assert there.keys() == here.keys()
     for place, clip in enumerate(clips):
         assert there[clip.source_video]["source_sha256"] == f"hash {place}"
@@ -298,14 +298,14 @@ def test_clips_go_through_all_stages(folder, captioner, without_ray):
 
 def test_a_task_that_is_tried_again_writes_no_row_twice(folder, captioner):
     job = job_of(folder, captioner)
-    first = stages.row_table([row(1).to_dict(), row(0).to_dict()])
-    again = stages.row_table([row(0, created_at="later").to_dict(), row(1, created_at="later").to_dict()])
-    other = stages.row_table([row(2).to_dict()])
+    first = CAPTIONS.table([row(1).to_dict(), row(0).to_dict()])
+    again = CAPTIONS.table([row(0, created_at="later").to_dict(), row(1, created_at="later").to_dict()])
+    other = CAPTIONS.table([row(2).to_dict()])
     for table in (first, first, again, other):
         write_shard(table, job, 3)
     assert folder.num_rows() == 3
     assert len(folder.shards()) == 2
-    assert {each["clip_id"]: each["created_at"] for each in folder.rows()} == {
+    assert {each["clip_id"]: each["created_at"] for each in folder.table.rows()} == {
         f"{0:016x}": "later", f"{1:016x}": "later", f"{2:016x}": None,
     }  # fmt: skip
 

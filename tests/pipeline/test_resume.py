@@ -11,7 +11,7 @@ import subprocess
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.dataset.sinks import read_rows
+from framescribe.dataset.dataset import Dataset
 from tests.cli.run import invoke, start
 from tests.pipeline.kill_resume import kill_and_resume, rows_of
 from tests.reference import CLIPS
@@ -75,7 +75,7 @@ def test_other_settings_are_refused_by_name_unless_a_new_run_is_asked_for(videos
     assert len(rows_of(out)) == 3
     assert invoke(*other, "--new-run").exit_code == 1
     assert len(rows_of(out)) == 6
-    assert [(row["prompt"], row["max_new_tokens"]) for row in read_rows(out)] == [("Why?", 4)] * 3
+    assert [(row["prompt"], row["max_new_tokens"]) for row in Dataset(out)] == [("Why?", 4)] * 3
     assert "3 done, 0 to caption" in invoke(*other).stderr
     assert len(json.loads((out / "_run.json").read_text())["runs"]) == 2
     assert invoke("caption", videos, "-o", out, *QUICK).exit_code == 2
@@ -112,7 +112,7 @@ def test_redo_of_what_failed(videos, out):
     result = invoke("caption", videos, "-o", out, "--redo", "failed", *QUICK)
     assert result.exit_code == 0
     assert "1 to caption" in result.stderr
-    assert {name: row["caption_status"] for name, row in by_name(read_rows(out)).items()} == dict.fromkeys(
+    assert {name: row["caption_status"] for name, row in by_name(Dataset(out)).items()} == dict.fromkeys(
         ["a.mp4", "b.mp4", "bad.mp4"], "truncated"
     )
     assert len(rows_of(out)) == 4
@@ -124,7 +124,7 @@ def test_redo_of_what_failed(videos, out):
 
 
 def captions(out) -> dict[str, str]:
-    return {name: row["caption"] for name, row in by_name(read_rows(out)).items()}
+    return {name: row["caption"] for name, row in by_name(Dataset(out)).items()}
 
 
 def test_going_back_to_earlier_settings_brings_their_captions_back(videos, out):
@@ -162,20 +162,20 @@ def test_redo_does_not_count_clips_without_a_row_as_done(videos, out):
         result = invoke("caption", videos, "-o", out, "--redo", "failed", *dry, *QUICK)
         said = "3 clips; 1 done, 1 to caption, 1 without a row, for a run without --redo"
         assert said in result.stderr + result.stdout
-    assert "b.mp4" not in by_name(read_rows(out))
+    assert "b.mp4" not in by_name(Dataset(out))
     assert "2 done, 1 to caption\n" in invoke("caption", videos, "-o", out, *QUICK).stderr
 
 
 def test_hashes_tell_what_changed(videos, out):
     command = ("caption", videos, "-o", out, "--hash", *QUICK)
     invoke(*command)
-    before = by_name(read_rows(out))
+    before = by_name(Dataset(out))
     sha256 = subprocess.run(["sha256sum", videos / "a.mp4"], capture_output=True, text=True, check=True)
     assert before["a.mp4"]["source_sha256"] == sha256.stdout.split()[0]
     shutil.copy(SHORT, videos / "b.mp4")
     assert invoke(*command).exit_code == 0
     assert len(rows_of(out)) == 4
-    after = by_name(read_rows(out))
+    after = by_name(Dataset(out))
     assert after["b.mp4"]["source_sha256"] == before["a.mp4"]["source_sha256"]
     assert after["b.mp4"]["caption"] == before["a.mp4"]["caption"] != before["b.mp4"]["caption"]
 
@@ -279,7 +279,7 @@ def test_a_full_disk_ends_the_run_and_leaves_no_half_of_a_shard(many, out):
     assert str(out) in said
     assert "Traceback" not in said
     assert os.listdir(out / "rows") == []
-    assert list(read_rows(out)) == []
+    assert list(Dataset(out)) == []
 
 
 def test_a_folder_that_vanishes_ends_the_run_with_a_message(many, out):

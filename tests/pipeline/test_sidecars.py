@@ -7,7 +7,7 @@ import pytest
 from framescribe.errors import ClipError, UsageError
 from framescribe.pipeline.sidecars import Sidecars, sidecar_path
 from framescribe.types import Clip
-from tests.dataset.test_sinks import ERROR, left, row
+from tests.dataset.test_row_file import ERROR, left, row
 
 
 def write(video, caption="A clip.") -> None:

@@ -11,7 +11,7 @@ from framescribe.quality.loops import is_looping
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.quality.words import count_words
 from framescribe.types import GenerationSettings
-from tests.dataset.test_sinks import row
+from tests.dataset.test_row_file import row
 
 
 def words(count: int, start: int = 0) -> list[str]:

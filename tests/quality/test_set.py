@@ -8,7 +8,7 @@ from framescribe.export.layout import LAYOUTS
 from framescribe.export.run import export
 from framescribe.quality.duplicates import RepeatCounter, flag_duplicates
 from tests.cli.run import invoke
-from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_row_file import ERROR, row
 from tests.quality.captions import LONG_CAPTIONS
 from tests.reference import CLIPS
 from tests.report.pages import document, overview

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from framescribe.dataset.table import row_table
+from framescribe.dataset.schema import CAPTIONS
 from framescribe.errors import ClipError
 from framescribe.report.clips import card_of
 from framescribe.report.links import links_from, with_file_name
@@ -53,7 +53,7 @@ def no_stills(row):
 
 def overview(rows, max_clips=60) -> Overview:
     connection = duckdb.connect()
-    connection.register("rows", row_table(rows))
+    connection.register("rows", CAPTIONS.table(rows))
     return overview_of(connection, max_clips)
 
 

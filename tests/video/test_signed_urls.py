@@ -167,7 +167,7 @@ def test_files_of_our_own_are_not_called_after_a_signature(tmp_path):
     from framescribe.export.select import to_candidate
     from framescribe.quality.cleanup import CleanupRules
     from framescribe.video.cutting import cut_path
-    from tests.dataset.test_sinks import row
+    from tests.dataset.test_row_file import row
 
     name = f"https://host/b/my%20clip.mp4{QUERY}.c"
     candidate = to_candidate(row(0, source_video=name, caption="A.").to_dict(), CleanupRules(), [])

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from framescribe.dataset.table import row_table
+from framescribe.dataset.schema import CAPTIONS
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.plain import read_row, row_text
@@ -87,7 +87,7 @@ class CaptionStage:
             rows += self._failed(prepared[0].task, failure.reason)
         rows = [dataclasses.replace(row, source_sha256=hashes[row.clip_id]) for row in rows]
         self._report.add(rows)
-        return row_table(row.to_dict() for row in rows)
+        return CAPTIONS.table(row.to_dict() for row in rows)
 
     def _failed(self, task: ClipTask, error: BaseException) -> tuple[CaptionRow, ...]:
         reason = f"{task.clip.source_video}: {type(error).__name__}: {error}"

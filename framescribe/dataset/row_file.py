@@ -1,32 +1,26 @@
-"""Rows to one file, JSONL or Parquet, and back from there or from a folder."""
+"""Rows to one file, JSONL or Parquet."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from framescribe.dataset.folder import local_path, written
-from framescribe.dataset.json_rows import json_rows
-from framescribe.dataset.sealed_parquet import ParquetRows, check_version, write_sealed
-from framescribe.dataset.store import RowFolder
-from framescribe.dataset.table import BATCH_ROWS, row_table
+from framescribe.dataset.schema import BATCH_ROWS, CAPTIONS
+from framescribe.dataset.sealed_parquet import write_sealed
 from framescribe.errors import UsageError
 from framescribe.files import create_file, new_file
-from framescribe.reading import open_regular
-from framescribe.shown import shown
 from framescribe.types import CaptionRow
 
 if TYPE_CHECKING:
     import pyarrow
 
 ROW_FILE_SUFFIXES = (".jsonl", ".parquet")
-CAPTION_COLUMNS = ("clip_id", "source_video", "caption_status")
-"""What every row of ``caption`` has."""
 
 
 def is_row_file(output: str) -> bool:
@@ -126,72 +120,10 @@ class RowFile:
         self._partial.unlink()
 
 
-def read_rows(
-    path: str | Path,
-    required: Collection[str] = (),
-    on_bad: Callable[[int, str], None] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Rows of a ``.jsonl`` or ``.parquet`` file or of a folder that ``caption`` wrote, as dictionaries of columns.
-
-    Of a folder's rows for one clip the last one counts.
-
-    Args:
-        path: file or folder; a folder may be behind a URL.
-        required: columns that every row must have and that are not null, such as ``CAPTION_COLUMNS``.
-        on_bad: told of each row that cannot be used, by line (or row) and reason, which is then passed over. None ends
-            at the first such row.
-
-    Raises:
-        UsageError: it is none of these, cannot be read, was written by a newer framescribe, or a row cannot be used;
-            the message says where.
-    """
-    name = str(path)
-    try:
-        for number, row, problem in _numbered(local_path(name) or name):
-            reason = problem or _lacking(row, required)
-            if reason is None:
-                yield row
-            elif on_bad is None:
-                raise UsageError(f"{shown(name)}, line {number}: {reason}")
-            else:
-                on_bad(number, reason)
-    except OSError as error:
-        raise UsageError(f"{shown(name)} cannot be read: {error.strerror or error}") from error
-
-
-def _numbered(name: str) -> Iterator[tuple[int, dict[str, Any], str | None]]:
-    if name.endswith(".jsonl"):
-        with open_regular(name) as file:
-            for number, row, problem in json_rows(file, shown(name)):
-                try:
-                    check_version(row.get("schema_version"))
-                except UsageError as error:
-                    raise UsageError(f"{shown(name)}, line {number}: {error}") from error
-                yield number, row, problem
-    elif name.endswith(".parquet"):
-        with open_regular(name) as file:
-            rows = ParquetRows(file, name, "bring back a copy, or write it again").rows(None)
-            yield from ((number, row, None) for number, row in enumerate(rows, start=1))
-    else:
-        folder = RowFolder(name)
-        if not folder.exists():
-            raise UsageError(
-                f"{shown(name)}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, or from a folder of them"
-            )
-        yield from ((number, row, None) for number, row in enumerate(folder.rows(), start=1))
-
-
-def _lacking(row: Mapping[str, Any], required: Collection[str]) -> str | None:
-    for column in required:
-        if row.get(column) is None:
-            return f"has no {column}: it is no row that `framescribe caption` wrote"
-    return None
-
-
 def _write_parquet(json_lines: Path, target: Path) -> None:
     def tables(lines: IO[bytes]) -> Iterator[pyarrow.Table]:
         while batch := list(itertools.islice(lines, BATCH_ROWS)):
-            yield row_table(map(json.loads, batch))
+            yield CAPTIONS.table(map(json.loads, batch))
 
     with json_lines.open("rb") as lines, new_file(target) as file:
-        write_sealed(file, tables(lines), {})
+        write_sealed(file, CAPTIONS, tables(lines), {})

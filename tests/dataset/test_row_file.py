@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from framescribe.dataset.sinks import RowFile, read_rows
+from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.row_file import RowFile
 from framescribe.types import CaptionRow
 
 # Not from tests.reference, which loads torch: some tests start processes that need this file.
@@ -65,7 +66,7 @@ def test_rows_come_back_whole(path):
     expected = [each.to_dict() for each in rows]
     assert read(path) == expected
     assert [list(found) for found in read(path)] == [list(each) for each in expected]
-    assert list(read_rows(path)) == expected
+    assert list(Dataset(path)) == expected
     assert left(path) == [path.name]
 
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_read_is_named(name, content, said, tmp_path):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=said):
-        list(read_rows(tmp_path / name))
+        list(Dataset(tmp_path / name, required=()))
 
 
 def test_parquet_columns_keep_their_types_when_all_rows_failed(tmp_path):
@@ -207,7 +208,7 @@ def test_a_stop_before_the_first_row_leaves_the_older_file(path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from tests.dataset.test_sinks import row, RowFile
+from tests.dataset.test_row_file import row, RowFile
 
 with RowFile(Path(sys.argv[1])) as file:
     for number in range(5):
@@ -218,7 +219,7 @@ with RowFile(Path(sys.argv[1])) as file:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from tests.dataset.test_sinks import row, RowFile
+from tests.dataset.test_row_file import row, RowFile
 
 # No file may grow beyond this: what a full disk does, with another error number.
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

@@ -1,0 +1,171 @@
+"""Captions as a table: those of a folder, a Parquet file or JSON lines, read, filtered, sorted and counted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from framescribe.dataset.readers import Reader, reader_of
+from framescribe.errors import UsageError
+from framescribe.shown import shown
+
+if TYPE_CHECKING:
+    import pyarrow
+    from duckdb import DuckDBPyConnection
+
+    from framescribe.dataset.query import QueryEngine
+
+Item = TypeVar("Item")
+
+CAPTION_COLUMNS = ("clip_id", "source_video", "caption_status")
+"""What every row of ``caption`` has."""
+
+
+class Dataset:
+    """Captions that a run wrote: one row for each clip and prompt, the last one where there are several.
+
+    >>> from framescribe import Dataset
+    >>> dataset = Dataset("captions/")  # doctest: +SKIP
+    >>> dataset.count("caption LIKE '%kite%'")  # doctest: +SKIP
+    12
+
+    Conditions are SQL expressions over the columns, as DuckDB has them. They reach nothing but the rows: no files, no
+    network, no settings. Shards are compared with their checksums before their rows are shown or counted.
+
+    Args:
+        source: folder (path or URL), or path of a ``.jsonl`` or ``.parquet`` file of rows.
+        required: columns that must not be null.
+        on_bad: is told of each row that cannot be used, by its line (or number) and the reason; the row is passed over.
+            None: the first such row is an error.
+
+    Raises:
+        UsageError: there are no rows. Methods raise it where rows cannot be read, are damaged, or were written by a
+            newer framescribe, with the file's name; and for expressions that cannot be answered.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        required: Collection[str] = CAPTION_COLUMNS,
+        on_bad: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.name = str(source)
+        self._reader: Reader = reader_of(source, required, on_bad)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r})"
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.rows()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return self._whole(self._reader.names)
+
+    def rows(
+        self,
+        where: str | Sequence[str] | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Rows as dictionaries of their columns, in the order of writing if they are not sorted.
+
+        Args:
+            where: a condition, ``duration_s > 2 AND caption LIKE '%cat%'``; of several all must hold.
+            order_by: what to sort by, ``output_tokens DESC, clip_id``.
+            limit: at most so many rows.
+            offset: leave out so many of the first rows.
+            columns: which, by name; None: all.
+        """
+        for name, number in (("limit", limit), ("offset", offset)):
+            if number is not None and number < 0:
+                raise UsageError(f"`{name}` must be 0 or more, not {number}")
+        if where is None and order_by is None:
+            end = None if limit is None else offset + limit
+            if columns is None:
+                return itertools.islice(self._read(self._reader.rows), offset, end)
+            self._check_names(columns)
+            return itertools.islice(self._plain(self._reader.batches(columns)), offset, end)
+        if columns is not None:
+            self._check_names(columns)
+        quoted = [_quoted(name) for name in columns or self.columns]
+        return self._plain(self._engine().select(quoted, _conditions(where), order_by, limit, offset))
+
+    def count(self, where: str | Sequence[str] | None = None) -> int:
+        """Number of rows, or of those for which a condition holds."""
+        batches = self._engine().select(["count(*) AS rows"], _conditions(where))
+        return int(next(self._plain(batches))["rows"])
+
+    def count_by(
+        self, columns: Sequence[str], where: str | Sequence[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Each combination of values of some columns, with the number of its ``rows``."""
+        self._check_names(columns)
+        chosen = [*map(_quoted, columns), "count(*) AS rows"]
+        return self._plain(self._engine().select(chosen, _conditions(where), grouped=True))
+
+    def query(self, sql: str) -> Iterator[dict[str, Any]]:
+        """Rows of the answer to a SELECT statement over the table ``rows``.
+
+        >>> sql = "SELECT caption_status, count(*) AS n FROM rows GROUP BY ALL"
+        >>> list(dataset.query(sql))  # doctest: +SKIP
+        [{'caption_status': 'success', 'n': 12}]
+        """
+        return self._plain(self._engine().query(sql))
+
+    @contextmanager
+    def database(self, columns: Sequence[str] | None = None) -> Iterator[DuckDBPyConnection]:
+        """A connection to a database of its own that has the table ``rows``, read anew by each query.
+
+        Args:
+            columns: of the table; the fewer, the faster it is read. None: all.
+        """
+        if columns is not None:
+            self._check_names(columns)
+        with self._engine().database(columns) as connection:
+            yield connection
+
+    def duplicates(self) -> dict[tuple[str, int], str]:
+        """Good captions that nearly repeat an earlier one: by clip id and prompt index, the earlier one's clip id."""
+        from framescribe.quality.duplicates import flag_duplicates
+
+        rows = self.rows(columns=("clip_id", "prompt_index", "caption", "caption_status"))
+        flagged = (row for row in flag_duplicates(rows) if "duplicate_of" in row)
+        return {(row["clip_id"], row["prompt_index"]): row["duplicate_of"] for row in flagged}
+
+    def _check_names(self, columns: Sequence[str]) -> None:
+        known = self._whole(self._reader.schema).names
+        if unknown := [name for name in columns if name not in known]:
+            raise UsageError(f"there is no column {shown(unknown[0])}; there are {', '.join(known)}")
+
+    def _engine(self) -> QueryEngine:
+        from framescribe.dataset.query import QueryEngine
+
+        return QueryEngine(self._whole(self._reader.schema), self._reader.batches)
+
+    def _plain(self, batches: Iterator[pyarrow.RecordBatch]) -> Iterator[dict[str, Any]]:
+        return self._read(lambda: (row for batch in batches for row in batch.to_pylist()))
+
+    def _whole(self, read: Callable[[], Item]) -> Item:
+        return next(self._read(lambda: iter([read()])))
+
+    def _read(self, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+        try:
+            yield from read()
+        except OSError as error:
+            raise UsageError(f"{shown(self.name)} cannot be read: {error.strerror or error}") from error
+
+
+def _conditions(where: str | Sequence[str] | None) -> list[str]:
+    return [where] if isinstance(where, str) else list(where or ())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
