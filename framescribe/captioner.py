@@ -100,6 +100,9 @@ class Captioner:
         Raises:
             UsageError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
             DeviceError: memory ran out all the same.
+
+        Examples:
+            >>> captioner = Captioner.from_pretrained("tiny", device="cpu")
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
@@ -149,6 +152,11 @@ class Captioner:
         Raises:
             UsageError: what is no source, a folder or glob without videos, or a setting that makes no sense: at the
                 call. A list of clips that cannot be read: where it is met.
+
+        Examples:
+            >>> for row in captioner.caption("clips/"):
+            ...     print(row.source_video, row.caption_status, row.caption)
+            clips/kite.mp4 success A kite ...
         """
         if not isinstance(settings, CaptionSettings):
             raise UsageError(f"settings must be CaptionSettings(…), not {settings!r}")
@@ -229,6 +237,10 @@ class Captioner:
         Raises:
             ClipError: the clip cannot be read.
             UsageError: an empty question, or history with the ``base`` template.
+
+        Examples:
+            >>> print("".join(captioner.ask("clip.mp4", "What moves?")))
+            A kite ...
         """
         if not question.strip():
             raise UsageError("the question is empty")

@@ -43,6 +43,13 @@ class Clip:
         prompt: what is asked about this clip; None asks what the settings say.
         given_id: an id that the caller knows the clip by; None makes one of source, span and prompt.
         problem: why the clip cannot be opened, where that is known before (a line of a list that names none).
+
+    Examples:
+        >>> Clip("talk.mp4", start_s=60, end_s=84).id
+        '5b1f89f56562d66a'
+        >>> Clip("talk.mp4", start_s=84, end_s=60)
+        Traceback (most recent call last):
+        framescribe.errors.UsageError: `end_s` must be after `start_s` (84 s), not 60
     """
 
     source_video: str
@@ -85,6 +92,10 @@ class FrameSampling:
             (``num_frames`` evenly over the first 60 s) as published; ``uniform``: ``num_frames`` evenly over the clip.
         num_frames: upper bound on the number of frames; 24 as published.
         fps: frames a second that ``chat`` takes; 1 as published, and as the model was trained.
+
+    Examples:
+        >>> FrameSampling("uniform", num_frames=48).num_frames
+        48
     """
 
     strategy: Strategy = "chat"
@@ -196,6 +207,11 @@ class GenerationSettings:
         seed: of the draw; each clip draws from its own generator, so a batch's make-up changes nothing.
         stop_loops: end a caption that certainly loops (``engine/loops.py``) there, as ``repetitive``; False lets it run
             to the limit, as published.
+
+    Examples:
+        >>> GenerationSettings(top_p=0.9)
+        Traceback (most recent call last):
+        framescribe.errors.UsageError: `top_p` needs a `temperature` above 0: at temperature 0 decoding is greedy
     """
 
     max_new_tokens: int = 2048
@@ -236,7 +252,12 @@ class CaptionSettings:
         template: the prompt's layout; None takes the strategy's own, as published (``chat`` for ``uniform``).
         sampling: which frames are seen.
         generation: how the caption is decoded.
-        repair: whether a caption that came out badly (empty, cut off, looping, no text) is decoded again, otherwise.
+        repair: whether a defective caption (empty, cut off, looping, no text) is decoded again with other settings.
+
+    Examples:
+        >>> settings = CaptionSettings("Describe the camera work.", sampling=FrameSampling("uniform"), repair=True)
+        >>> settings.resolved_template
+        'chat'
     """
 
     prompt: str = DEFAULT_QUESTION

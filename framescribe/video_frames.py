@@ -37,6 +37,12 @@ class VideoFrames:
 
     Raises:
         UsageError: another shape or dtype, or times that do not fit; the message says what was given.
+
+    Examples:
+        >>> import numpy as np
+        >>> frames = VideoFrames(np.zeros((48, 180, 320, 3), np.uint8), fps=24)
+        >>> frames.pixels.shape, frames.duration_s
+        ((48, 3, 180, 320), 2.0)
     """
 
     __slots__ = ("duration_s", "fps", "name", "pixels", "timestamps_s")

@@ -35,11 +35,21 @@ def workspace(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def bundled():
+    """What ``captioner`` is in the examples of its methods."""
+    return framescribe.Captioner.from_pretrained("tiny", device="cpu")
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_docstrings(module, workspace, monkeypatch):
+def test_docstrings(module, workspace, bundled, monkeypatch):
     monkeypatch.chdir(workspace)
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    assert doctest.testmod(importlib.import_module(module), optionflags=flags).failed == 0
+    found = doctest.testmod(
+        importlib.import_module(module),
+        optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+        extraglobs={"captioner": bundled},
+    )
+    assert found.failed == 0
 
 
 @pytest.mark.parametrize("code", BLOCKS)
