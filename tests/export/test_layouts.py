@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -152,6 +153,21 @@ def test_lengths_that_sat_cannot_take(frames, rate, left_out):
     facts = VideoFacts(64, 48, float(rate), frames / rate, "h264", frames)
     problem = find_layout("cogvideo-sat").reads.problem(".mp4", facts)
     assert ("" if problem is None else problem[0]) == left_out
+
+
+def test_sat_cannot_sample_what_is_slower_than_its_rate():
+    """Its step between frames would be 0, which ends the training; it takes a short clip whole."""
+    reads = find_layout("cogvideo-sat").reads
+    slow = VideoFacts(64, 48, 5.0, 20.0, "h264", 100)
+    assert reads.problem(".mp4", slow)[0] == "the trainer cannot sample it"
+    assert reads.problem(".mp4", replace(slow, duration_s=6.0, num_frames=30)) is None
+
+
+def test_sat_is_told_to_sample_what_clips_are_chosen_for():
+    window = find_layout("cogvideo-sat-wds").reads.window
+    settings = find_layout("cogvideo-sat-wds").settings["data.yaml"]
+    for name, value in (("fps", window.fps), ("num_frames", window.frames), ("skip_frms_num", window.margin)):
+        assert f"    {name}: {value}\n" in settings
 
 
 @pytest.mark.parametrize(("frames", "is_read"), [(98, False), (104, False), (105, True), (400, True)])

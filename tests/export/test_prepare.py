@@ -81,6 +81,13 @@ def test_what_is_asked_twice_is_cut_once_and_kept_on_request(long, tmp_path):
     assert len(list(keep.iterdir())) == 3
 
 
+def test_one_span_of_many_clips_outlives_each_of_them(long, tmp_path):
+    """More of them than are made in one reading: one group's files do not go with another's."""
+    many = [row(at, long, f"Span {at}.", start_s=1.0, end_s=1.5) for at in range(70)]
+    report = export(many, LTX, tmp_path / "set", accepted_flags=["duplicate"])
+    assert (report.exported, report.left_out) == (70, [])
+
+
 def test_whole_videos_and_spans_are_made_anew(long, tmp_path):
     """By ffprobe 5.1 of the two files: 32x16, 25/1, yuv420p, 49 frames (1.96 s) and 97 (3.88 s)."""
     rows = [row(0, long, "Span.", start_s=1.0, end_s=3.0), row(1, long, "Whole.")]

@@ -3,18 +3,21 @@
 import errno
 import json
 import os
+import re
 import tarfile
 from dataclasses import replace
 
 import fsspec
 import pytest
 
+from framescribe.errors import UsageError
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
 from framescribe.export.writers import Lists
 from framescribe.quality.cleanup import CleanupRules, Replacement
 from framescribe.types import Clip
 from framescribe.video.decode import probe
+from framescribe.video.normalize import Normalize
 from tests.export.conftest import LAYOUTS, row, video
 from tests.export.loaders import LOADERS
 
@@ -204,6 +207,52 @@ def test_two_videos_under_one_id_are_said(rows, tmp_path):
     again = rows[1] | {"clip_id": rows[0]["clip_id"], "source_video": rows[0]["source_video"]}
     report = export([rows[0], again], LTX, tmp_path / "set")
     assert (report.exported, dict(report.reasons)) == (1, {"the clip is there already": 1})
+
+
+def asked(rows, *indices):
+    """Rows of clips that were asked several prompts in one pass."""
+    return [
+        each
+        | {"prompt_index": index, "caption": f"{each['clip_id'][-1]} answers {index}, in words of its own."}
+        for each in rows
+        for index in indices
+    ]
+
+
+@pytest.mark.parametrize(
+    ("indices", "options", "answered"),
+    [
+        ((None, 1), {}, None),  # rows of older versions have no prompt's place: it is the first
+        ((0, 1, 2), {}, 0),
+        ((2, 0), {"prompt_index": 2}, 2),
+        ((1, 2), {}, 1),  # chosen by a condition, or left of a run
+    ],
+)
+def test_an_export_holds_the_captions_of_one_prompt(indices, options, answered, rows, tmp_path):
+    report = export(asked(rows[:3], *indices), LTX, tmp_path / "set", **options)
+    assert [caption.split(",")[0] for caption in captions(tmp_path / "set")] == [
+        f"{number} answers {answered}" for number in range(3)
+    ]
+    assert dict(report.reasons) == {"of another prompt": 3 * (len(indices) - 1)}
+
+
+def test_a_prompt_that_failed_is_not_replaced_by_another(rows, tmp_path):
+    first, second, *_ = asked(rows[:2], 0, 1)
+    report = export([first | {"flags": ["looping"]}, second, rows[2]], LTX, tmp_path / "set")
+    assert captions(tmp_path / "set") == [rows[2]["caption"]]
+    assert dict(report.reasons) == {"flagged looping": 1, "of another prompt": 1}
+
+
+def test_settings_that_cannot_be_are_told_before_anything_is_read(tmp_path):
+    for options, said in [
+        ({"layout": "avi"}, "unknown layout 'avi'; choose one of cogvideo-finetune"),
+        ({"link": "move"}, "unknown `link` 'move'; choose one of copy, symlink, hardlink, reference"),
+        ({"accepted_flags": ["loop"]}, "unknown `accepted_flags` 'loop'; choose from empty"),
+        ({"decode_timeout_s": 0}, "`decode_timeout_s` must be above 0, not 0"),
+        ({"normalize": Normalize(frames=50)}, "`frames` must be a multiple of 8 and one, not 50; take 49"),
+    ]:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            export(tmp_path / "none.jsonl", **{"layout": "ltx", "target": tmp_path / "set"} | options)
 
 
 def test_a_full_disk_leaves_nothing_half_written(rows, tmp_path):
