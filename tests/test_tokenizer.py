@@ -60,6 +60,49 @@ def test_decodes_as_transformers_does(token_ids):
     assert OURS.decode(token_ids) == PUBLISHED.clean_up_tokenization(untidied)
 
 
+@pytest.mark.skipif(
+    not hasattr(PUBLISHED, "clean_up_tokenization"), reason="transformers 5.0 has no such method"
+)
+@pytest.mark.parametrize(
+    "text", ["a .", "a ?", "a !", "a ,", "a ' b", "is n't", "I 'm", "it 's", "I 've", "we 're"]
+)
+def test_each_untidy_text_is_tidied_as_published(text):
+    assert OURS.decode(OURS.encode(text)) == PUBLISHED.clean_up_tokenization(text) != text
+
+
+@pytest.mark.parametrize(("setting", "tidies"), [(None, True), (True, True), (False, False)])
+def test_a_checkpoint_says_whether_its_text_is_tidied_and_published_ones_say_nothing(
+    setting, tidies, tmp_path
+):
+    shutil.copy(TINY / "tokenizer.json", tmp_path)
+    if setting is not None:
+        config = json.dumps({"clean_up_tokenization_spaces": setting})
+        (tmp_path / "tokenizer_config.json").write_text(config)
+    tokenizer = CaptionTokenizer(tmp_path)
+    assert tokenizer.decode(tokenizer.encode("A dog .")) == ("A dog." if tidies else "A dog .")
+
+
+def test_special_tokens_that_a_tokenizer_would_add_by_itself_are_not_added(tmp_path):
+    """Llama's file begins every text with BOS, where the prompt has one already."""
+    values = json.loads((TINY / "tokenizer.json").read_text())
+    bos = values["added_tokens"][0]
+    begin = {"SpecialToken": {"id": bos["content"], "type_id": 0}}
+    values["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [begin, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [begin, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {
+            bos["content"]: {"id": bos["content"], "ids": [bos["id"]], "tokens": [bos["content"]]}
+        },
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    assert (
+        PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))("A cat.")["input_ids"][0]
+        == bos["id"]
+    )
+    assert CaptionTokenizer(tmp_path).encode("A cat.") == OURS.encode("A cat.")
+
+
 @given(TOKENS)
 @example([220, 220, 6, 220, 81, 68])
 @settings(max_examples=500)
