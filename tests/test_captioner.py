@@ -13,6 +13,7 @@ import pytest
 from framescribe import Captioner, CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
 from framescribe.engine.request import Completion
 from framescribe.errors import ClipError
+from framescribe.model.precision import Precision
 from tests.awkward import AWKWARD, make
 from tests.reference import CASES, CLIPS, recorded
 
@@ -338,3 +339,41 @@ def test_two_videos_under_one_id_are_two_rows(captioner, tmp_path):
     assert len(rows) - len(errors) == 3  # the first zip's, the open file once, the first list's
     assert sorted(row.source_video for row in errors) == sorted(["a.mp4", str(two)])
     assert all("another video of this run has the id" in row.error_message for row in errors)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"decode_timeout_s": 0.001}, "more than 0.001 s"),
+        ({"decode_memory_gb": 0.001}, "more memory than the 0.001 GB"),
+    ],
+)
+def test_the_limits_of_decoding_arrive(limit, said, captioner):
+    (row,) = captioner.caption([CLIPS / "long-70s.mp4"], settings(), **limit)
+    assert (row.caption_status, row.error_stage) == ("error", "decode")
+    assert said in row.error_message
+
+
+def test_fp8_keys_and_values_are_really_rounded(captioner):
+    """As far as a caption: with hot sampling the least difference of logits becomes another text."""
+    precision = Precision(captioner.precision.device, "fp32", "fp8-kv")
+    rounding = Captioner(captioner._engine.model, captioner.checkpoint, precision, 1)
+    wanted = settings(max_new_tokens=48, temperature=1.0)
+    ((exact,), (rounded,)) = (each.caption([SHORT], wanted) for each in (captioner, rounding))
+    assert rounded.caption_raw != exact.caption_raw
+    assert rounded.precision == "fp32-fp8-kv"
+
+
+def test_a_clip_that_fails_has_a_row_for_each_prompt_and_a_rate_that_was_asked_for(captioner):
+    wanted = CaptionSettings(
+        sampling=FrameSampling("chat", 3, fps=2.0), generation=GenerationSettings(max_new_tokens=2)
+    )
+    rows = list(captioner.caption([HORSE, "missing.mp4"], wanted, prompts=["What?", "Where?"]))
+    told = sorted((row.source_video, row.prompt_index, row.prompt, row.caption_status) for row in rows)
+    assert told == sorted(
+        (name, place, prompt, status)
+        for name, status in ((str(HORSE), "truncated"), ("missing.mp4", "error"))
+        for place, prompt in enumerate(("What?", "Where?"))
+    )
+    assert {row.sample_fps for row in rows} == {2.0}
+    assert rows[0].to_dict()["sample_fps"] == 2.0

@@ -4,9 +4,11 @@ import hashlib
 import json
 import math
 
+import numpy as np
 import pytest
 
 from framescribe import CaptionSettings, Clip, FrameSampling, GenerationSettings, UsageError
+from framescribe.types import Frames, VideoFacts
 
 
 def id_of(text: str) -> str:
@@ -61,3 +63,20 @@ def test_decoding_that_makes_no_sense_is_refused(wrong):
 def test_what_lies_just_inside_is_taken():
     GenerationSettings(1, 0.01, 1e-6, 1e-6, 2**63 - 1)
     assert json.loads(json.dumps(Clip("a", 0, 1e-9).end_s)) == 1e-9
+
+
+@pytest.mark.parametrize(
+    ("sampling", "seconds"),
+    [
+        (FrameSampling(), [0, 1, 2, 3, 4]),
+        (FrameSampling(fps=2.0), [0, 0, 1, 1, 2]),
+        (FrameSampling(fps=0.5), [0, 2, 4, 6, 8]),
+        (FrameSampling("uniform"), [0, 2, 4, 7, 10]),
+    ],
+)
+def test_the_second_that_a_prompt_writes_behind_each_frame(sampling, seconds):
+    facts = VideoFacts(8, 8, 1.0, 10.0, "h264", 5)
+    frames = Frames(
+        np.empty((5, 3, 0, 0), np.uint8), (0, 1, 2, 3, 4), (0.0, 2.4, 4.0, 6.6, 10.0), 10.0, facts
+    )
+    assert frames.text_seconds(sampling) == seconds
