@@ -26,6 +26,7 @@ def test_each_error_shows_where_it_was_made() -> None:
     assert wrong(subject="cow") == {"subject", "exact"}
     assert wrong(companions=(Companion("cow", "left"),)) == {"subject", "exact"}
     assert wrong(companions=()) == {"subject", "exact"}
+    assert wrong(companions=(*FACTS.companions, Companion("cow", "right"))) == {"subject", "exact"}  # made up
     assert wrong(subject="owl", companions=(Companion("cat", "left"),)) == {"subject", "exact"}
     assert wrong(companions=(Companion("owl", "above"),)) == {"exact"}
     assert wrong(motions=("grows", "spins")) == {"motion", "order", "exact"}
