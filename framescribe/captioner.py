@@ -21,7 +21,7 @@ from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import Progress
-from framescribe.model.device_errors import memory_told
+from framescribe.model.device_errors import explain_out_of_memory
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model_spec import ModelSpec
@@ -110,9 +110,9 @@ class Captioner:
         precision = choose_precision(spec)
         checkpoint = open_checkpoint(spec.name, spec.revision)
         log.info("%s: %s", checkpoint.name, check_memory(checkpoint.config, precision))
-        with memory_told("loading the model"):
+        with explain_out_of_memory("loading the model"):
             loaded = checkpoint.load(precision, progress)
-        with memory_told("for the clips that decode together"):
+        with explain_out_of_memory("for the clips that decode together"):
             return cls(
                 loaded, checkpoint, precision, batch_size or choose_batch(checkpoint.config, precision)
             )

@@ -98,23 +98,17 @@ class DecodeBatch:
             self.block_tables_RM[row_B, column_B] = block_B.int()
 
     def remove(self, leaving: Collection[Sequence]) -> None:
-        """Takes rows out; the last ones move into the gaps."""
+        """Takes rows out; those behind them move up."""
         gone = set(map(id, leaving))
-        size = sum(id(row) not in gone for row in self.rows)
-        gaps = [place for place, row in enumerate(self.rows[:size]) if id(row) in gone]
-        fillers = [place for place, row in enumerate(self.rows[size:], start=size) if id(row) not in gone]
-        if gaps:
-            to_B, from_B = to_device([gaps, fillers], self._device)
-            state = [
-                self.tokens_R, self.positions_R, self.context_lens_R, self.is_active_R, self.block_tables_RM,
-                *([] if self._seen_RW is None else [self._seen_RW]),
-            ]  # fmt: skip
-            for tensor in state:
-                tensor[to_B] = tensor[from_B]
-            for gap, filler in zip(gaps, fillers, strict=True):
-                self.rows[gap] = self.rows[filler]
-        self.is_active_R[size : len(self.rows)] = 0
-        del self.rows[size:]
+        kept = [row for row, sequence in enumerate(self.rows) if id(sequence) not in gone]
+        if kept != list(range(len(kept))):
+            kept_B = to_device(kept, self._device)
+            for tensor in (self.tokens_R, self.positions_R, self.context_lens_R, self.block_tables_RM):
+                tensor[: len(kept)] = tensor[kept_B]
+            if self._seen_RW is not None:
+                self._seen_RW[: len(kept)] = self._seen_RW[kept_B]
+        self.is_active_R[len(kept) : len(self.rows)] = 0
+        self.rows = [self.rows[row] for row in kept]
 
 
 def decode_step(model: CaptionModel, cache: KVCache, batch: DecodeBatch, size: int) -> Tensor:

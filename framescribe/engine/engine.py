@@ -4,36 +4,33 @@
 all that decode. On a GPU nothing waits for its result: a step's tokens are read while the next one is computed, so a
 caption's end is seen one step late, and that step's token for it is dropped.
 
-Shape legend: B sequences, T packed tokens, F frames, D width, W vocabulary.
+Shape legend: B sequences.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
-from framescribe.engine.batch import DecodeBatch, decode_step
-from framescribe.engine.graphs import GraphedStep
-from framescribe.engine.kv_cache import BLOCK_SIZE, KVCache
+from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.loops import CHECK_EVERY, certainly_loops
 from framescribe.engine.memory import on_device, phase_limits, plan_cache
+from framescribe.engine.model_runner import ModelRunner
 from framescribe.engine.observer import EngineObserver
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.scheduler import BlockPool, Phase, Scheduler
 from framescribe.engine.sequence import Deliver, Sequence
-from framescribe.engine.transfer import Readback, to_device
+from framescribe.engine.transfer import Readback
 from framescribe.errors import DeviceError, UsageError
-from framescribe.model import kernels
 from framescribe.model.device_errors import (
     is_device_failure,
     is_out_of_host_memory,
     is_out_of_memory,
-    out_of_memory,
+    out_of_memory_error,
 )
 from framescribe.model.model import CaptionModel
 from framescribe.types import FinishReason
@@ -84,13 +81,7 @@ class Engine:
             with on_device(device):
                 num_blocks, limits = plan_cache(model, limits, dtype)
         self._scheduler: Scheduler[Sequence] = Scheduler(limits, BlockPool(num_blocks, BLOCK_SIZE))
-        self._cache = KVCache(model.config, num_blocks, dtype, device)
-        self._batch = DecodeBatch(max_batch, num_blocks, model.config.vocab_size, device)
-        self._decode_step = GraphedStep(
-            lambda size: decode_step(model, self._cache, self._batch, size),
-            max_batch,
-            use_cuda_graphs=use_cuda_graphs and kernels.run_on(device),
-        )
+        self._runner = ModelRunner(model, max_batch, num_blocks, dtype, use_cuda_graphs=use_cuda_graphs)
         self._in_flight = Readback()
         self._steps_ahead = _STEPS_AHEAD[device.type]
         self._lock = threading.RLock()
@@ -103,7 +94,7 @@ class Engine:
 
     def longest_in_progress(self) -> int:
         """Tokens of the longest caption that is being written. For any thread: waits for no step."""
-        return max((len(row.token_ids) for row in list(self._batch.rows)), default=0)
+        return max((len(row.token_ids) for row in list(self._runner.rows)), default=0)
 
     def add(self, request: Request, deliver: Deliver) -> Sequence:
         """Queues a request.
@@ -183,10 +174,9 @@ class Engine:
             self.cancel([sequence])
 
     def _run(self, phase: Phase[Sequence]) -> None:
-        work = {"encode": self._encode, "prefill": self._prefill, "decode": self._decode}[phase.kind]
         try:
             with self._observer.phase(phase.kind, len(phase.sequences), self._count_tokens(phase)):
-                work(list(phase.sequences))
+                self._work(phase)
         except BaseException as error:
             if is_out_of_memory(error):
                 self._shrink(phase, error)
@@ -198,66 +188,32 @@ class Engine:
 
     def _count_tokens(self, phase: Phase[Sequence]) -> int:
         if phase.kind == "encode":
-            return self.model.config.vision_config.tokens_per_frame * sum(
-                each.frames for each in phase.sequences
-            )
+            frames = sum(sequence.frames for sequence in phase.sequences)
+            return frames * self.model.config.vision_config.tokens_per_frame
         return sum(each.tokens if phase.kind == "prefill" else 1 for each in phase.sequences)
 
-    def _encode(self, sequences: list[Sequence]) -> None:
-        """Frames of all these clips through the vision tower, in full chunks, whosever the frames are.
+    def _work(self, phase: Phase[Sequence]) -> None:
+        sequences = list(phase.sequences)
+        match phase.kind:
+            case "encode":
+                # Requests of one clip share its features, also those that wait.
+                others = self._scheduler.waiting
+                self._runner.encode(sequences, others, self._scheduler.limits.frames)
+            case "prefill":
+                self._start_readback(sequences, self._runner.prefill(sequences))
+            case "decode":
+                self._make_room()
+                if self._scheduler.running:
+                    tokens_B = self._runner.decode(self._scheduler.allocate())
+                    self._start_readback(list(self._runner.rows), tokens_B)
 
-        Requests of one clip share its pixels (the same tensor): they go through once, for all that wait with them.
-        """
-        model = self.model
-        missing = [each.request.pixels_F3SS for each in sequences if each.features_FVD is None]
-        pixels = list({id(frames): frames for frames in missing if frames is not None}.values())
-        if not pixels:
-            return
-        pixels_F3SS = torch.cat(
-            [frames.to(model.device, model.dtype, non_blocking=True) for frames in pixels]
-        )
-        features_FVD = torch.cat(
-            [model.vision(chunk) for chunk in pixels_F3SS.split(self._scheduler.limits.frames)]
-        )
-        parts = features_FVD.split([len(frames) for frames in pixels])
-        made = {id(frames): part for frames, part in zip(pixels, parts, strict=True)}
-        for sequence in (*sequences, *self._scheduler.waiting):
-            if (part := made.get(id(sequence.request.pixels_F3SS))) is not None:
-                sequence.features_FVD = part
-
-    def _prefill(self, sequences: list[Sequence]) -> None:
-        """These sequences packed into one, without padding, to the first new token of each."""
-        model, device = self.model, self.model.device
-
-        def packed(values: Callable[[Sequence], list[int]]) -> Tensor:
-            return to_device([value for sequence in sequences for value in values(sequence)], device)
-
-        input_ids_T = packed(lambda sequence: sequence.known_ids)
-        positions_T = packed(lambda sequence: sequence.known_positions)
-        is_vision_T = packed(lambda sequence: list(map(int, sequence.known_is_vision))).bool()
-        lengths = [sequence.tokens for sequence in sequences]
-        features = [each.features_FVD for each in sequences if each.features_FVD is not None]
-        x_BTD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
-        attend = self._cache.prefill(packed(lambda sequence: sequence.slot_mapping), lengths)
-        last_token_indices_B = to_device([end - 1 for end in accumulate(lengths)], device)
-        hidden_BD = model.decoder(x_BTD, positions_T[None], attend, last_token_indices_B)[0]
-        tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
-        for sequence in sequences:
-            sequence.features_FVD = None
-        self._start_readback(sequences, tokens_B)
-
-    def _decode(self, _: list[Sequence]) -> None:
-        """One more token for each sequence that runs; those admitted last make room if blocks are short."""
-        scheduler = self._scheduler
-        while scheduler.is_short():
+    def _make_room(self) -> None:
+        """Preempts those admitted last as long as blocks are short for the next tokens of all."""
+        while self._scheduler.is_short():
             # What is to be computed again must be known; and some may turn out to be finished.
             self._read(keep=0)
-            if scheduler.is_short():
-                self._batch.remove([scheduler.preempt()])
-        if scheduler.running:
-            self._batch.append_blocks(scheduler.allocate())
-            logits_BW = self._decode_step(len(self._batch))
-            self._start_readback(list(self._batch.rows), self._batch.choose(logits_BW))
+            if self._scheduler.is_short():
+                self._runner.remove([self._scheduler.preempt()])
 
     def _start_readback(self, sequences: list[Sequence], tokens_B: Tensor) -> None:
         """Starts the copy of these sequences' next tokens, which are being computed, to the host."""
@@ -291,7 +247,7 @@ class Engine:
     def _remove(self, sequences: list[Sequence]) -> None:
         if sequences:
             self._scheduler.free(sequences)
-            self._batch.remove(sequences)
+            self._runner.remove(sequences)
 
     def _complete(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
         sequence.is_done = True
@@ -312,7 +268,7 @@ class Engine:
         log.warning("the device ran out of memory with %d clips at once; trying fewer", together)
         if is_smallest and is_out_of_host_memory(error):
             # No clip's fault: the next would fare no better.
-            raise out_of_memory("with one clip at work") from error
+            raise out_of_memory_error("with one clip at work") from error
         if is_smallest and tried:
             self._remove(tried)
             self._complete(tried[0], "error", f"out of memory on {self.model.device}: {error}")
@@ -322,7 +278,7 @@ class Engine:
         self._read(keep=0)
         tried = [sequence for sequence in phase.sequences if not sequence.is_done]
         self._scheduler.requeue(tried)
-        self._batch.remove(tried)
+        self._runner.remove(tried)
         for sequence in tried:
             sequence.rewind()
         return tried

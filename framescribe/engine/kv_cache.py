@@ -15,7 +15,7 @@ from torch import Tensor
 from framescribe.model.attention import LayerAttention, causal, paged_attention, write_kv
 from framescribe.model.config import ModelConfig
 
-# Tokens: 16 KiB of bf16 keys a head, long enough to read at full speed, and half a block a clip is all that is lost.
+# Tokens: a block is long enough to read at full speed, and half a block a clip is all that is lost.
 BLOCK_SIZE = 64
 
 

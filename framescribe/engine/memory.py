@@ -16,28 +16,27 @@ from framescribe.model.precision import CLIP_TOKENS, available_bytes, kv_bytes_p
 
 log = logging.getLogger("framescribe")
 
-# Five published clips. 120 frames of 257 tokens are 241 tiles of 128 rows, which with the 7 tiles of the vision
-# tower's 1,792 columns fill the 132 multiprocessors of an H100 12.8 times; 96 frames fill them 10.2 times, so 0.8 of
-# an 11th are lost.
+# Five published clips: so many that the tiles of the vision tower's products fill an H100's multiprocessors almost a
+# whole number of times.
 _GPU_FRAMES, _GPU_TOKENS = 120, 8192
 _CPU_FRAMES, _CPU_TOKENS = 24, 4096
-# Decode steps that a GPU's newcomers wait for company: with 128 clips of 200 tokens one ends every 1.6 steps.
+# Decode steps that a GPU's newcomers wait for company: in a full batch another clip ends every few steps.
 _GPU_PATIENCE = 16
 # No sequence needs more than the context that the language model was trained for.
 _MAX_TOKENS = 8192
-# Of a GPU's memory, left free for CUDA graphs, frames that wait, and fragmentation.
+# Share of a GPU's memory that is left free for CUDA graphs, frames that wait, and fragmentation.
 _SPARE_SHARE = 0.08
-# Of a computer's free memory, which other programs need too.
+# Share of a computer's free memory that is taken: other programs need some too.
 _CPU_SHARE = 0.5
 
 
 def on_device(device: torch.device) -> AbstractContextManager[object]:
-    """Makes it the current one of this thread, whose stream events and kernels go to."""
+    """Makes ``device`` this thread's current one, to whose stream events and kernels go."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def phase_limits(device: torch.device, max_batch: int) -> Limits:
-    """What was measured to keep the device busy."""
+    """Phases that keep the device busy (``benchmarks/kernels``)."""
     if device.type == "cuda":
         return Limits(_GPU_FRAMES, _GPU_TOKENS, max_batch, _GPU_PATIENCE)
     return Limits(_CPU_FRAMES, _CPU_TOKENS, max_batch)
@@ -69,7 +68,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
 
 
 def _free_bytes(model: CaptionModel, limits: Limits) -> int:
-    """For the cache; none where the phases themselves have no room."""
+    """Bytes left for the cache; none where the phases themselves have no room."""
     if model.device.type != "cuda":
         return int(_CPU_SHARE * available_bytes(model.device))
     try:
@@ -82,7 +81,7 @@ def _free_bytes(model: CaptionModel, limits: Limits) -> int:
 
 @torch.inference_mode()
 def probe_phases(model: CaptionModel, limits: Limits) -> int:
-    """Bytes that the largest vision chunk and prefill take beside weights and cache. Compiles kernels on the way."""
+    """Bytes that the largest vision chunk and prefill take beside weights and cache; compiles their kernels, too."""
     device, config = model.device, model.config
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

@@ -16,8 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framescribe.model.kernels import have_kernels
 
-# On CUDA, in order of speed: 96 frames of 257 tokens x 112 take an H100 0.23, 0.35 and 0.57 ms, a causal prompt of
-# 1,622 tokens 0.06 and 0.12. The first that can, does.
+# On CUDA, in the order of speed that ``benchmarks/kernels`` measures; the first that can compute a shape does.
 _BACKENDS = (
     SDPBackend.CUDNN_ATTENTION,
     SDPBackend.FLASH_ATTENTION,

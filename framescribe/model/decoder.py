@@ -89,22 +89,22 @@ class DecoderLayer(nn.Module):
         attend: Attention,
         last_token_indices_W: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Takes and returns the residual stream in two parts, to be added with the next norm; None for nothing.
+        """Takes and returns the residual stream as a pair, which the next norm adds; None for nothing to add.
 
         Of the tokens at ``last_token_indices_W`` alone, if given: the others are only their keys and values.
         """
-        x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, delta_BLD, self.attention_norm, into=self.qkv)
-        y_BLD = self._attended(ready_BLD, rotary, attend)
+        x_BLD, normed_BLD = fused.add_rms_norm(x_BLD, delta_BLD, self.attention_norm, into=self.qkv)
+        y_BLD = self._attended(normed_BLD, rotary, attend)
         if last_token_indices_W is not None:
             x_BLD, y_BLD = x_BLD[:, last_token_indices_W], y_BLD[:, last_token_indices_W]
         y_BLD = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
-        x_BLD, ready_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
-        hidden = fused.silu_mul(self.gate(ready_BLD), self.up(ready_BLD), into=self.down)
-        return fused.deferred(x_BLD, self.down(hidden))
+        x_BLD, normed_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
+        hidden = fused.silu_mul(self.gate(normed_BLD), self.up(normed_BLD), into=self.down)
+        return fused.residual_pair(x_BLD, self.down(hidden))
 
-    def _attended(self, ready_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
+    def _attended(self, normed_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
         heads, kv_heads, _ = self.heads
-        qkv = self.qkv(ready_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
+        qkv = self.qkv(normed_BLD).unflatten(-1, (sum(self.heads), -1)).transpose(1, 2)
         qk, v_BKLE = qkv.split((heads + kv_heads, kv_heads), dim=1)
         q_BHLE, k_BKLE = fused.rotate(qk, *rotary).split((heads, kv_heads), dim=1)
         return attend(q_BHLE, k_BKLE, v_BKLE).transpose(1, 2).flatten(2)

@@ -35,22 +35,22 @@ def is_out_of_host_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def memory_told(what: str) -> Iterator[None]:
-    """Tells that memory ran out as a DeviceError, with what to do.
+def explain_out_of_memory(what: str) -> Iterator[None]:
+    """Turns running out of memory into a ``DeviceError`` that says what to do.
 
     Args:
-        what: it was needed for.
+        what: what memory was needed for, as it ends "memory ran out …".
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise out_of_memory(what) from error
+        raise out_of_memory_error(what) from error
 
 
-def out_of_memory(what: str) -> DeviceError:
-    """The error that says so."""
+def out_of_memory_error(what: str) -> DeviceError:
+    """Says that memory ran out ``what``, and what to do."""
     return DeviceError(
         f"memory ran out {what}: free some, raise the process's or container's limit, use a smaller `batch_size` or "
         "`quant=8`, or a machine with more"

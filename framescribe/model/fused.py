@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from framescribe.model.decoder import RMSNorm
 
 
-def _fits(x: Tensor) -> bool:
-    """fp32 stays with plain torch, to be what parity is measured with."""
+def _use_kernels(x: Tensor) -> bool:
+    """Whether Triton computes this step. fp32 stays with plain torch, which parity is measured with."""
     return x.dtype != torch.float32 and have_kernels(x)
 
 
 def operand(x: Tensor, into: nn.Module) -> Operand:
-    """``x`` as the linear layer takes it."""
+    """``x`` as the linear layer ``into`` takes it."""
     return quantize_rows(x) if isinstance(into, Fp8Linear) else x
 
 
 def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) -> tuple[Tensor, Operand]:
-    """x + LayerNorm(y), and the same for ``into``."""
-    if not _fits(x):
+    """x + LayerNorm(y), as it is and as ``into`` takes it."""
+    if not _use_kernels(x):
         x = x + norm(y)
         return x, operand(x, into)
     from framescribe.model.kernels import norms
@@ -42,8 +42,8 @@ def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) ->
 
 
 def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module) -> tuple[Tensor, Operand]:
-    """x + delta (nothing if None), and its norm for ``into``."""
-    if not _fits(x):
+    """x + delta (x if None), and its norm as ``into`` takes it."""
+    if not _use_kernels(x):
         x = x if delta is None else x + delta
         return x, operand(norm(x), into)
     from framescribe.model.kernels import norms
@@ -53,20 +53,20 @@ def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module
 
 
 def add_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm) -> Tensor:
-    """The norm of x + delta (nothing if None)."""
+    """The norm of x + delta (of x if None)."""
     _, normed = add_rms_norm(x, delta, norm, into=norm)
     assert isinstance(normed, Tensor)
     return normed
 
 
-def deferred(x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Leaves the sum to the norm that follows where that is one pass; elsewhere (sum, None), one tensor to keep."""
-    return (x, delta) if _fits(x) else (x + delta, None)
+def residual_pair(x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Both summands where the norm that follows adds them in one pass; elsewhere (sum, None), one tensor to keep."""
+    return (x, delta) if _use_kernels(x) else (x + delta, None)
 
 
 def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
-    """SiLU(gate) * up."""
-    if not _fits(gate):
+    """SiLU(gate) * up, as ``into`` takes it."""
+    if not _use_kernels(gate):
         return operand(F.silu(gate) * up, into)
     from framescribe.model.kernels import rows
 
@@ -76,24 +76,24 @@ def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
 
 
 def linear_gelu(x: Operand, linear: nn.Module, into: nn.Module) -> Operand:
-    """GELU(linear(x))."""
+    """GELU(linear(x)), as ``into`` takes it."""
     if isinstance(linear, Fp8Linear) and isinstance(into, Fp8Linear):
         rows_in = x if isinstance(x, QuantizedTensor) else quantize_rows(x)
         if have_tensor_memory(rows_in.values) and linear.bias is not None:
             return _fp8_linear_gelu(rows_in, linear)
         x = rows_in
-    if _is_plain(linear) and isinstance(x, Tensor) and _fits(x):
-        # cuBLASLt's epilogue, the tanh form: off by 5e-4 at most, less than bf16 rounds by where it is largest.
+    if _is_plain(linear) and isinstance(x, Tensor) and _use_kernels(x):
+        # cuBLASLt's epilogue, in the tanh form: its error is below bf16's rounding where it is largest.
         weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")
         out_TO = torch._addmm_activation(bias, x.flatten(0, -2), weight.t(), use_gelu=True)
         return operand(out_TO.unflatten(0, x.shape[:-1]), into)
     hidden: Tensor = linear(x)
-    if not _fits(hidden):
+    if not _use_kernels(hidden):
         return operand(F.gelu(hidden), into)
     from framescribe.model.kernels import rows
 
     if isinstance(into, Fp8Linear):
-        # The exact form takes a third longer, and e4m3 rounds by fifty times what the tanh form is off.
+        # The exact form takes longer, and e4m3 rounds by far more than the tanh form is off.
         return QuantizedTensor(*rows.quantize(hidden, "gelu_tanh"))
     return rows.apply(hidden, "gelu")
 
@@ -120,7 +120,7 @@ def rotate(x_BXLE: Tensor, cos_B1LE: Tensor, sin_B1LE: Tensor) -> Tensor:
 
     The kernel does it in place: ``x_BXLE`` is not to be used again.
     """
-    if _fits(x_BXLE):
+    if _use_kernels(x_BXLE):
         from framescribe.model.kernels import rope
 
         rope.rotate_in_place(x_BXLE, cos_B1LE, sin_B1LE)

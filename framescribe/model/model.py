@@ -66,7 +66,7 @@ class CaptionModel(nn.Module):
         features = None if pixels_F3SS is None else self.vision(pixels_F3SS.to(self.dtype))
         x_BLD = self.embed(input_ids_BL, is_vision_BL, features)
         hidden_BLD = self.decoder(x_BLD, positions_BL, causal_attention)
-        # Logits of labelled tokens only: those of a whole prompt over 128,256 tokens would fill gigabytes.
+        # Logits of labelled tokens only: those of a whole prompt over the vocabulary would fill gigabytes.
         next_BL = labels_BL[:, 1:]
         labelled_BL = next_BL != IGNORED_LABEL
         logits_NW = self.lm_head(hidden_BLD[:, :-1][labelled_BL])

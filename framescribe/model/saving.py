@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from framescribe.errors import UsageError
@@ -43,21 +42,6 @@ def plan_shards(tensors: Mapping[str, Tensor], max_bytes: int = MAX_SHARD_BYTES)
         f"model-{number:05d}-of-{len(shards):05d}.safetensors": names
         for number, names in enumerate(shards, start=1)
     }
-
-
-def shard_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """Size of the safetensors file that would hold ``tensors``, from their shapes and dtypes alone.
-
-    The format: 8 bytes of header length, a JSON header padded to 8 bytes, the data; wider dtypes first, then by name.
-    """
-    header: dict[str, object] = {"__metadata__": _METADATA}
-    offset = 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
-        dtype = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}[tensor.dtype]
-        offsets = [offset, offset := offset + tensor.nbytes]
-        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": offsets}
-    header_bytes = len(json.dumps(header, separators=(",", ":")))
-    return 8 + -(-header_bytes // 8) * 8 + offset
 
 
 def save_checkpoint(

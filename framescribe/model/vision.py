@@ -36,17 +36,17 @@ class VisionLayer(nn.Module):
         self.mlp_out = nn.Linear(config.intermediate_size, width)
         self.mlp_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
 
-    def forward(self, x_FNC: Tensor, ready_FNC: Operand) -> tuple[Tensor, Operand]:
-        """``ready_FNC`` is ``x_FNC`` as the layer's first product takes it; so are those returned, for the next."""
-        x_FNC, ready_FNC = fused.add_layer_norm(
-            x_FNC, self._attention(ready_FNC), self.attention_norm, into=self.mlp_in
+    def forward(self, x_FNC: Tensor, normed_FNC: Operand) -> tuple[Tensor, Operand]:
+        """Takes and returns the residual stream, and the same as the next product takes it."""
+        x_FNC, normed_FNC = fused.add_layer_norm(
+            x_FNC, self._attention(normed_FNC), self.attention_norm, into=self.mlp_in
         )
-        y_FNC = self.mlp_out(fused.linear_gelu(ready_FNC, self.mlp_in, into=self.mlp_out))
+        y_FNC = self.mlp_out(fused.linear_gelu(normed_FNC, self.mlp_in, into=self.mlp_out))
         # The next layer's qkv takes what this one's does.
         return fused.add_layer_norm(x_FNC, y_FNC, self.mlp_norm, into=self.qkv)
 
-    def _attention(self, ready_FNC: Operand) -> Tensor:
-        q, k, v = self.qkv(ready_FNC).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    def _attention(self, normed_FNC: Operand) -> Tensor:
+        q, k, v = self.qkv(normed_FNC).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         y_FNC = frame_attention(q, k, v).transpose(1, 2).flatten(2)
         out: Tensor = self.attention_out(fused.operand(y_FNC, into=self.attention_out))
         return out
@@ -65,8 +65,8 @@ class Adapter(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x_FVC: Tensor) -> Tensor:
-        ready_FVD = fused.operand(F.gelu(self.norm(self.proj(x_FVC))), into=self.gate)
-        out: Tensor = self.down(fused.silu_mul(self.gate(ready_FVD), self.up(ready_FVD), into=self.down))
+        gelu_FVD = fused.operand(F.gelu(self.norm(self.proj(x_FVC))), into=self.gate)
+        out: Tensor = self.down(fused.silu_mul(self.gate(gelu_FVD), self.up(gelu_FVD), into=self.down))
         return out
 
 
@@ -106,10 +106,10 @@ class VisionTower(nn.Module):
         x_FNC = (
             torch.cat((self.class_embedding.expand(frames, 1, -1), x_FPC), dim=1) + self.position_embedding
         )
-        ready_FNC = fused.operand(x_FNC, into=self.get_submodule("layers.0.qkv"))
+        normed_FNC = fused.operand(x_FNC, into=self.get_submodule("layers.0.qkv"))
         for layer in self.layers:
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
-            x_FNC, ready_FNC = run(x_FNC, ready_FNC)
+            x_FNC, normed_FNC = run(x_FNC, normed_FNC)
         grid = x_FNC[:, 1:].transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
         x_FVD = self.adapter(_over_patches(self.downsample, grid))
         return torch.cat((self.boi.expand(frames, -1, -1), x_FVD, self.eoi.expand(frames, -1, -1)), dim=1)

@@ -85,7 +85,7 @@ def test_a_device_that_failed_is_not_touched_again(prompts, monkeypatch):
     with pytest.raises(DeviceError):
         served.engine.step()
     served.engine.cancel([sequence])
-    assert served.engine._batch.rows == [sequence]
+    assert served.engine._runner.rows == [sequence]
     assert sequence.is_done
 
 
@@ -112,4 +112,6 @@ def test_keys_and_values_are_kept_in_the_type_that_is_asked_for(dtype, model, pr
     engine = Engine(model, NEVER, max_batch=1, kv_tokens=256, kv_dtype=dtype)
     request = random_request(prompts, "a", 0, SETTINGS)
     assert len(serve(engine, [request])["a"].token_ids) == 4
-    assert {tensor.dtype for tensor in (*engine._cache._keys, *engine._cache._values)} == {dtype}
+    assert {tensor.dtype for tensor in (*engine._runner._cache._keys, *engine._runner._cache._values)} == {
+        dtype
+    }

@@ -12,8 +12,9 @@ from framescribe.model.checkpoint import load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
 from framescribe.model.layout import official_tensors
-from framescribe.model.saving import plan_shards, save_checkpoint, shard_bytes
+from framescribe.model.saving import plan_shards, save_checkpoint
 from framescribe.types import CaptionSettings, GenerationSettings
+from tests.model.shards import shard_bytes
 from tests.reference import CLIPS, CPU, ODD_SIZES, TINY, changed_sizes, write_random_checkpoint
 
 INDEX = "model.safetensors.index.json"

@@ -290,7 +290,7 @@ def test_the_model_is_the_same_with_kernels(sizes, quant, device, monkeypatch):
     with torch.inference_mode():
         expected = outputs(exact)
         if device == CPU:
-            monkeypatch.setattr(fused, "_fits", lambda x: x.dtype != torch.float32)
+            monkeypatch.setattr(fused, "_use_kernels", lambda x: x.dtype != torch.float32)
             monkeypatch.setattr(fp8, "have_kernels", lambda x: x.dtype != torch.float32)
         found = outputs(model)
     for ours, theirs in zip(found, expected, strict=True):

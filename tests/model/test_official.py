@@ -6,7 +6,8 @@ import torch
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.layout import official_tensors
-from framescribe.model.saving import plan_shards, shard_bytes
+from framescribe.model.saving import plan_shards
+from tests.model.shards import shard_bytes
 from tests.reference import OFFICIAL
 
 

@@ -1,0 +1,115 @@
+"""The three phases on the device: sequences in, features and next tokens out; nothing here waits for a result.
+
+Shape legend: B sequences, T packed tokens, F frames, S image size, V visual tokens, D width, W vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from framescribe.engine.batch import DecodeBatch, decode_step
+from framescribe.engine.graphs import GraphedStep
+from framescribe.engine.kv_cache import KVCache
+from framescribe.engine.sequence import Sequence
+from framescribe.engine.transfer import to_device
+from framescribe.model import kernels
+from framescribe.model.model import CaptionModel
+
+
+class ModelRunner:
+    """A model with its KV cache and the batch that decodes.
+
+    Args:
+        model: on its device.
+        max_batch: sequences that decode together at most.
+        num_blocks: of the cache.
+        kv_dtype: of the cache.
+        use_cuda_graphs: whether decode steps run as CUDA graphs, where there is CUDA.
+    """
+
+    def __init__(
+        self,
+        model: CaptionModel,
+        max_batch: int,
+        num_blocks: int,
+        kv_dtype: torch.dtype,
+        *,
+        use_cuda_graphs: bool,
+    ) -> None:
+        self._model = model
+        self._cache = KVCache(model.config, num_blocks, kv_dtype, model.device)
+        self._batch = DecodeBatch(max_batch, num_blocks, model.config.vocab_size, model.device)
+        self._decode_step = GraphedStep(
+            lambda size: decode_step(model, self._cache, self._batch, size),
+            max_batch,
+            use_cuda_graphs=use_cuda_graphs and kernels.run_on(model.device),
+        )
+
+    @property
+    def rows(self) -> list[Sequence]:
+        """The sequences that decode, in the order of their rows."""
+        return self._batch.rows
+
+    def encode(self, sequences: list[Sequence], others: Iterable[Sequence], chunk_frames: int) -> None:
+        """Computes the features of these clips' frames, in full chunks, whosever the frames are.
+
+        Requests of one clip share its pixels (the same tensor), which are encoded once for all of them.
+
+        Args:
+            sequences: those whose frames are encoded.
+            others: get the features too where they share the pixels.
+            chunk_frames: that go through the vision tower at once.
+        """
+        model = self._model
+        missing = [each.request.pixels_F3SS for each in sequences if each.features_FVD is None]
+        pixels = list({id(frames): frames for frames in missing if frames is not None}.values())
+        if not pixels:
+            return
+        pixels_F3SS = torch.cat(
+            [frames.to(model.device, model.dtype, non_blocking=True) for frames in pixels]
+        )
+        features_FVD = torch.cat([model.vision(chunk) for chunk in pixels_F3SS.split(chunk_frames)])
+        parts = features_FVD.split([len(frames) for frames in pixels])
+        made = {id(frames): part for frames, part in zip(pixels, parts, strict=True)}
+        for sequence in (*sequences, *others):
+            if (part := made.get(id(sequence.request.pixels_F3SS))) is not None:
+                sequence.features_FVD = part
+
+    def prefill(self, sequences: list[Sequence]) -> Tensor:
+        """Computes prompts, packed into one without padding, and chooses the first new token of each, int64 [B]."""
+        model, device = self._model, self._model.device
+
+        def packed(values: Callable[[Sequence], list[int]]) -> Tensor:
+            return to_device([value for sequence in sequences for value in values(sequence)], device)
+
+        input_ids_T = packed(lambda sequence: sequence.known_ids)
+        positions_T = packed(lambda sequence: sequence.known_positions)
+        is_vision_T = packed(lambda sequence: list(map(int, sequence.known_is_vision))).bool()
+        lengths = [sequence.tokens for sequence in sequences]
+        features = [each.features_FVD for each in sequences if each.features_FVD is not None]
+        x_1TD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
+        attend = self._cache.prefill(packed(lambda sequence: sequence.slot_mapping), lengths)
+        last_token_indices_B = to_device([end - 1 for end in accumulate(lengths)], device)
+        hidden_BD = model.decoder(x_1TD, positions_T[None], attend, last_token_indices_B)[0]
+        tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
+        for sequence in sequences:
+            sequence.features_FVD = None
+        return tokens_B
+
+    def decode(self, grown: list[Sequence]) -> Tensor:
+        """Chooses one more token for every row, int64 [B].
+
+        Args:
+            grown: sequences that have got a block since the last step.
+        """
+        self._batch.append_blocks(grown)
+        logits_BW = self._decode_step(len(self._batch))
+        return self._batch.choose(logits_BW)
+
+    def remove(self, sequences: list[Sequence]) -> None:
+        """Takes sequences out of the batch; those that are not in it do not matter."""
+        self._batch.remove(sequences)
