@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 
-from dev.docs import columns, commands
+from dev.docs import columns, commands, trainers
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"docs/commands.md": commands.page, "docs/columns.md": columns.page}
+PAGES = {
+    "docs/commands.md": commands.page,
+    "docs/columns.md": columns.page,
+    "docs/trainers.md": trainers.page,
+}
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["strip"]:

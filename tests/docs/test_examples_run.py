@@ -1,8 +1,10 @@
 """Examples run: those in the docstrings of public names, and Python blocks of pages."""
 
+import contextlib
 import doctest
 import importlib
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,17 +23,16 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A folder with what examples name: a clip, folders of clips, and a dataset folder."""
+    """A folder with what examples name: a clip, folders of clips, a dataset folder and a file of rows."""
     from tests.cli.run import invoke
 
     folder = tmp_path_factory.mktemp("workspace")
     for name in ("clips/kite.mp4", "examples/kite.mp4", "clip.mp4"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "examples" / "kite.mp4", folder / name)
-    assert (
-        invoke("caption", "--model", "tiny", str(folder / "clips"), "-o", str(folder / "captions")).exit_code
-        == 0
-    )
+    with contextlib.chdir(folder):
+        assert invoke("caption", "--model", "tiny", "clips", "-o", "captions").exit_code == 0
+        Path("rows.jsonl").write_text(invoke("rows", "captions", "--json").stdout, encoding="utf-8")
     return folder
 
 
