@@ -138,19 +138,16 @@ def packets(
     container: InputContainer, stream: VideoStream, clock: Clock | None = None
 ) -> Iterator[Packet[VideoStream]]:
     """The packets of a stream as far as they can be read, on one clock if it is given."""
-    while True:
-        try:
-            for packet in container.demux(stream):
-                if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
-                    if clock is not None:
-                        clock.set(packet)
-                    yield packet
-        except IndexError:  # PyAV may stumble over a stream that appears midway (MPEG-TS); read on after it
-            continue
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            return
+    try:
+        for packet in container.demux(stream):
+            if packet.size > 0:  # empty: the end, or in AVI a picture that does not change
+                if clock is not None:
+                    clock.set(packet)
+                yield packet
+    except MemoryError:
+        raise  # FFmpeg's is one of its errors
+    except (av.FFmpegError, IndexError):
+        # Behind the last packet PyAV may stumble over a stream that appeared midway (MPEG-TS).
         return
 
 

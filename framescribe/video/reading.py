@@ -60,9 +60,7 @@ def announced_frames(
         at = int(np.searchsorted(index.pts, keyframe))
         if may_seek and at - position > _SEEK_FRAMES:
             container.seek(keyframe, stream=stream)
-            frames, found, is_back = _from_keyframe(_decoded(container, stream, index), index, position, at)
-            may_seek = not is_back
-            position = found
+            frames, position = _from(keyframe, _decoded(container, stream, index)), at
         for frame in frames:
             if position == len(announced) or frame.pts != announced[position]:
                 raise IndexDisagrees
@@ -76,21 +74,9 @@ def announced_frames(
             raise IndexDisagrees
 
 
-def _from_keyframe(
-    frames: Iterator[VideoFrame], index: PacketIndex, position: int, at: int
-) -> tuple[Iterator[VideoFrame], int, bool]:
-    """Frames after seeking to number ``at``, from there on; the first one's number; whether it is before ``position``.
-
-    A file without an index is landed in before the frame that came next: it is read on from there.
-    """
-    for frame in frames:
-        if frame.pts is None:
-            break
-        is_back = frame.pts < index.pts[position]
-        if is_back or frame.pts >= index.pts[at]:  # frames between need what was before the keyframe
-            number = int(np.searchsorted(index.pts, frame.pts)) if is_back else at
-            return itertools.chain([frame], frames), number, is_back
-    raise IndexDisagrees
+def _from(pts: int, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """Frames from a keyframe on. Those that come before it need what was before them, or seeking landed too early."""
+    return itertools.dropwhile(lambda frame: frame.pts is not None and frame.pts < pts, frames)
 
 
 def _decoded(container: InputContainer, stream: VideoStream, index: PacketIndex) -> Iterator[VideoFrame]:

@@ -1,6 +1,7 @@
 import io
 import json
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -212,6 +213,34 @@ def test_a_playlist_does_not_open_other_files(folder):
     playlist = make("playlist", folder)
     with pytest.raises(ClipError):
         decode_frames(Clip("playlist.mp4", data=Path(playlist.source_video).read_bytes()), FrameSampling())
+
+
+def pictures_of(path: Path, sizes: list[tuple[int, int]]) -> Clip:
+    """Black PNGs, one a second, in an AVI whose header has the first one's size."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=1)
+        (stream.width, stream.height), stream.pix_fmt = sizes[0], "monob"
+        for number, (width, height) in enumerate(sizes):
+            encoder = av.CodecContext.create("png", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "monob"
+            encoder.time_base = Fraction(1)
+            frame = av.VideoFrame(width, height, "monob")
+            frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+            for packet in [*encoder.encode(frame), *encoder.encode(None)]:
+                packet.stream, packet.pts, packet.dts = stream, number, number
+                packet.time_base, packet.is_keyframe = Fraction(1), True
+                container.mux(packet)
+    return Clip(str(path))
+
+
+def test_pictures_beyond_the_limit_are_not_decoded(tmp_path):
+    """67 megapixels are the most, whether the header tells or a picture outgrows it midway."""
+    large = pictures_of(tmp_path / "large.avi", [(8200, 8200)])
+    with pytest.raises(ClipError, match=r"8200x8200 are too large \(67 megapixels at most\)"):
+        decode_frames(large, FrameSampling())
+    grows = pictures_of(tmp_path / "grows.avi", [(64, 48), (64, 48), (8200, 8200), (64, 48)])
+    facts = decode_frames(grows, FrameSampling("uniform", 9)).facts
+    assert (facts.num_frames, facts.missing_s) == (3, 1)
 
 
 def test_colours_follow_the_matrix_that_the_file_names(tmp_path):

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,24 @@ def test_any_size_becomes_a_square(size):
     pixels = transform(np.zeros((2, 3, *size), np.uint8), 56)
     assert pixels.shape == (2, 3, 56, 56)
     assert pixels.dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [(301, 225), (225, 301), (405, 719), (719, 405), (1080, 607), (113, 500)])
+def test_sizes_that_no_recording_has_are_as_published(size):
+    """pytorchvideo's short_side_scale, which rounds the long side down, and the script's centre crop."""
+    height, width = size
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, *size), np.uint8))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    if width < height:
+        scaled = (math.floor((float(height) / width) * 224), 224)
+    else:
+        scaled = (224, math.floor((float(width) / height) * 224))
+    normalised = (frames / 255 - mean) / std
+    pixels = torch.nn.functional.interpolate(normalised, size=scaled, mode="bilinear", align_corners=False)
+    top, left = (round((side - 224) / 2.0) for side in scaled)
+    torch.testing.assert_close(
+        transform(frames), pixels[:, :, top : top + 224, left : left + 224], atol=1e-5, rtol=0
+    )
 
 
 def test_the_crop_is_central():
