@@ -1,5 +1,7 @@
 """Each clip gives the tokens that it gives alone, whatever is in the batch with it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,15 +11,8 @@ from framescribe.model import kernels
 from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
 from framescribe.types import GenerationSettings
-from tests.engine.serve import NEVER, Served, alone, serve
+from tests.engine.serve import NEVER, Served, alone, random_request, serve
 from tests.reference import CASES, TINY, case_request, recorded
-
-
-def random_request(prompts, name: str, frames: int, settings: GenerationSettings) -> Request:
-    generator = torch.Generator().manual_seed(len(name) + frames)
-    pixels = torch.randn(frames, 3, 224, 224, generator=generator) if frames else None
-    prompt = prompts.build(f"What is {name}?", "chat", range(frames))
-    return Request(name, prompt, pixels, settings)
 
 
 def recorded_requests(prompts, limit: int = 32) -> list[Request]:
@@ -45,9 +40,8 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 2, 0, 3, 1)])
-@pytest.mark.parametrize("max_batch", [2, 5])
-def test_settings_and_limits_are_each_requests_own(order, max_batch, model, prompts):
+@pytest.mark.parametrize(("order", "max_batch"), [((0, 1, 2, 3, 4), 5), ((4, 2, 0, 3, 1), 2)])
+def test_settings_and_limits_are_each_requests_own(order, max_batch, lag, model, prompts):
     """1, 5 and 24 frames and text only; slots are freed and filled again while others decode."""
     requests = [
         random_request(prompts, f"clip {number}", frames, SETTINGS[number])
@@ -59,7 +53,7 @@ def test_settings_and_limits_are_each_requests_own(order, max_batch, model, prom
     assert serve(Engine(model, NEVER, max_batch), [requests[number] for number in order]) == expected
 
 
-def test_clips_join_while_others_decode(model, prompts):
+def test_clips_join_while_others_decode(lag, model, prompts):
     requests = [
         random_request(
             prompts, f"clip {number}", number % 3, GenerationSettings(max_new_tokens=4 + 3 * (number % 3))
@@ -96,7 +90,7 @@ def test_end_of_text_as_the_last_token_allowed_is_a_stop(model, prompts):
     assert alone(model, limited, frozenset({tokens[first]})) == Completion("dog", tokens[:first], "stop")
 
 
-def test_stops_in_a_batch(model, prompts):
+def test_stops_in_a_batch(lag, model, prompts):
     requests = recorded_requests(prompts, limit=20)
     stop_ids = frozenset(int(recorded(name)["greedy_ids"][5]) for name in ("chat-5f", "vqa-1f"))
     expected = {request.id: alone(model, request, stop_ids) for request in requests}
@@ -105,7 +99,7 @@ def test_stops_in_a_batch(model, prompts):
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_a_stream_is_the_same_tokens(settings, model, prompts):
+def test_a_stream_is_the_same_tokens(settings, lag, model, prompts):
     request = random_request(prompts, "a cat", 3, settings)
     tokens = alone(model, request).token_ids
     assert tuple(Engine(model, NEVER, max_batch=2).stream(request)) == tokens
@@ -113,7 +107,7 @@ def test_a_stream_is_the_same_tokens(settings, model, prompts):
     assert tuple(Engine(model, stop, 1).stream(request)) == alone(model, request, stop).token_ids
 
 
-def test_a_stream_is_whole_whoever_else_steps(model, prompts):
+def test_a_stream_is_whole_whoever_else_steps(lag, model, prompts):
     engine = Engine(model, NEVER, max_batch=2)
     request = random_request(prompts, "a cat", 1, GenerationSettings(max_new_tokens=12))
     tokens = []
@@ -123,7 +117,7 @@ def test_a_stream_is_whole_whoever_else_steps(model, prompts):
     assert tuple(tokens) == alone(model, request).token_ids
 
 
-def test_an_abandoned_stream_leaves_the_engine_free(model, prompts):
+def test_an_abandoned_stream_leaves_the_engine_free(lag, model, prompts):
     request = random_request(prompts, "a cat", 3, GenerationSettings(max_new_tokens=6))
     engine = Engine(model, NEVER, max_batch=1)
     tokens = engine.stream(request)
@@ -152,7 +146,7 @@ def test_cancelling_frees_waiting_and_running(steps, model, prompts):
     assert served.finish() == {requests[3].id: alone(model, requests[3])}
 
 
-def test_cancelling_one_leaves_the_others(model, prompts):
+def test_cancelling_one_leaves_the_others(lag, model, prompts):
     requests = [
         random_request(prompts, f"clip {number}", 1, GenerationSettings(max_new_tokens=9))
         for number in range(3)
@@ -222,3 +216,50 @@ def test_a_batch_gives_the_recorded_tokens_on_the_gpu(cuda, prompts):
     assert {name: list(done.token_ids) for name, done in finished.items()} == {
         request.id: recorded(request.id)["greedy_ids"].tolist() for request in requests
     }
+
+
+def test_requests_of_one_clip_share_its_features(lag, model, prompts):
+    """Also those that wait; each still gets its own answer."""
+    first = random_request(prompts, "a cat", 2, GenerationSettings(max_new_tokens=4))
+    others = [
+        replace(first, id=name, prompt=random_request(prompts, name, 2, first.settings).prompt)
+        for name in ("a dog", "a long question", "a bird")
+    ]
+    expected = {request.id: alone(model, request) for request in (first, *others)}
+    frames = []
+    engine = Engine(model, NEVER, max_batch=2)
+    hook = model.vision.register_forward_pre_hook(lambda _, inputs: frames.append(len(inputs[0])))
+    try:
+        assert serve(engine, [first, *others]) == expected
+    finally:
+        hook.remove()
+    assert frames == [2]
+
+
+def test_generate_gives_all_and_leaves_nothing_behind_when_it_is_broken_off(model, prompts, monkeypatch):
+    requests = [
+        random_request(prompts, f"clip {number}", 0, GenerationSettings(max_new_tokens=5 - number))
+        for number in range(3)
+    ]
+    engine = Engine(model, NEVER, max_batch=3, kv_tokens=1024)
+    done = engine.generate(requests)
+    assert [completion.id for completion in done] == ["clip 2", "clip 1", "clip 0"]
+    assert {completion.id: completion for completion in done} == serve(engine, requests)
+    step, steps = engine.step, []
+
+    def broken_off():
+        steps.append(1)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(engine, "step", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate(requests)
+    assert len(engine) == 0
+
+
+def test_a_request_that_no_cache_holds_is_among_the_completions(model, prompts):
+    request = random_request(prompts, "long", 24, GenerationSettings(max_new_tokens=5))
+    (done,) = Engine(model, NEVER, max_batch=1, kv_tokens=256).generate([request])
+    assert done.finish_reason == "error"

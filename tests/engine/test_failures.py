@@ -16,7 +16,7 @@ from tests.reference import CPU, TINY
 
 
 @pytest.mark.parametrize("kv_tokens", [700, 1100, 4096])
-def test_little_memory_gives_the_same_tokens(kv_tokens, model, prompts):
+def test_little_memory_gives_the_same_tokens(kv_tokens, lag, model, prompts):
     """From room for one sequence, where the others wait or give their blocks back and start again, to plenty."""
     requests = [
         random_request(
@@ -30,7 +30,7 @@ def test_little_memory_gives_the_same_tokens(kv_tokens, model, prompts):
     assert engine._scheduler.pool.num_free == engine._scheduler.pool.num_blocks
 
 
-def test_preempted_draws_and_penalties_go_on_where_they_were(model, prompts):
+def test_preempted_draws_and_penalties_go_on_where_they_were(lag, model, prompts):
     settings = GenerationSettings(
         max_new_tokens=150, temperature=1.1, top_p=0.9, repetition_penalty=1.2, seed=4
     )
@@ -78,7 +78,7 @@ class OutOfMemory:
         ("decoder", 0, 1, ()),
     ],
 )
-def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, prompts, monkeypatch):
+def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, lag, prompts, monkeypatch):
     model = load_model(TINY, CPU, torch.float32)
     settings = GenerationSettings(max_new_tokens=8)
     requests = [
@@ -100,7 +100,7 @@ def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, prompts
             assert completion == expected[name]
 
 
-def test_decoding_that_runs_out_of_memory_goes_on_with_fewer_clips(prompts, monkeypatch):
+def test_decoding_that_runs_out_of_memory_goes_on_with_fewer_clips(lag, prompts, monkeypatch):
     """And does not run out again at every step."""
     model = load_model(TINY, CPU, torch.float32)
     settings = GenerationSettings(max_new_tokens=20)
@@ -138,7 +138,7 @@ def test_host_memory_that_runs_out_is_met_with_fewer_clips_and_then_told(kind, p
         serve(engine, requests)
 
 
-def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monkeypatch):
+def test_running_out_of_memory_after_a_step_loses_no_token(lag, model, prompts, monkeypatch):
     """The device's rows are one further by then, and the random numbers are used."""
     settings = GenerationSettings(max_new_tokens=8, temperature=1.0, seed=3)
     requests = [random_request(prompts, name, 1, settings) for name in "abc"]
@@ -156,7 +156,7 @@ def test_running_out_of_memory_after_a_step_loses_no_token(model, prompts, monke
 
 
 @pytest.mark.parametrize(("part", "call"), [("vision", 1), ("decoder", 1), ("decoder", 3)])
-def test_ctrl_c_in_one_call_leaves_the_requests_of_others(part, call, prompts, monkeypatch):
+def test_ctrl_c_in_one_call_leaves_the_requests_of_others(part, call, lag, prompts, monkeypatch):
     model = load_model(TINY, CPU, torch.float32)
     settings = GenerationSettings(max_new_tokens=8)
     mine, others = (random_request(prompts, name, 1, settings) for name in ("mine", "others"))

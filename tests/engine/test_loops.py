@@ -51,6 +51,7 @@ def looping_by_definition(ids: list[int]) -> bool:
     ],
 )
 def test_what_is_certain_is_numbers(ids, is_certain):
+    assert CHECK_EVERY == 16
     assert certainly_loops(ids) is is_certain
     assert looping_by_definition(ids) is is_certain
 
