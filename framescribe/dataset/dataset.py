@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from framescribe.dataset.query import QueryEngine
+    from framescribe.export.report import ExportReport
 
 Item = TypeVar("Item")
 
@@ -143,6 +144,20 @@ class Dataset:
         rows = self.rows(columns=("clip_id", "prompt_index", "caption", "caption_status"))
         flagged = (row for row in flag_duplicates(rows) if "duplicate_of" in row)
         return {(row["clip_id"], row["prompt_index"]): row["duplicate_of"] for row in flagged}
+
+    def export(self, layout: str, target: str | Path, **options: Any) -> ExportReport:
+        """Writes clips and captions into a folder as a trainer reads them.
+
+        >>> report = dataset.export("diffsynth", "set", where="duration_s > 2")  # doctest: +SKIP
+
+        Args:
+            layout: the trainer's, such as ``diffsynth``.
+            target: folder to make.
+            options: as ``framescribe.export.run.export`` takes them.
+        """
+        from framescribe.export.run import export
+
+        return export(self, layout, target, **options)
 
     def _check_names(self, columns: Sequence[str]) -> None:
         known = self._whole(self._reader.schema).names

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.export.clips import Destination, placed
 from framescribe.export.layout import Layout, find_layout
@@ -18,7 +19,7 @@ from framescribe.export.pair import LINKS, Candidate, Link, Pair, Unusable
 from framescribe.export.places import Places
 from framescribe.export.prepare import Preparation, form_for, prepared
 from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
-from framescribe.export.select import candidates_of
+from framescribe.export.select import COLUMNS, candidates_of
 from framescribe.export.settings import Groups, write_settings
 from framescribe.export.target import REPORT, new_target
 from framescribe.quality.cleanup import CleanupRules
@@ -29,7 +30,7 @@ from framescribe.video.normalize import Normalize
 
 
 def export(
-    rows: str | PathLike[str] | Iterable[Mapping[str, Any]],
+    rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]],
     layout: str | Layout,
     target: str | PathLike[str],
     *,
@@ -119,14 +120,12 @@ def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
 
 
 def _chosen_rows(
-    rows: str | PathLike[str] | Iterable[Mapping[str, Any]], where: str | Sequence[str]
+    rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]], where: str | Sequence[str]
 ) -> Iterable[Mapping[str, Any]]:
-    from framescribe.dataset.dataset import Dataset
-
     if isinstance(rows, str | PathLike):
-        rows = Dataset(str(rows))
+        rows = Dataset(Path(rows) if isinstance(rows, PathLike) else rows)
     if isinstance(rows, Dataset):
-        return rows.rows(where or None)
+        return rows.rows(where or None, columns=COLUMNS)
     if where:
         raise UsageError("`where` chooses among the rows of a folder or file; choose among your own before")
     return rows

@@ -19,7 +19,13 @@ from framescribe.quality.duplicates import DuplicateFinder
 from framescribe.types import Clip
 from framescribe.video.address import suffix_of, without_query
 
-_COLUMNS = ("clip_id", "source_video", "caption", "caption_status")
+COLUMNS = (
+    "clip_id", "prompt_index", "source_video", "start_s", "end_s", "prompt", "caption", "caption_status", "flags",
+    "error_message",
+)  # fmt: skip
+"""What an export reads of a row."""
+
+_NEEDED = ("clip_id", "source_video", "caption", "caption_status")
 _NAME_LENGTH = 40
 
 Row = Mapping[str, Any]
@@ -57,7 +63,7 @@ def candidates_of(
 
 
 def _prompt_index(row: Row) -> int:
-    if missing := [name for name in _COLUMNS if name not in row]:
+    if missing := [name for name in _NEEDED if name not in row]:
         raise UsageError(f"a row has no column {missing[0]!r}: these are not rows of `framescribe caption`")
     return row.get("prompt_index") or 0  # none in rows of older versions
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import fsspec
 import pytest
 
+from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
@@ -234,6 +235,23 @@ def test_an_export_holds_the_captions_of_one_prompt(indices, options, answered, 
         f"{number} answers {answered}" for number in range(3)
     ]
     assert dict(report.reasons) == {"of another prompt": 3 * (len(indices) - 1)}
+
+
+def test_a_dataset_chooses_by_sql_and_exports_itself(rows, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in asked(rows[:3], 0, 1)))
+    dataset = Dataset(path)
+    report = dataset.export(
+        "cogvideo-finetune", tmp_path / "set", where="prompt_index = 1 AND caption LIKE '0%'"
+    )
+    assert (report.rows, report.exported) == (1, 1)
+    assert [caption for _, caption in LOADERS["cogvideo-finetune"](tmp_path / "set")] == [
+        "0 answers 1, in words of its own."
+    ]
+    for where in ("1 = 1", ["caption LIKE '%answers%'", "prompt_index = 0"]):
+        assert dataset.export("csv", tmp_path / "all", where=where, overwrite=True).exported == 3
+    with pytest.raises(UsageError, match="choose among your own"):
+        export(rows, LTX, tmp_path / "new", where="1 = 1")
 
 
 def test_a_prompt_that_failed_is_not_replaced_by_another(rows, tmp_path):
