@@ -15,6 +15,7 @@ from framescribe.errors import UsageError
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
 from framescribe.export.writers import Lists
+from framescribe.quality.budget import Budget
 from framescribe.quality.cleanup import CleanupRules, Replacement
 from framescribe.types import Clip
 from framescribe.video.decode import probe
@@ -79,6 +80,15 @@ def test_clean_up_is_applied_to_the_export(rows, tmp_path):
     export(rows, LTX, tmp_path / "set", rules=rules)
     assert captions(tmp_path / "set") == ["FSCR, A panther. Film."]
     assert rows[0]["caption"] == "The video shows a cat."
+
+
+def test_captions_that_clean_up_makes_alike_are_no_duplicates(rows, tmp_path):
+    """Nor are those that it tells apart different: what rows say is compared."""
+    texts = ["A cat runs over the hills at night.", "A cat runs down a long street and stops."]
+    alike = [each | {"caption": text} for each, text in zip(rows, [*texts, texts[0]], strict=False)]
+    report = export(alike, LTX, tmp_path / "set", rules=CleanupRules(budget=Budget(3)))
+    assert captions(tmp_path / "set") == ["A cat runs"] * 2
+    assert dict(report.reasons) == {"flagged duplicate": 1}
 
 
 def test_long_captions_are_counted_and_not_cut(rows, tmp_path):
