@@ -61,10 +61,7 @@ def bench(
     from framescribe.model.precision import choose_precision
     from framescribe.model_spec import ModelSpec
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise UsageError(f"--json {json_file}: there is no folder {json_file.parent}")
-    if json_file is not None and json_file.is_dir():
-        raise UsageError(f"--json {json_file} is a folder; name a file")
+    _check_json(json_file)
     precision = choose_precision(ModelSpec(device=device, dtype=dtype, quant=quant))
     chosen = {"clips": clips, "frames": frames, "new_tokens": new_tokens, "batch": batch}
     workload = dataclasses.replace(
@@ -77,6 +74,14 @@ def bench(
     if json_file is not None:
         with path_errors():
             write_file(json_file, json.dumps(result, indent=2) + "\n")
+
+
+def _check_json(path: Path | None) -> None:
+    """Raises UsageError if the file cannot be written, before anything is measured."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"--json {path}: there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise UsageError(f"--json {path} is a folder; name a file")
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from framescribe.model.attention import causal_attention
 from framescribe.model.checkpoint import load_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.precision import Precision, weight_bytes
-from framescribe.model.quantize import parse_quant, quantizer
+from framescribe.model.quantize import is_quantized, parse_quant, quantizer
 from framescribe.model.saving import save_checkpoint
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.reference import CLIPS, CPU, TINY, changed_sizes, write_random_checkpoint
@@ -83,6 +83,54 @@ def test_smaller_and_near(quant, error, dtype_name, folder):
 )
 def test_smaller_and_near_on_the_gpu(quant, dtype_name, folder, cuda):
     check(folder, quant, cuda, dtype_name, ERRORS[quant])
+
+
+# Of tiny-random, whose vision tower is 96 wide and whose decoder's MLP is 160: no multiples of 64.
+DECODER, VISION = (
+    ("qkv", "attention_out", "gate", "up", "down"),
+    ("qkv", "attention_out", "mlp_in", "mlp_out"),
+)
+ALL = (DECODER, VISION, ("proj", "up", "gate", "down"))
+LAYERS = {
+    "int8": ALL, "fp8": ALL, "fp8-kv": ALL, "nf4": (DECODER[:-1], ("mlp_out",), ("up", "gate")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("quant", LAYERS)
+def test_just_the_linear_layers_inside_are_quantized(quant):
+    """Embedding, ``lm_head``, norms and convolutions stay as they are."""
+    model = load_model(TINY, CPU, torch.float32, quantizer(quant))
+    plain = dict(load_model(TINY, CPU, torch.float32).named_parameters())
+    changed = {
+        name.removesuffix(".weight")
+        for name, parameter in model.named_parameters()
+        if type(parameter.data) is not torch.Tensor or parameter.dtype != plain[name].dtype
+    }
+    decoder, vision, adapter = LAYERS[quant]
+    assert changed == {
+        *(f"decoder.layers.{layer}.{part}" for layer in range(3) for part in decoder),
+        *(f"vision.layers.{layer}.{part}" for layer in range(3) for part in vision),
+        *(f"vision.adapter.{part}" for part in adapter),
+    }
+
+
+@pytest.mark.parametrize(
+    ("quant", "inputs", "outputs", "is_taken"),
+    [
+        ("int8", 33, 5, True),
+        ("nf4", 128, 5, True),
+        ("nf4", 96, 64, False),  # scales of 64 weights of a row
+        ("fp8", 48, 32, True),
+        ("fp8", 48, 40, False),  # 16 either way
+        ("fp8", 40, 48, False),
+        ("fp8-kv", 40, 48, False),
+        (None, 64, 64, False),
+    ],
+)
+def test_sizes_that_cannot_be_quantized_stay(quant, inputs, outputs, is_taken):
+    assert is_quantized("decoder.layers.0.up", nn.Linear(inputs, outputs), quant) is is_taken
+    assert not is_quantized("lm_head", nn.Linear(64, 64), quant)
+    assert not is_quantized("embedding", nn.Embedding(64, 64), quant)
 
 
 def check_captions(folder, flag: int | str, device: str) -> None:
