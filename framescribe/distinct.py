@@ -1,4 +1,4 @@
-"""Each clip of a run once; two videos under one id are found, and said."""
+"""Gives each clip of a run once, and reports two videos that share an id."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def concerns_one_name(error: OSError) -> bool:
 
 
 def temporary_beside(path: str | os.PathLike[str]) -> Path:
-    """A random name for what will become ``path``, in the same folder."""
+    """Makes up a random name, in the same folder, for what will become ``path``."""
     return Path(path).with_name(f".framescribe-{secrets.token_hex(8)}.tmp")
 
 
@@ -67,7 +67,7 @@ def create_file(path: str | os.PathLike[str], *, buffering: int = -1) -> BinaryI
 
 @contextmanager
 def new_file(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[BinaryIO]:
-    """A file that becomes ``path`` at the end of the ``with`` statement, or is gone if that raises.
+    """Writes a file that becomes ``path`` at the end of the ``with`` statement, or is removed if that raises.
 
     A library that writes to paths may be given ``file.name`` instead. An older file, or a link, of the final name is
     replaced, never written through. Permissions of an older file are kept; a new one gets those of any new file.
@@ -111,7 +111,7 @@ def write_file(path: str | os.PathLike[str], content: bytes | str, *, sync: bool
 
 
 def _permissions(path: str | os.PathLike[str], new: int) -> int:
-    """Those of a file that is replaced, otherwise those that the system gave the new one."""
+    """The permissions of a file that is replaced, otherwise those that the system gave the new one."""
     with contextlib.suppress(OSError):
         older = os.lstat(path)
         if stat.S_ISREG(older.st_mode):

@@ -15,10 +15,10 @@ from framescribe.errors import UsageError
 from framescribe.shown import shown, shown_value
 
 MAX_TEXT_BYTES = 64 << 20
-"""Of a file that is read as one text."""
+"""The most that is read of a file as one text."""
 
 MAX_LINE_BYTES = 16 << 20
-"""Of one line of a file that is read line by line."""
+"""The longest line that is read."""
 
 _FOREIGN_MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
@@ -72,7 +72,7 @@ def _check_regular(mode: int, name: str) -> None:
 
 
 def read_text(path: str | os.PathLike[str], max_bytes: int | None = None) -> str:
-    r"""A small text file: UTF-8, with or without a byte order mark; line ends become ``\n``.
+    r"""Reads a small text file: UTF-8, with or without a byte order mark; line ends become ``\n``.
 
     Raises:
         UsageError: it is not UTF-8, or larger than ``max_bytes`` (``MAX_TEXT_BYTES``); the message names the
@@ -95,7 +95,7 @@ def read_text(path: str | os.PathLike[str], max_bytes: int | None = None) -> str
 
 
 def read_json(path: str | os.PathLike[str], max_bytes: int) -> dict[str, Any]:
-    """A JSON object of anyone's.
+    """Reads a JSON object from a file that anyone may have written.
 
     Raises:
         UsageError: it is none, nested too deeply, has a key twice, or is larger than ``max_bytes``; the message names

@@ -12,6 +12,7 @@ from framescribe.types import Clip
 
 DEFAULT_TIMEOUT_S = 120.0
 DEFAULT_MEMORY_GB = 4.0
+"""Enough for the frames of a clip in 8K and for their decoder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What a ``tokenizer.json`` of a stranger may ask for: the parts that such models have, and nothing that grows text.
+"""Checks a stranger's ``tokenizer.json``: it may ask for what such models have, and for nothing that grows text.
 
-The library does whatever the file says: a normalizer may turn each letter into a thousand, a template repeat the text,
-a pattern backtrack without end.
+The library does whatever the file says: a normalizer may turn a letter into thousands, a template may repeat the text,
+a pattern may backtrack without end.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ log = logging.getLogger("framescribe")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a folder holds. A ``link`` is one to a folder, ``other`` a pipe, a device, or a link to nothing."""
+    """One name in a folder. A ``link`` leads to a folder; ``other`` is a pipe, a device, or a link to nothing."""
 
     name: str
     kind: Literal["file", "folder", "link", "other"]
@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where to look: how the place is spelled, the way to it there, and how to list a folder there."""
+    """A place to search: its name as the user spells it, its root in its file system, and what lists a folder there."""
 
     name: str
     root: str
@@ -51,13 +51,9 @@ class _Place:
 
 
 class PassedOver:
-    """Counts what is passed over in one place, to be said in one line.
+    """Counts what is passed over in the place ``name``, to be reported in one line."""
 
-    Args:
-        name: of the place.
-    """
-
-    _said: set[int] = set()  # noqa: RUF012 - of the process: a run looks at its sources several times
+    _said: set[int] = set()  # noqa: RUF012 - shared by the process, as a run lists its sources several times
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -84,7 +80,7 @@ def is_glob(name: str) -> bool:
 
 
 def find_files(pattern: str, passed_over: PassedOver) -> Iterator[str]:
-    """Names of the files that match, sorted by name, folder by folder.
+    """Finds the files that match; names them sorted, folder by folder.
 
     Args:
         pattern: a folder, which is searched with all that lie in it, or a glob; ``**`` stands for any folders, but
@@ -207,7 +203,7 @@ def _kind(entry: os.DirEntry[str]) -> Literal["file", "folder", "link", "other"]
 def _walk(
     place: _Place, folder: str, parts: list[str], states: set[int], passed_over: PassedOver, depth: int
 ) -> Iterator[tuple[str, str]]:
-    """(Name from the place on, kind) of all that match ``parts`` from one of ``states`` on."""
+    """The name, from the place on, and the kind of all that match ``parts`` from one of ``states`` on."""
     try:
         entries = place.entries(_join(place.root, folder) if folder else place.root)
     except Exception as error:  # back ends raise types of their own, without a common base
@@ -246,7 +242,7 @@ def _matches(name: str, part: str) -> bool:
 
 
 def _closure(states: set[int], parts: list[str]) -> set[int]:
-    """With what follows each ``**``, which may stand for no folder at all."""
+    """The states with those that follow each ``**``, which may stand for no folder at all."""
     found = set(states)
     for state in sorted(states):
         while parts[state] == "**":

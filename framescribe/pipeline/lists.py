@@ -82,8 +82,8 @@ def read_list(
             start at the list's folder. In Parquet the column may hold the videos themselves, as bytes or as the
             ``datasets`` library's ``{bytes, path}``.
         start_s, end_s: the span where the list has none, in seconds.
-        owners: what the ids given so far were given to, as numbers (``hash``); it grows by the entries that have an
-            id. Share it between lists, so that an id stays one clip's.
+        owners: hashes of the ids that have been given so far, each with a hash of its clip. Entries with an id are
+            added. Lists that share it cannot give one id to two clips.
 
     An entry that cannot be understood is a clip with a ``problem`` that names file and line. So is one with an id that
     another clip has.
@@ -144,7 +144,7 @@ def _located(value: Any, column: str, name: str) -> str:
 
 
 def _given(entry: Mapping[str, Any], column: str) -> Any:
-    """The column's value; None where it is missing, empty or not a number."""
+    """The column's value; None where it is missing, blank or NaN."""
     value = entry.get(column)
     is_blank = isinstance(value, str) and not value.strip()
     is_nan = isinstance(value, float) and math.isnan(value)
@@ -175,7 +175,7 @@ class _Held:
 
 
 def _entries(name: str) -> Iterator[tuple[int, Entry]]:
-    """(Line, or row from 1 in Parquet; entry) of each one."""
+    """Each entry with its line, or in Parquet with its row, counted from 1."""
     suffix = suffix_of(name)
     if suffix == ".parquet":
         yield from _parquet_entries(name)

@@ -1,4 +1,4 @@
-"""What the user names (files, folders, globs, lists, tars, URLs) to clips, one by one: no list of them is ever held."""
+"""Clips of all that a user names (files, folders, globs, lists, tars, URLs), one by one: no list of them is held."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tbz2", ".tgz", ".txz", ".xz",
 
 
 def expand_sources(names: Iterable[str], start_s: float = 0.0, end_s: float | None = None) -> Iterator[Clip]:
-    """Clips of everything that is named, in order; a folder's or glob's files sorted by name.
+    """Finds the clips of everything that is named, in order; a folder's or glob's files come sorted by name.
 
     Args:
         names: files (any ending), folders (searched recursively for videos and tars of videos), globs (``**`` crosses

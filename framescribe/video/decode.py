@@ -5,8 +5,8 @@ from that, and a second pass decodes what leads to them. Where the packets turn 
 (damage, no timestamps), a slow reading decodes everything, packet by packet, and the choice is made among
 what decodes.
 
-Not known here: damage between chosen frames that the second pass skips over; mirrored display; non-square
-pixels and HDR transfer curves (pictures are given as they are stored, upright).
+Not handled: damage between chosen frames that the second pass skips over; mirrored display; non-square pixels and HDR
+transfer curves (pictures are as they are stored, but upright).
 """
 
 from __future__ import annotations
@@ -49,12 +49,13 @@ Allocator = Callable[[tuple[int, ...]], Pixels]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A clip looked at: what ``select_frames`` needs.
+    """What is known of a clip before its frames are chosen.
 
     Attributes:
-        facts: of the clip.
+        facts: size, length, codec and damage of the clip.
         timestamps_s: float64 [N], seconds from the clip's start to each of its frames.
-        numbers: int64 [N]: which frame of the clip that is; a picture that is held since before it comes once a second.
+        numbers: int64 [N]: which frame of the clip each is. A picture that is held since before the clip comes once a
+            second.
     """
 
     facts: VideoFacts
@@ -72,7 +73,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
     Args:
         clip: what to read.
         sampling: which of its frames.
-        allocate: gives the uint8 array of a shape that the pixels are written to, such as shared memory.
+        allocate: makes the uint8 array of a given shape that the pixels are written to, such as shared memory.
 
     Returns:
         Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start. Those of a
@@ -99,7 +100,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
 
 
 def probe(clip: Clip) -> Probe:
-    """Look at a clip and decode no more than its first frame (all of it where the packets cannot be trusted).
+    """Reads what a clip is, and decodes no more than its first frame (all of it where the packets cannot be trusted).
 
     Raises:
         ClipError: as ``decode_frames``.
@@ -108,7 +109,7 @@ def probe(clip: Clip) -> Probe:
 
 
 def read_frames(clip: Clip, long_side: int | None = None) -> Iterator[tuple[float, Pixels]]:
-    """Every frame of a clip that can be read, in order.
+    """Reads every frame of a clip that can be decoded, in order.
 
     Args:
         clip: what to read.
@@ -127,7 +128,7 @@ def read_frames(clip: Clip, long_side: int | None = None) -> Iterator[tuple[floa
 
 
 def shown_frames(clip: Clip) -> Iterator[ShownFrame]:
-    """As ``read_frames``; the frames as they were decoded.
+    """Reads the frames of ``read_frames`` as they were decoded.
 
     Raises:
         ClipError: as ``decode_frames``.

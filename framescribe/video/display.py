@@ -19,7 +19,7 @@ class Display:
         self._long_side = long_side
         self._stored: tuple[int, int] | None = None  # width and height before turning
         self.quarter_turns = 0
-        self._reformatter = VideoReformatter()  # kept: one for each frame costs 5 % more in all
+        self._reformatter = VideoReformatter()  # kept, as making one for each frame takes time
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         if self._stored is None:

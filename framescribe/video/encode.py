@@ -23,7 +23,7 @@ def write_mp4(
     """Write frames as H.264 (yuv420p) in MP4, to a temporary name first: a file of this name is always whole.
 
     Args:
-        path: of the file; its folder must exist.
+        path: where to write; the folder must exist.
         frames_u8: uint8 [T, 3, H, W], RGB; H and W even, as yuv420p needs.
         fps: frames per second.
 

@@ -1,7 +1,7 @@
 """How much memory a decoding process may take, private and shared: a file of some kB may ask for any amount.
 
-Linux holds a process to it (RLIMIT_DATA). Elsewhere systems do not, and the process looks after itself: it ends when it
-has taken more, which a single large allocation may overshoot.
+Linux enforces the limit (RLIMIT_DATA). Elsewhere the process watches itself and ends when it has taken more, which a
+single large allocation may overshoot.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ import time
 from framescribe.errors import ClipError
 from framescribe.types import Clip
 
-"""24 pictures of 8K take 2.4 GB, and their decoder about one."""
-
 EXIT_CODE = 77
-"""Of a process that looked after itself."""
+"""The exit code of a process that ended itself because it took too much."""
 
 _LOOK_S = 0.02
 _IS_HELD_BY_SYSTEM = sys.platform == "linux"
@@ -59,7 +57,7 @@ class MemoryLimit:
 
 
 def too_large(clip: Clip, memory_bytes: int) -> ClipError:
-    """What is told of a clip that needs more."""
+    """The error of a clip that needs more than a worker may take."""
     return ClipError(
         "decode",
         f"{clip.source_video}: decoding it takes more memory than the {memory_bytes / 1e9:g} GB that "

@@ -31,7 +31,7 @@ def new_mp4(
     """A file to be written, with an x264 stream. It has its name when the ``with`` statement ends, or is gone.
 
     Args:
-        path: of the file.
+        path: where to write; the folder must exist.
         rate: frames per second.
         crf: x264's quality, 0 (lossless) to 51; None leaves x264's own.
         params: more of x264's own parameters, each as ``name=value``.

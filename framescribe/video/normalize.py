@@ -31,7 +31,7 @@ class Normalize:
         size: width and height in pixels; None keeps the clip's, but for what ``side_step`` takes off.
         fit: how a picture of another shape gets to ``size``: ``crop`` fills it and cuts off what sticks out, the same
             on both sides; ``pad`` keeps all of it and adds black.
-        frames: at most so many, from the clip's start; None: all.
+        frames: the most frames, taken from the clip's start; None takes all.
         frame_step: the number of frames is a multiple of this and one: 4 gives 1, 5, 9 …, 81; 1 gives any number.
         side_step: width and height are multiples of this.
         keep_audio: keep the sound, as AAC.
@@ -75,7 +75,7 @@ class Normalize:
             raise UsageError(f"`crf` must be 0 to 51, not {self.crf}")
 
     def num_frames(self, duration_s: float, fps: Fraction) -> int:
-        """Frames of the result for a clip of ``duration_s`` seconds at ``fps``; 1 at least."""
+        """How many frames the result has for a clip of ``duration_s`` seconds at ``fps``: at least one."""
         shown = max(1, round(duration_s * fps))
         if self.frames is not None:
             shown = min(shown, self.frames)

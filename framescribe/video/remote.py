@@ -43,7 +43,7 @@ def max_download_bytes() -> int:
 
 
 def fetch(url: str) -> IO[bytes]:
-    """All of a file as a seekable temporary file at position 0.
+    """Fetches a file whole: a seekable temporary file at position 0.
 
     Raises:
         UsageError: a URL that is not read (see ``check_name``), or that needs a package.
@@ -60,7 +60,7 @@ def fetch(url: str) -> IO[bytes]:
 
 
 def open_parts(name: str) -> IO[bytes]:
-    """A path or URL to read parts of, seekable; all of it is fetched where a server sends no parts.
+    """Opens a path or URL, seekable, to read parts of it; where a server sends no parts, all of it is fetched.
 
     Raises:
         UsageError, OSError: as ``fetch``; also of a path that is no regular file.
@@ -80,7 +80,7 @@ def open_parts(name: str) -> IO[bytes]:
 
 
 def open_filesystem(url: str) -> tuple[AbstractFileSystem, str]:
-    """What lists and reads a URL, and the path there; not for web servers.
+    """The file system that lists and reads a URL, and the path in it; not for web servers.
 
     Raises:
         UsageError: a URL that is not read (see ``check_name``), or that needs a package.
@@ -97,12 +97,12 @@ def open_filesystem(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 def copy_part(file: IO[bytes]) -> IO[bytes]:
-    """The rest of an open file as a temporary file at position 0, within the limit of ``fetch``."""
+    """Copies the rest of an open file to a temporary file at position 0, within the limit of ``fetch``."""
     return _copied(file, None)
 
 
 def _copied(file: IO[bytes], size: int | None) -> IO[bytes]:
-    """``size``: what is promised, in bytes."""
+    """Copies a file; ``size`` is what the server promises, in bytes."""
     limit = max_download_bytes()
     if size is not None and size > limit:
         raise OSError(f"it has {size:,} bytes, more than the {limit:,} that {DOWNLOAD_SETTING} allows")

@@ -18,8 +18,8 @@ class Selection:
     """Frames chosen from a clip.
 
     Attributes:
-        indices: of the chosen frames, in presentation order; ``chat`` and ``base`` may repeat one.
-        covered_s: seconds of the clip, from its start, that they stand for; never more than the clip has.
+        indices: the chosen frames' numbers, in presentation order; ``chat`` and ``base`` may repeat one.
+        covered_s: seconds of the clip, from its start, that the frames stand for; never more than the clip has.
     """
 
     indices: tuple[int, ...]
@@ -33,8 +33,8 @@ def select_frames(
 
     Args:
         timestamps_s: float64 [N], ascending, seconds from the clip's start to each of its frames; N >= 1.
-        average_fps: frames per second as the container states them (only ``base`` uses it, as published).
-        duration_s: of the clip, in seconds.
+        average_fps: frames per second as the container states them (only ``base`` uses them, as published).
+        duration_s: length of the clip in seconds.
         sampling: strategy and number of frames.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From a video to clips: all of it, fixed windows, or its scenes. Spans only: nothing is written."""
+"""From a video to clips: all of it, fixed windows, or its scenes. They are spans; no file is written."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class SegmentRule:
     """How a video becomes clips.
 
     Attributes:
-        cutting: ``whole``: not at all; ``window``: every ``window_s`` seconds; ``scenes``: where the picture changes.
-        window_s: of ``window``.
-        min_length_s: spans that are shorter are left out (the rest after the last full window, flashes).
-        max_length_s: spans that are longer are divided into equal parts; None: any length.
+        cutting: ``whole`` cuts nowhere, ``window`` every ``window_s`` seconds, ``scenes`` where the picture changes.
+        window_s: length of a window in seconds.
+        min_length_s: shorter spans are left out (the rest after the last full window, flashes).
+        max_length_s: longer spans are divided into equal parts; None allows any length.
     """
 
     cutting: Cutting = "whole"

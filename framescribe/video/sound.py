@@ -1,4 +1,4 @@
-"""The sound of a span of a video, as AAC."""
+"""Writes the sound of a span of a video as AAC."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Sound:
     """A video's sound, of which a span goes into a file that is being written.
 
     Args:
-        source: the video, with a position for this alone.
-        output: gets a sound stream, if the video has sound; nothing may have been written to it yet.
+        source: the video, as an open file that nothing else reads.
+        output: the file that gets a sound stream if the video has sound; nothing may have been written to it yet.
     """
 
     def __init__(self, source: IO[bytes], output: OutputContainer) -> None:
@@ -48,7 +48,7 @@ class Sound:
         self._stream.codec_context.bit_rate = 128_000
 
     def write(self, start_s: float, seconds: float) -> None:
-        """Writes the sound from ``start_s``, on the container's clock, for ``seconds``; silence where there is none."""
+        """Writes ``seconds`` of sound from ``start_s`` on the container's clock; where there is none, silence."""
         if self._input is None:
             return
         total = round(seconds * self._rate)

@@ -20,7 +20,7 @@ PATH_COLUMNS = ("source_video", "path", "video", "file_name", "video_path", "fil
 
 
 MAX_GROUP_BYTES = 2 << 30
-"""Of a row group with a video that is read: writers may put all of it into one page, which is read whole."""
+"""The largest row group that is read for a video: writers may put all of it into one page, which is read whole."""
 
 
 class TableMember(Member):
@@ -61,7 +61,7 @@ def find_row(archive: str, member: str) -> IO[bytes]:
 
 @contextmanager
 def open_table(name: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file, a path or a URL.
+    """Opens a Parquet file by its path or URL.
 
     Raises:
         OSError: it cannot be read.

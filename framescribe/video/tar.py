@@ -35,9 +35,9 @@ class TarIndex:
     """What a tar holds.
 
     Attributes:
-        files: name and content, in the tar's order; of several with one name the last.
-        passed_over: how many members are no files that can be read, by reason.
-        problem: why the tar was not read to its end, if so.
+        files: the content by name, in the tar's order; of several files with one name, the last.
+        passed_over: how many members cannot be read as files, by reason.
+        problem: why the tar was not read to its end, if it was not.
     """
 
     files: dict[str, TarMember] = field(default_factory=dict)

@@ -15,7 +15,7 @@ HELD_AFTER_S = 0.5
 """A span whose first frame begins later shows until then the picture that was held."""
 
 _MOST_HELD = 10_000
-"""Seconds of a held picture that are counted one by one: a header may claim any length."""
+"""At most so many seconds of a held picture are counted one by one, as a header may claim any length."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ class Span:
         numbers: int64 [N], ascending, the clip's frames, counted in the video; a picture that is held since before the
             clip comes once for each second of it.
         timestamps_s: float64 [N], seconds from the clip's start to each of them; N >= 1.
-        duration_s: of the clip, as far as it can be read.
+        duration_s: length of the clip, as far as it can be read.
         missing_s: seconds of the clip that cannot be read.
     """
 
@@ -121,7 +121,7 @@ class Span:
 
     @property
     def num_frames(self) -> int:
-        """Different frames."""
+        """How many different frames the clip has."""
         return int(self.numbers[-1] - self.numbers[0]) + 1
 
 

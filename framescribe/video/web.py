@@ -22,16 +22,16 @@ from framescribe.video.address import WEB, host_of, is_metadata, is_this_machine
 from framescribe.video.random_access import RandomAccess
 
 _TIMEOUT_S = 60.0
-"""Without a byte."""
+"""A server that sends nothing for so long is given up."""
 
 
 class WebError(OSError):
-    """What a web server answered, or was not asked."""
+    """A web server refused, failed, or may not be asked."""
 
 
 @contextmanager
 def requested(url: str, span: tuple[int, int] | None = None) -> Iterator[http.client.HTTPResponse]:
-    """The answer to a GET, after redirects, with its body unread.
+    """Sends a GET and gives the answer, after redirects, with its body unread.
 
     Args:
         url: sent as it is; only spaces and what is no ASCII are escaped, as no request can hold them.
@@ -85,7 +85,7 @@ def _request(url: str) -> urllib.request.Request:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Made by hand: ``build_opener`` would open files, FTP and data URLs too."""
+    """Opens web addresses only: ``build_opener`` would open files, FTP and data URLs too."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(), _Web(), _Redirects(), urllib.request.HTTPErrorProcessor(),

@@ -39,10 +39,10 @@ class Task:
     """A call of a function of the module level.
 
     Attributes:
-        folder: that relative paths start from.
-        function: gives the answer, or yields as it goes on and returns the answer.
+        folder: where relative paths start.
+        function: returns the answer; a generator yields as it goes on before it returns.
         args: its arguments, of which the first is the clip.
-        memory_bytes: that it may take, with the pixels.
+        memory_bytes: memory that it may take, the pixels included.
         has_pixels: the function's last argument is what gives an array for pixels, and it returns ``Frames``.
     """
 
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a task: a value, with the shape [T, 3, H, W] of its pixels in the shared memory; or an error."""
+    """The result of a task: a value, with the shape [T, 3, H, W] of its pixels in the shared memory; or an error."""
 
     value: Any = None
     shape: tuple[int, ...] = ()
@@ -65,7 +65,7 @@ class Answer:
 class SharedBlock:
     """Memory behind a file descriptor, for one clip's pixels at a time.
 
-    It grows to the largest clip and stays mapped: mapping it for each clip takes a fifth of the time of decoding.
+    It grows to the largest clip and stays mapped: mapping it anew for each clip would slow decoding down.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -141,13 +141,13 @@ def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock, limi
 
 
 def _returned(steps: Generator[object, None, object], connection: Connection[Any, Any]) -> object:
-    """What a generator returns; meanwhile the parent hears that it goes on."""
-    told_s = time.monotonic()
+    """What a generator returns. While it goes on, the parent gets signs of life."""
+    sent_s = time.monotonic()
     while True:
         try:
             next(steps)
         except StopIteration as end:
             return end.value
-        if time.monotonic() - told_s > _SIGN_OF_LIFE_S:
+        if time.monotonic() - sent_s > _SIGN_OF_LIFE_S:
             connection.send(None)
-            told_s = time.monotonic()
+            sent_s = time.monotonic()

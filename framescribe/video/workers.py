@@ -1,14 +1,13 @@
 """Decoding in worker processes: a clip that hangs or crashes its decoder costs that clip, not the run.
 
 Each worker is a fresh interpreter (no fork of a process with threads or CUDA, no import of the caller's main
-script, no torch: 0.2 s and 50 MB) and decodes one clip at a time into memory that it shares with this process
-(``worker_process.py``). Whoever asks for a clip waits for it and uses its pixels before it asks for the next:
-a run holds no more decoded clips than it has threads that ask, and a worker's memory is as large as its largest clip.
+script, no torch) and decodes one clip at a time into memory that it shares with this process (``worker_process.py``).
+A thread that asks for a clip waits for it and uses its pixels before it asks for the next: a run holds no more decoded
+clips than it has such threads, and a worker's memory is as large as its largest clip.
 
 What crosses is uint8 at the source's resolution, and the pixels are those of ``decode_frames``. Scaling in the worker
-and rounding to uint8 at model size would send less (for 720x480, 5 of 25 MB a clip), but changes normalised pixels by
-up to 0.0075, as the published order is to normalise, then to resize; and it saves no time where decoding is what
-takes long: crossing costs 5 to 8 % of it. Figures: ``benchmarks/decode_throughput.py``.
+would send less, but rounding to uint8 at model size changes the normalised pixels, as the published order is to
+normalise, then to resize; and crossing takes little time next to decoding (``benchmarks/decode_throughput.py``).
 
 A fork of this process has no workers: those that it finds belong to its parent, and it starts its own.
 """
@@ -38,10 +37,10 @@ from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
 
 _TRIES_AFTER_CRASHES = 3
-"""A decoder that crashes may have been hit by something else; three times in a row it is the clip."""
+"""A crash may have another cause than the clip; so many in a row have not."""
 
 _TRIES_AFTER_KILLS = 10
-"""Signals that only others send, such as the kernel's when memory is short, say less about the clip."""
+"""Signals that only other processes send, such as the kernel's when memory is short, say less about the clip."""
 
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -74,7 +73,7 @@ class DecodeWorkers:
         Args:
             idle: workers of earlier runs, used first; this run's are given back here. None: this run keeps them.
             timeout_s: seconds that a clip may take, opening and fetching included.
-            memory_gb: that a worker may take for a clip, the pixels included, in 10^9 bytes.
+            memory_gb: memory that a worker may take for a clip, the pixels included, in 10^9 bytes.
         """
         self._idle = [] if idle is None else idle
         self._timeout_s = timeout_s
@@ -162,7 +161,7 @@ class DecodeWorkers:
                 deaths.append(died.exit_code)
                 if len(deaths) == _tries(deaths):
                     raise ClipError(
-                        "decode", f"{clip.source_video}: its decoder died each time ({_told(deaths)})"
+                        "decode", f"{clip.source_video}: its decoder died each time ({_causes(deaths)})"
                     ) from None
                 continue
             if answer.error is not None:
@@ -219,7 +218,7 @@ def _tries(deaths: list[int]) -> int:
     return _TRIES_AFTER_KILLS if is_from_outside else _TRIES_AFTER_CRASHES
 
 
-def _told(deaths: list[int]) -> str:
+def _causes(deaths: list[int]) -> str:
     return ", ".join(f"exit code {code}" if code >= 0 else signal.Signals(-code).name for code in deaths)
 
 
