@@ -114,13 +114,18 @@ def failing(tree: Path, tests: Sequence[str], limit_s: float | None, stop_after:
         process.join()
     code, output = process.exitcode, log.read_text(encoding="utf-8", errors="replace")
     if is_late:
-        return {f"the tests had not ended after {limit_s:g} s"}
+        return {late(limit_s)}
     if code < 0:
         return {f"the tests were ended by signal {-code}"}
     failed = set(_FAILED.findall(output))
     if code not in (0, _TESTS_FAILED, _NOT_COLLECTED) or (code and not failed):
         raise Unusable(f"its tests do not run: {(output.strip().splitlines() or ['without a word'])[-1]}")
     return failed
+
+
+def late(limit_s: float | None) -> str:
+    """How it is told that tests were stopped."""
+    return f"the tests had not ended after {limit_s:g} s"
 
 
 def _run_pytest(tree: Path, log: Path, arguments: list[str]) -> None:
@@ -152,6 +157,8 @@ def attempt(change: Change, tree: Path, known: dict[str, bool], limit_s: float) 
         for tests in (change.tests, change.room_tests):
             with changed(change, tree):
                 by = failing(tree, tests, limit_s, stop_after=1)
+            if late(limit_s) in by and late(limit_s) in failing(tree, tests, limit_s):
+                raise Unusable(f"without it too its tests had not ended after {limit_s:g} s")
             if names := [name for name in by if " " not in name and name not in known]:
                 fail_anyway = failing(tree, names, None)
                 known |= {name: name in fail_anyway for name in names}

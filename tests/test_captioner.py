@@ -47,6 +47,7 @@ REMAKEABLE = [
     settings(),
     settings(temperature=0.8, top_p=0.9, repetition_penalty=1.2, seed=11, stop_loops=False),
     CaptionSettings("What?", "vqa", FrameSampling("uniform", 5), GenerationSettings(max_new_tokens=4)),
+    CaptionSettings(sampling=FrameSampling(fps=2.0), generation=GenerationSettings(max_new_tokens=2)),
     CaptionSettings(sampling=FrameSampling("base", 3), generation=GenerationSettings(max_new_tokens=4)),
 ]
 
@@ -70,7 +71,8 @@ def test_a_row_is_enough_to_make_its_caption_again(made_with, captioner):
             row["seed"],
             row["stop_loops"],
         )
-        sampling = FrameSampling(row["strategy"], row["num_frames"])
+        sampling = FrameSampling(row["strategy"], row["num_frames"], row["sample_fps"])
+        assert (generation, sampling) == (made_with.generation, made_with.sampling)
         remade = CaptionSettings(row["prompt"], row["template"], sampling, generation)
         (found,) = again.caption([clip], remade)
         assert json.loads(json.dumps(found.to_dict())) == row | {"created_at": found.created_at}
@@ -170,6 +172,18 @@ def test_a_consumer_that_stops_early_leaves_the_captioner_usable(captioner):
     assert row.caption_status == "truncated"
     assert "".join(captioner.ask(SHORT, row.prompt, settings=settings())) == row.caption_raw
     assert len(list(abandoned)) == 2
+
+
+def test_a_call_that_is_closed_takes_its_clips_out_of_the_engine(captioner):
+    # Clips that fail, without end, until the first one is being written.
+    clips = itertools.chain(
+        [Clip(str(SHORT))], (Clip(f"missing-{number}.mp4") for number in itertools.count())
+    )
+    rows = captioner.caption(clips, settings(max_new_tokens=2000), decode_workers=1)
+    while not captioner.longest_in_progress():
+        assert next(rows).caption_status == "error"
+    rows.close()
+    assert captioner.longest_in_progress() == 0
 
 
 def test_calls_may_overlap(captioner):
