@@ -108,10 +108,10 @@ def failing(tree: Path, tests: Sequence[str], limit_s: float | None, stop_after:
     process = _FORKS.Process(target=_run_pytest, args=(tree, log, [f"--maxfail={stop_after}", *tests]))
     process.start()
     process.join(limit_s)
+    is_late = process.is_alive()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # its processes too
-    if is_late := process.is_alive():
-        process.join()
+    process.join()
     code, output = process.exitcode, log.read_text(encoding="utf-8", errors="replace")
     if is_late:
         return {late(limit_s)}

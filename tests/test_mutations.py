@@ -29,14 +29,18 @@ def test_noticed_unnoticed_hung_and_stale_changes_are_told_apart(tmp_path: Path,
     ]
     endless = [change("hung", "return a * 2", "while True: pass", "test_sums.py::test_twice")]
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    found = [*attempt_all(changes, tmp_path, 1, 600), *attempt_all(endless, tmp_path, 1, 0.5)]
+    found = [*attempt_all(changes, tmp_path, 1, 600), *attempt_all(endless, tmp_path, 1, 2)]
     verdicts = {each.id: (each.verdict, each.by) for each in found}
     told_in_words = {id: verdicts.pop(id)[0] for id in ("stale", "not Python", "twice there")}
     assert set(told_in_words.values()) == {"unusable"}
+    # On a busy machine the tests may not end in time without the change either, which is then said.
+    assert verdicts.pop("hung") in (
+        ("noticed", ("the tests had not ended after 2 s",)),
+        ("unusable", ("without it too its tests had not ended after 2 s",)),
+    )
     assert verdicts == {
         "noticed": ("noticed", ("test_sums.py::test_add",)),
         "by the room": ("noticed", ("test_sums.py::test_add",)),
         "unnoticed": ("unnoticed", ()),
-        "hung": ("noticed", ("the tests had not ended after 0.5 s",)),
     }
     assert "a + b" in (tmp_path / "sums.py").read_text()
