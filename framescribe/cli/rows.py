@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _LINE_COLUMNS = ("clip_id", "caption_status", "source_video", "caption", "error_message")
 _DUPLICATE = "duplicate"
+_MAX_COMPARED = 50_000
 
 
 def rows(
@@ -71,7 +72,7 @@ def rows(
         _print_rows(itertools.islice(only, offset, None if limit is None else offset + limit), as_json)
     else:
         found = dataset.rows(conditions or None, order_by, limit, offset, columns)
-        _print_rows(_flagged(dataset, found) if as_json else found, as_json)
+        _print_rows(_flagged(dataset, found) if as_json and _are_few(dataset) else found, as_json)
 
 
 def _flagged(dataset: Dataset, found: Iterable[Row]) -> Iterator[Row]:
@@ -98,16 +99,16 @@ def _print_rows(found: Iterable[Row], as_json: bool) -> None:
 def _print_counts(dataset: Dataset, conditions: list[str], *, only_duplicates: bool, as_json: bool) -> None:
     statuses: Counter[str] = Counter()
     flags: Counter[str] = Counter()
-    if first := dataset.duplicates():
+    groups = list(dataset.count_by(("caption_status", "flags"), conditions or None))
+    if only_duplicates or _are_few(dataset, None if conditions else sum(group["rows"] for group in groups)):
+        first = dataset.duplicates()
         keys = dataset.rows(
             conditions or None, columns=("clip_id", "prompt_index", "caption_status", "flags")
         )
-        repeated = [row for row in keys if (row["clip_id"], row["prompt_index"]) in first]
+        repeated = [row for row in keys if (row["clip_id"], row["prompt_index"]) in first] if first else []
         flags[_DUPLICATE] = len(repeated)
-    else:
-        repeated = []
-    groups = dataset.count_by(("caption_status", "flags"), conditions or None)
-    for row in ({**row, "rows": 1} for row in repeated) if only_duplicates else groups:
+        groups = [row | {"rows": 1} for row in repeated] if only_duplicates else groups
+    for row in groups:
         statuses[row["caption_status"]] += row["rows"]
         for flag in row["flags"] or ():
             flags[flag] += row["rows"]
@@ -119,3 +120,16 @@ def _print_counts(dataset: Dataset, conditions: list[str], *, only_duplicates: b
     for kind, counts in (("status", statuses), ("flag", flags)):
         for name, number in counts.most_common():
             print(kind, name, number, sep="\t")
+
+
+def _are_few(dataset: Dataset, number: int | None = None) -> bool:
+    """Whether all captions may be compared with each other unasked; says so if not."""
+    from framescribe.cli.console import err
+
+    if (dataset.count() if number is None else number) <= _MAX_COMPARED:
+        return True
+    err.print(
+        f"captions that nearly repeat another one are not looked for among more than {_MAX_COMPARED:,} rows; "
+        f"--flag {_DUPLICATE} does, in a minute or two for each million"
+    )
+    return False

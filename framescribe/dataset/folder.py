@@ -60,6 +60,9 @@ def written(error: OSError, name: str, more: str = "") -> OSError:
     return OSError(error.errno, "; ".join(filter(None, (reason, more, advice))), name)
 
 
+State = tuple[float, ...]
+
+
 class Folder:
     """A folder of files.
 
@@ -195,7 +198,7 @@ class Folder:
         """Of a file, in bytes."""
         return int(self._files.size(self.path(name)))
 
-    def fingerprint(self, name: str) -> tuple[int, ...] | None:
+    def state(self, name: str) -> State | None:
         """What changes whenever a file does; None if that cannot be told."""
         if not self.is_local:
             return None

@@ -54,6 +54,11 @@ class TableSchema:
         return pa.schema(columns)
 
     @cached_property
+    def types(self) -> dict[str, pyarrow.DataType]:
+        """The type of each column."""
+        return {column.name: column.type for column in self.arrow}
+
+    @cached_property
     def key_defaults(self) -> dict[str, Any]:
         """By column of the key: what a null stands for; no entry where none is allowed."""
         return {
@@ -91,11 +96,11 @@ class TableSchema:
         """
         import pyarrow as pa
 
-        arrays = []
+        arrays, present = [], set(batch.schema.names)
         names = batch.schema.names if columns is None else columns
         for name in names:
-            wanted = self.arrow.field(name).type if name in self.arrow.names else None
-            if name in batch.schema.names:
+            wanted = self.types.get(name)
+            if name in present:
                 array = batch[name] if wanted is None else _cast(name, batch[name], wanted)
             else:
                 array = pa.nulls(len(batch), wanted or pa.null())

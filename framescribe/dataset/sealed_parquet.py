@@ -8,6 +8,7 @@ file that has neither, of an older version or of another writer, is read as it i
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ _UNSEALED = b"0" * 64
 _SEAL = re.compile(
     re.escape(_SEAL_KEY.encode()) + rb"..(.{64})", re.DOTALL
 )  # in between, the value's type and length
-_MOST_FOOTER_BYTES = 64 << 20
+_MOST_FOOTER_BYTES, _USUAL_FOOTER_BYTES = 64 << 20, 1 << 16
 _CHUNK_BYTES = 1 << 20
 
 
@@ -72,6 +73,7 @@ class ParquetRows:
     def __init__(
         self, file: IO[bytes], name: str, schema: TableSchema, advice: str, verify: bool = True
     ) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._name, self._table, self._advice = name, schema, advice
@@ -81,7 +83,8 @@ class ParquetRows:
                 raise ValueError("its bytes are not those that were written")
             file.seek(0)
             # Without threads of Arrow's: one may outlive the interpreter, and then end the process.
-            self._file = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False)
+            source = pa.BufferReader(file.getbuffer()) if isinstance(file, io.BytesIO) else file
+            self._file = pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False)
             self._schema = self._file.schema_arrow
 
     @property
@@ -89,10 +92,7 @@ class ParquetRows:
         """The columns of ``batches`` where all are read."""
         import pyarrow as pa
 
-        known = self._table.arrow
-        return pa.schema(
-            [known.field(each.name) if each.name in known.names else each for each in self._schema]
-        )
+        return pa.schema([(each.name, self._table.types.get(each.name, each.type)) for each in self._schema])
 
     @property
     def num_rows(self) -> int:
@@ -109,9 +109,8 @@ class ParquetRows:
         Args:
             columns: which; one that the file has not is null. None is all that it has.
         """
-        present = [
-            name for name in self._schema.names if columns is None or name in (*columns, VERSION_COLUMN)
-        ]
+        wanted = None if columns is None else {*columns, VERSION_COLUMN}
+        present = [name for name in self._schema.names if wanted is None or name in wanted]
         with self._damage_told():
             batches = self._file.iter_batches(BATCH_ROWS, columns=present, use_threads=False)
         while True:
@@ -146,14 +145,22 @@ def _check_version(batch: pyarrow.RecordBatch, schema: TableSchema) -> None:
 def _seal_start(file: IO[bytes]) -> int | None:
     """Where the digest is; None if there is none."""
     end = file.seek(0, os.SEEK_END)
-    start = max(0, end - _MOST_FOOTER_BYTES)
-    places = [found.start(1) for found in _SEAL.finditer(_read(file, start, end - start))]
-    return start + places[-1] if places else None
+    for size in (_USUAL_FOOTER_BYTES, _MOST_FOOTER_BYTES):  # whatever the footer says of its length
+        start = max(0, end - size)
+        if places := [found.start(1) for found in _SEAL.finditer(_read(file, start, end - start))]:
+            return start + places[-1]
+    return None
 
 
 def _digest(file: IO[bytes], seal_start: int) -> bytes:
     """Hexadecimal digits, of the file with zeros for the seal."""
     digest = hashlib.sha256()
+    if isinstance(file, io.BytesIO):
+        content = file.getbuffer()
+        digest.update(content[:seal_start])
+        digest.update(_UNSEALED)
+        digest.update(content[seal_start + len(_UNSEALED) :])
+        return digest.hexdigest().encode()
     file.seek(0)
     left = seal_start
     while left:

@@ -68,28 +68,33 @@ class RowFolder(Folder):
         for name in ("", CAPTIONS.name):
             self.remove_leftovers(name)
 
-    def done(self, run: str, others: Collection[str] = ()) -> dict[str, str | None]:
-        """Clips that ``run`` has rows for, which no row of ``others`` has replaced, and what their sources' bytes were.
+    def done(self, run: str, others: Collection[str] = (), prompts: int = 1) -> dict[str, str | None]:
+        """Clips that ``run`` has all rows for, which no row of ``others`` has replaced, with their sources' hashes.
 
         Args:
             run, others: fingerprints. A row of a run that is none of them, such as one that mended a caption, leaves a
                 clip as done as it was.
+            prompts: how many rows a clip has.
 
         The value is the hash; empty if the clip failed before there was one; None if none was asked for.
 
         Raises:
             UsageError: a shard is damaged, or written by a newer framescribe. So do the methods below.
         """
-        found: dict[str, str | None] = {}
-        wanted = ["clip_id", "caption_status", "source_sha256"]
+        found: list[dict[str, str | None]] = [{} for _ in range(prompts)]
+        wanted = ["clip_id", "prompt_index", "caption_status", "source_sha256"]
         for made_by, batch in self.table.all_batches(self.shards(), wanted):
             columns = [batch[name].to_pylist() for name in wanted]
-            for clip_id, status, sha256 in zip(*columns, strict=True):
+            for clip_id, prompt_index, status, sha256 in zip(*columns, strict=True):
+                if not 0 <= prompt_index < prompts:
+                    continue
+                of_prompt = found[prompt_index]
                 if made_by in others:
-                    found.pop(clip_id, None)
-                elif made_by == run or clip_id in found:
-                    found[clip_id] = sha256 or ("" if status == "error" else None)
-        return found
+                    of_prompt.pop(clip_id, None)
+                elif made_by == run or clip_id in of_prompt:
+                    of_prompt[clip_id] = sha256 or ("" if status == "error" else None)
+        first, *more = found
+        return {clip_id: sha256 for clip_id, sha256 in first.items() if all(clip_id in each for each in more)}
 
     def clip_ids(self, since: int) -> set[str]:
         """Ids of all clips in the shards from number ``since`` on."""

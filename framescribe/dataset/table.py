@@ -8,13 +8,14 @@ A shard appears whole or not at all: locally by renaming, on object stores becau
 from __future__ import annotations
 
 import io
+import random
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framescribe.dataset.ahead import ahead
-from framescribe.dataset.folder import Folder
+from framescribe.dataset.folder import Folder, State
 from framescribe.dataset.schema import TableSchema
 from framescribe.dataset.sealed_parquet import ParquetRows, write_sealed
 from framescribe.errors import UsageError
@@ -44,7 +45,8 @@ class Table:
     def __init__(self, folder: Folder, schema: TableSchema) -> None:
         self.schema = schema
         self._folder = folder
-        self._verified: dict[str, tuple[int, ...]] = {}
+        self._verified: dict[str, State] = {}
+        self._last: tuple[list[State], np.ndarray[Any, np.dtype[np.bool_]] | None] = [], None
 
     def append(
         self, rows: Iterable[Mapping[str, Any]], run: str, number: int, token: str | None = None
@@ -89,7 +91,7 @@ class Table:
 
     def num_rows(self) -> int:
         """Rows in all shards, also those that a later one has replaced."""
-        return sum(parquet.num_rows for parquet in map(self._open, self.shards()))
+        return sum(ahead(lambda shard: self._open(shard).num_rows, self.shards()))
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pyarrow.RecordBatch]:
         """The last row of each key, in the order of writing; columns that a shard has not are null.
@@ -100,12 +102,26 @@ class Table:
         import pyarrow as pa
 
         shards = self.shards()
-        is_last = _last_of_key([batch for _, batch in self.all_batches(shards, self.schema.key)])
-        start = 0
+        is_last, start = self._is_last(shards), 0
         for _, batch in self.all_batches(shards, columns):
             kept = is_last[start : start + len(batch)]
             start += len(batch)
+            if len(kept) != len(batch):
+                raise UsageError(f"{shown(self._folder.name)} was changed while it was read; read it again")
             yield batch if kept.all() else batch.filter(pa.array(kept))
+
+    def _is_last(self, shards: list[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """bool [N]: for each row of all shards, whether it is the last one of its key; remembered for these bytes."""
+        known, mask = self._last
+        if mask is None or known != self._states(shards):
+            mask = _last_of_key([batch for _, batch in self.all_batches(shards, self.schema.key)])
+            self._last = self._states(shards), mask
+        return mask
+
+    def _states(self, shards: list[str]) -> list[State]:
+        """What changes whenever a shard does; equal to nothing where that cannot be told."""
+        states = [self._folder.state(self._name(Path(shard).name)) for shard in shards]
+        return [state or (random.random(),) for state in states]
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """As ``batches``, in plain values."""
@@ -119,14 +135,15 @@ class Table:
         def read(shard: str) -> tuple[str, str, Iterable[pyarrow.RecordBatch]]:
             parquet = self._open(shard)
             made_by = parquet.metadata.get(_RUN_KEY.encode(), b"").decode("utf-8", "replace")
-            present = dict.fromkeys((*self.schema.arrow.names, *parquet.schema.names))
-            batches = parquet.batches(columns or list(present))
+            batches = parquet.batches(
+                columns or list(self.schema.types | dict.fromkeys(parquet.schema.names))
+            )
             return shard, made_by, list(batches) if parquet.num_rows <= _DECODE_AHEAD_ROWS else batches
 
         for shard, made_by, batches in ahead(read, shards):
             for batch in batches:
-                for name in set(self.schema.key).intersection(batch.schema.names):
-                    if batch[name].null_count:
+                for name in self.schema.key:
+                    if name in batch.schema.names and batch[name].null_count:
                         raise UsageError(
                             f"{shown(shard)} holds rows without a {name}: no run wrote it; {_ADVICE}"
                         )
@@ -138,15 +155,15 @@ class Table:
     def _open(self, shard: str) -> ParquetRows:
         name = self._name(Path(shard).name)
         try:
-            seen = self._folder.fingerprint(name)
+            state = self._folder.state(name)
             with self._folder.open(name) as file:
-                content = io.BytesIO(file.read())  # whole: its checksum is of all of it
+                content = file.read()  # whole: its checksum is of all of it
         except OSError as error:
             raise UsageError(f"{shown(shard)} cannot be read: {error.strerror or error}") from error
-        is_known = seen is not None and self._verified.get(shard) == seen
-        rows = ParquetRows(content, shard, self.schema, _ADVICE, verify=not is_known)
-        if seen is not None:
-            self._verified[shard] = seen
+        is_verified = state is not None and self._verified.get(shard) == state
+        rows = ParquetRows(io.BytesIO(content), shard, self.schema, _ADVICE, verify=not is_verified)
+        if state is not None:
+            self._verified[shard] = state
         return rows
 
 
