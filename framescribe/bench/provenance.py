@@ -1,4 +1,4 @@
-"""What figures were measured with."""
+"""What figures were measured with: processor, versions, commit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def computed_on() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of those packages that are installed."""
+    """The versions of Python and of those packages that are installed."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

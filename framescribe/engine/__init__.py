@@ -1,1 +1,1 @@
-"""Requests in, completions out: batched generation."""
+"""Batched generation: requests in, completions out."""

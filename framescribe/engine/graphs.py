@@ -1,4 +1,4 @@
-"""The decode step as CUDA graphs, one for each of a few batch sizes: one launch instead of some 400.
+"""The decode step as CUDA graphs, one for each of a few batch sizes: one launch instead of hundreds.
 
 Without them a step at small batch waits for Python; where there are no kernels the step simply runs.
 """

@@ -12,7 +12,7 @@ from framescribe.engine.scheduler import Limits
 from framescribe.errors import UsageError
 from framescribe.model.attention import causal_attention
 from framescribe.model.model import CaptionModel
-from framescribe.model.precision import CLIP_TOKENS, available_bytes, kv_bytes_per_token
+from framescribe.model.precision import PUBLISHED_CLIP_TOKENS, available_bytes, kv_bytes_per_token
 
 log = logging.getLogger("framescribe")
 
@@ -54,7 +54,7 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
     block_bytes = BLOCK_SIZE * kv_bytes_per_token(model.config, kv_dtype)
     wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
     fitting = _free_bytes(model, limits) // block_bytes
-    while fitting * BLOCK_SIZE < CLIP_TOKENS and limits.frames > 1 and model.device.type == "cuda":
+    while fitting * BLOCK_SIZE < PUBLISHED_CLIP_TOKENS and limits.frames > 1 and model.device.type == "cuda":
         limits = limits.halved()
         fitting = _free_bytes(model, limits) // block_bytes
     if fitting < 1:

@@ -15,7 +15,7 @@ ROPE_BASE = 500_000.0
 RopeDtype = Literal["weights", "float32", "bfloat16"]
 
 MAX_JSON_BYTES = 1 << 20
-"""Of a checkpoint's small files."""
+"""Largest size of a checkpoint's small files."""
 
 # Far above any such model, and low enough that a config which asks for more is refused before anything is built.
 _LARGEST = {
@@ -121,7 +121,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
-        """From the parsed ``config.json``.
+        """Makes a config from the parsed ``config.json``.
 
         Raises:
             UsageError: another architecture, a key that is missing, unknown, or that asks for something this model
@@ -147,7 +147,7 @@ class ModelConfig:
 
     @classmethod
     def from_file(cls, path: Path) -> ModelConfig:
-        """From ``config.json``; errors name the file.
+        """Reads ``config.json``; errors name the file.
 
         Raises:
             UsageError: not JSON, or not this architecture (see ``from_dict``).

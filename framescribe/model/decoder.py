@@ -111,7 +111,7 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embeddings of text and vision to hidden states.
+    """Turns embeddings of text and vision into hidden states.
 
     ``recomputes_activations`` (for training) keeps only each layer's input for the backward pass.
     """

@@ -63,7 +63,7 @@ class Fp8Linear(nn.Module):
 
     @functools.cached_property
     def largest(self) -> tuple[Tensor, Tensor]:
-        """The largest norm of a row of weights, and bias in absolute value: what an output's size is bounded by."""
+        """The largest norm of a row of weights, and bias in absolute value: both bound an output's size."""
         norms_O = torch.cat([part.float().norm(dim=-1) for part in self.weight.split(1024)])
         bias = self.scales_1O.new_zeros(()) if self.bias is None else self.bias.abs().max().float()
         return (norms_O * self.scales_1O[0]).max(), bias

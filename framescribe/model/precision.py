@@ -22,7 +22,7 @@ _FP8_CAPABILITY = (8, 9)
 
 # One clip as published: 24 frames (1,622 prompt tokens) and 2,048 new ones.
 _CLIP_FRAMES = 24
-CLIP_TOKENS = 1622 + 2048
+PUBLISHED_CLIP_TOKENS = 1622 + 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Precision:
 
     @property
     def kv_dtype(self) -> torch.dtype:
-        """Of cached keys and values."""
+        """The dtype of cached keys and values."""
         return torch.float8_e4m3fn if self.quant == "fp8-kv" else self.dtype
 
     @property
@@ -141,9 +141,9 @@ def clip_bytes(config: ModelConfig, precision: Precision) -> int:
     """
     vision = config.vision_config
     vision_wide = _CLIP_FRAMES * vision.num_positions * vision.intermediate_size
-    prompt_wide = 2 * CLIP_TOKENS * config.intermediate_size
+    prompt_wide = 2 * PUBLISHED_CLIP_TOKENS * config.intermediate_size
     return (
-        CLIP_TOKENS * kv_bytes_per_token(config, precision.kv_dtype)
+        PUBLISHED_CLIP_TOKENS * kv_bytes_per_token(config, precision.kv_dtype)
         + 2 * max(vision_wide, prompt_wide) * precision.dtype.itemsize
     )
 

@@ -27,7 +27,7 @@ _COPIED_FILES = (GENERATION_FILE, "tokenizer.json", "tokenizer_config.json", "sp
 
 
 def plan_shards(tensors: Mapping[str, Tensor], max_bytes: int = MAX_SHARD_BYTES) -> dict[str, list[str]]:
-    """Which tensors go to which file, in order, none above ``max_bytes`` unless one tensor alone is. Shapes suffice."""
+    """Which tensors go to which file, in order, none above ``max_bytes`` unless one tensor is; shapes suffice."""
     shards: list[list[str]] = []
     room = 0
     for name, tensor in tensors.items():

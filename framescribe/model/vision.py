@@ -71,7 +71,7 @@ class Adapter(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Frames to the features that stand in the prompt's vision slots.
+    """Turns frames into the features that stand in the prompt's vision slots.
 
     ``recomputes_activations`` (for training) keeps only each layer's input for the backward pass.
     """

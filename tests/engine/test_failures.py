@@ -198,7 +198,7 @@ def test_phases_that_a_small_gpu_cannot_hold_are_planned_smaller(model, monkeypa
     blocks, limits = plan_cache(
         SimpleNamespace(device=cuda, config=model.config), phase_limits(cuda, 1), torch.float16
     )
-    assert blocks * memory.BLOCK_SIZE >= memory.CLIP_TOKENS
+    assert blocks * memory.BLOCK_SIZE >= memory.PUBLISHED_CLIP_TOKENS
     assert (tried, limits.frames) == ([120, 60, 30], 30)
 
 

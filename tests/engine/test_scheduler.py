@@ -231,3 +231,12 @@ def test_a_newcomer_leaves_each_that_runs_a_block():
     phase = scheduler.schedule()
     assert phase.kind == "encode"
     assert list(phase.sequences) == [newcomer]
+
+
+def test_one_sequence_may_always_run():
+    scheduler = running(20, [Schedulable(frames=0, prompt_tokens=6, max_new_tokens=9)])
+    scheduler.shrink_batch(0)
+    assert scheduler.limits.batch == 1
+    scheduler.free(list(scheduler.running))
+    scheduler.add(Schedulable(frames=0, prompt_tokens=6, max_new_tokens=9))
+    assert scheduler.schedule().kind == "encode"

@@ -28,7 +28,7 @@ _FP8_MAX = tl.constexpr(448.0)
 
 
 class Tiling(NamedTuple):
-    """How the product is cut up and compiled; the best of those measured on an H100 at 24,672 x 1,792 x 15,360.
+    """How the product is cut up and compiled; by default the best of those measured on an H100 for the official tower.
 
     Attributes:
         tokens, outputs, inputs: a tile's sides, and how much of the sum one step takes.
@@ -50,7 +50,7 @@ class Tiling(NamedTuple):
 
 @triton.jit
 def _gelu(x, HAS_FAST_TANH: tl.constexpr):
-    """The tanh form."""
+    """GELU in its tanh form."""
     inner = 0.7978845608028654 * x + 0.035677408136300125 * x * x * x
     if HAS_FAST_TANH:
         tanh = tl.inline_asm_elementwise(
@@ -66,7 +66,7 @@ def _finish(
     sum_TO, out, bias, scales, row_scales, out_scales, token, output, rows, columns,
     HAS_FAST_TANH: tl.constexpr, SIDE_T: tl.constexpr, SIDE_O: tl.constexpr,
 ):  # fmt: skip
-    """Scales, bias, GELU; then one piece of the result is written."""
+    """Applies scales, bias and GELU, then writes one piece of the result."""
     outputs = output + tl.arange(0, SIDE_O)
     tokens = token + tl.arange(0, SIDE_T)
     scales_O = tl.load(scales + outputs, mask=outputs < columns, other=0.0)
@@ -80,7 +80,7 @@ def _finish(
 
 @triton.jit
 def _halves(x_TO):
-    """The left and the right one."""
+    """Splits a tile into its left and right half."""
     return tl.split(tl.permute(tl.reshape(x_TO, (x_TO.shape[0], 2, x_TO.shape[1] // 2)), (0, 2, 1)))
 
 
