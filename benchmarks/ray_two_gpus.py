@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,22 @@ from typing import Any
 import numpy as np
 
 from benchmarks.provenance import provenance
-from framescribe.bench.official import OFFICIAL_CONFIG
+from framescribe.bench.official import RANDOM_MODEL
+from framescribe.bench.subject import open_subject
 from framescribe.captioner import Captioner
+from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.store import RowFolder
 from framescribe.model.checkpoint import random_model
-from framescribe.model.config import ModelConfig
-from framescribe.model.hub import fetch_checkpoint
 from framescribe.model.precision import choose_precision
+from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, connected
 from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
-from framescribe.tokenizer import CaptionTokenizer
+from framescribe.task import ClipTask
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
 from framescribe.video.workers import DecodeWorkers
 
@@ -51,17 +53,18 @@ WIDTH, HEIGHT, FRAMES = 480, 320, 24
 _READY = "ready-"
 
 
-def sizes(is_tiny: bool) -> ModelConfig:
+def subject(is_tiny: bool) -> OpenCheckpoint:
+    """The sizes that are run, with tiny-random's tokenizer; no caption ends before its limit."""
     if is_tiny:
-        return ModelConfig.from_file(fetch_checkpoint("tiny-random").folder / "config.json")
-    return OFFICIAL_CONFIG
+        return replace(open_checkpoint("tiny-random"), stop_ids=frozenset())
+    return open_subject(RANDOM_MODEL)
 
 
 def _warm_up(captioner: Captioner, is_tiny: bool) -> None:
     """One clip, so that no kernel is left to compile: the second run would find the first one's on disk."""
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
     rows = RowMaker("random", "seed 0", str(captioner.precision))
-    prepared = make_preparer(is_tiny, rows).prepare(Clip("0"), settings)
+    prepared = make_preparer(is_tiny, rows).prepare(ClipTask.of(Clip("0"), [settings.prompt]), settings)
     assert isinstance(prepared, Prepared)
     session = captioner.session(settings)
     session.add(prepared)
@@ -72,11 +75,9 @@ def _warm_up(captioner: Captioner, is_tiny: bool) -> None:
 
 def make_captioner(is_tiny: bool, device: str, batch_size: int, folder: str) -> Captioner:
     """Random weights on this worker's device, with all kernels compiled; says when it is ready."""
-    precision = choose_precision(device)
-    model = random_model(sizes(is_tiny), precision.device, precision.dtype, seed=0)
-    checkpoint = fetch_checkpoint("tiny-random")
-    tokenizer = CaptionTokenizer(checkpoint.folder)
-    captioner = Captioner(model, tokenizer, checkpoint, precision, frozenset(), batch_size)
+    precision, checkpoint = choose_precision(ModelSpec(device=device)), subject(is_tiny)
+    model = random_model(checkpoint.config, precision.device, precision.dtype, seed=0)
+    captioner = Captioner(model, checkpoint, precision, batch_size)
     _warm_up(captioner, is_tiny)
     Path(folder, f"{_READY}{os.getpid()}").write_text(str(time.time()))
     return captioner
@@ -86,23 +87,21 @@ class NoisePreparer(Preparer):
     """Prepares frames of noise instead of a file's."""
 
     def prepare(
-        self, clip: Clip, settings: CaptionSettings, workers: DecodeWorkers | None = None
-    ) -> Prepared | CaptionRow:
-        chance = np.random.default_rng(int(clip.source_video))
+        self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers | None = None
+    ) -> Prepared | tuple[CaptionRow, ...]:
+        chance = np.random.default_rng(int(task.clip.source_video))
         pixels = chance.integers(0, 256, (FRAMES, 3, HEIGHT, WIDTH), np.uint8)
         facts = VideoFacts(WIDTH, HEIGHT, 1.0, float(FRAMES), "noise", FRAMES)
         seconds = tuple(map(float, range(FRAMES)))
         frames = Frames(pixels, tuple(range(FRAMES)), seconds, float(FRAMES), facts)
-        return self.ready(clip, frames, settings, settings.prompt)
+        return self.ready(task, frames, settings)
 
 
 def make_preparer(is_tiny: bool, rows: RowMaker) -> NoisePreparer:
     import torch
 
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(rows.precision, torch.float32)
-    return NoisePreparer(
-        CaptionTokenizer(fetch_checkpoint("tiny-random").folder), sizes(is_tiny), rows, dtype=dtype
-    )
+    return NoisePreparer(subject(is_tiny), rows, dtype=dtype)
 
 
 class GpuSamples:
@@ -143,18 +142,20 @@ class GpuSamples:
 
 def measure(cluster: Cluster, device: str, workers: int, options: argparse.Namespace) -> dict[str, Any]:
     """One run with so many workers, each on a device of its own."""
-    precision = str(choose_precision(device)) if device == "cpu" else "bf16"
+    precision = str(choose_precision(ModelSpec(device=device))) if device == "cpu" else "bf16"
     rows = RowMaker("random", "seed 0", precision)
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=options.new_tokens))
     spread = spread_over(
         cluster, device, workers=workers, batch_size=options.batch_size, decoders=options.decoders
     )
-    frame_bytes = 3 * sizes(options.tiny).vision_config.image_size ** 2 * (4 if precision == "fp32" else 2)
+    frame_bytes = (
+        3 * subject(options.tiny).config.vision_config.image_size ** 2 * (4 if precision == "fp32" else 2)
+    )
     check_store(spread, cluster, FRAMES * frame_bytes)
     began = time.time()
     samples = GpuSamples()
     with tempfile.TemporaryDirectory() as name:
-        folder = RowFolder(Path(name) / "rows")
+        folder = RowFolder(str(Path(name) / "rows"))
         folder.prepare()
         job = Job(
             functools.partial(make_captioner, options.tiny, device, options.batch_size, name),
@@ -162,7 +163,7 @@ def measure(cluster: Cluster, device: str, workers: int, options: argparse.Names
             rows, settings, folder.root, "benchmark", 0, os.getcwd(),
         )  # fmt: skip
         count = workers * options.clips_per_worker
-        clips = ((Clip(str(number)), None) for number in range(count))
+        clips = ((ClipTask.of(Clip(str(number)), [settings.prompt]), None) for number in range(count))
         listed = ClipList.write(folder, clips, count, spread.task_clips)
         run = ClusterRun(job, spread, listed, frame_bytes)
         with samples.taken():
