@@ -1,5 +1,6 @@
 """Rows that were damaged or that strangers wrote: refused by name, or read as they were written; never as others."""
 
+import hashlib
 import json
 import os
 import random
@@ -28,6 +29,14 @@ def shard(tmp_path):
     )
     (shard,) = folder.shards()
     return tmp_path / "out" / "rows" / shard.rsplit("/", 1)[-1]
+
+
+def test_anyone_can_verify_a_shard_as_documented(shard):
+    """``docs/rows.md``: the SHA-256 of the whole file, with 64 zeros in the digest's place."""
+    digest = pq.read_metadata(shard).metadata[b"framescribe.sha256"]
+    content = shard.read_bytes()
+    assert content.count(digest) == 1
+    assert hashlib.sha256(content.replace(digest, b"0" * 64)).hexdigest().encode() == digest
 
 
 def flip(content: bytes, bit: int) -> bytes:
