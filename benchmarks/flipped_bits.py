@@ -1,6 +1,6 @@
 """What becomes of a shard of rows when one of its bits flips: is it refused by name, or are the rows as they were?
 
-    python -m benchmarks.flipped_bits --flips 2400 --json benchmarks/results/flipped_bits.json
+    python -m benchmarks.flipped_bits --flips 10000 --json benchmarks/results/flipped_bits.json
 
 Flips one bit after the other, drawn from the whole file, and reads all rows, some columns, and what is done, in a
 process that may die of it. Last line: JSON, with the flips by what became of them: refused with the file's name,
@@ -20,8 +20,7 @@ from typing import Any
 from benchmarks.provenance import provenance, publish
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.rows import RowMaker
-from framescribe.types import CaptionSettings, Clip
+from tests.dataset.test_row_file import row
 
 ROWS = 40
 FLIPS_PER_PROCESS = 300
@@ -29,7 +28,7 @@ FLIPS_PER_PROCESS = 300
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--flips", type=int, default=2400)
+    parser.add_argument("--flips", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -40,15 +39,11 @@ def main() -> None:
 
 
 def measure(work: Path, flips: int, seed: int) -> dict[str, Any]:
-    maker = RowMaker("model", "revision", "fp32")
-    clips = [Clip(f"videos/{number}.mp4", 0.0, float(number + 1)) for number in range(ROWS)]
-    rows = [
-        maker.failed(clip, CaptionSettings(), "open", f"no such file {clip.id}").to_dict() for clip in clips
-    ]
+    rows = [row(number).to_dict() for number in range(ROWS)]
     folder = RowFolder(work)
     folder.prepare()
-    folder.append(rows, "run", 0)
-    (shard,) = map(Path, folder.shards())
+    folder.table.append(rows, "run", 0)
+    (shard,) = map(Path, folder.table.shards())
     content = shard.read_bytes()
     bits = random.Random(seed).sample(range(8 * len(content)), flips)
     outcomes: Counter[str] = Counter()
@@ -97,7 +92,7 @@ def try_bits(work: Path, shard: Path, content: bytes, bits: list[int], answers: 
 
 
 def read(folder: RowFolder) -> tuple[Any, ...]:
-    return list(folder.table.rows()), folder.done("run"), folder.chosen("failed"), folder.num_rows()
+    return list(folder.table.rows()), folder.done("run"), folder.chosen("failed"), folder.table.num_rows()
 
 
 if __name__ == "__main__":
