@@ -19,6 +19,10 @@ from framescribe.quality.words import bare_words
 from framescribe.types import CaptionRow
 
 THRESHOLD = 0.85
+MAX_COMPARED = 50_000
+"""Where time matters, so many captions at most are compared; of more, those of the same text are found."""
+SAME_TEXT_SQL = "hash(lower(caption))"
+"""Alike for captions of the same text, whatever its case: an expression of DuckDB's SQL."""
 # A pair at the threshold shares a band with probability 1 - (1 - 0.85**6)**12 = 0.997; at 0.5 with 0.17.
 _BANDS, _BAND_HASHES = 12, 6
 # Of each band the first so many; of those the ones that share most bands are compared. Captions of one pattern, which

@@ -43,6 +43,7 @@ class Card:
         facts: duration, span, size, rate and codec, as far as they are known.
         caption, rest: its beginning, and what is shown on request.
         length: of the whole caption, in characters.
+        question: the prompt, where it is not the usual one.
         message: what failed, or is damaged.
         stills: ``data:`` URIs, in the order of time.
         no_stills: why there are none.
@@ -55,6 +56,7 @@ class Card:
     caption: str
     rest: str
     length: int
+    question: str
     message: str
     tags: list[Tag]
     stills: list[str]
@@ -64,8 +66,12 @@ class Card:
     duration_s: float
 
 
-def card_of(row: Row, stills: Stills, link: Link) -> Card:
-    """The row's card."""
+def card_of(row: Row, stills: Stills, link: Link, usual_prompt: str | None = None) -> Card:
+    """The row's card.
+
+    Args:
+        usual_prompt: what most rows were asked.
+    """
     source, caption = str(row["source_video"]), row.get("caption") or ""
     shown = _SHOWN_CHARS_OF_LOOPS if row["caption_status"] == "repetitive" else _SHOWN_CHARS
     pictures, reason = _pictures(row, stills)
@@ -76,6 +82,7 @@ def card_of(row: Row, stills: Stills, link: Link) -> Card:
         caption=_cut(caption, shown),
         rest=_cut(caption[shown:], _MAX_CHARS - shown),
         length=len(caption),
+        question=_cut(row.get("prompt") or "", _SHOWN_CHARS) if row.get("prompt") != usual_prompt else "",
         message=row.get("error_message") or "",
         tags=_tags(row),
         stills=pictures,

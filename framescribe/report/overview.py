@@ -1,13 +1,15 @@
-"""Rows to what the page says of all of them: a few queries, whose answers are counts and a handful of rows."""
+"""What the page says of all rows: two passes over the dataset, the second into a table of facts, which are counted."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from framescribe.quality.duplicates import DuplicateFinder
+from framescribe.dataset.dataset import Dataset
+from framescribe.quality.duplicates import MAX_COMPARED, SAME_TEXT_SQL, DuplicateFinder
 from framescribe.quality.words import count_words_sql
 from framescribe.report.charts import nice_step
 
@@ -16,52 +18,58 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-MAX_COMPARED = 50_000
-"""Up to so many captions are compared with each other; of more, only those of the same text are found."""
-
 _MAX_SETTINGS, _MAX_REPEATS, _MAX_RATE_BARS = 5, 10, 40
+_REPEAT_CHARS = 100
 _MADE_BY = (
-    "model", "model_revision", "precision", "strategy", "num_frames", "template", "prompt",
+    "model", "model_revision", "precision", "strategy", "num_frames", "sample_fps", "template", "prompt",
     "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "stop_loops", "engine_version",
 )  # fmt: skip
-_KEY = "clip_id"
+_SHOWN = (
+    "clip_id", "source_video", "caption", "caption_status", "flags", "repairs", "error_message", "start_s", "end_s",
+    "duration_s", "covered_s", "width", "height", "fps", "codec", "prompt",
+)  # fmt: skip
 
-# All that is counted, without the texts, so that these are read once.
+_IS_GOOD = "(caption_status = 'success' AND coalesce(len(flags), 0) = 0)"
+_SETTINGS = f"""SELECT {", ".join(_MADE_BY)}, count(*) AS number,
+    sum(count(*)) OVER () AS total, sum(count(*) FILTER ({_IS_GOOD})) OVER () AS good
+FROM rows GROUP BY ALL ORDER BY number DESC LIMIT {_MAX_SETTINGS}"""
+
+# All that is counted, without long texts; and all of the rows that may be shown, which their ids' hashes draw.
 _FACTS = f"""CREATE TEMP TABLE facts AS SELECT
-    {_KEY}, caption_status AS status, coalesce(flags, []) AS flags,
+    caption_status AS status, {_IS_GOOD} AS is_good, coalesce(flags, []) AS flags,
+    coalesce(prompt_index, 0) AS prompt_index,
     duration_s, CASE WHEN duration_s > 0 THEN least(covered_s, duration_s) END AS covered_s,
     CASE WHEN caption <> '' THEN {count_words_sql("caption")} END AS words,
-    CASE WHEN caption <> '' AND caption_status = 'success' THEN hash(lower(caption)) END AS text,
-    CAST(epoch(TRY_CAST(created_at AS TIMESTAMP)) AS BIGINT) AS second
+    CASE WHEN caption <> '' AND caption_status = 'success' THEN {SAME_TEXT_SQL} END AS text,
+    CASE WHEN $all_texts THEN caption ELSE left(caption, {_REPEAT_CHARS}) END AS caption,
+    CAST(epoch(TRY_CAST(created_at AS TIMESTAMP)) AS BIGINT) AS second,
+    CASE WHEN hash(clip_id) <= CASE WHEN {_IS_GOOD} THEN $good_below ELSE $bad_below END
+        THEN to_json({{{", ".join(f"{name}: {name}" for name in _SHOWN)}}}) END AS row
 FROM rows"""
 
 # Rows whose caption an earlier one has, and which.
-_REPEATS = "CREATE TEMP TABLE repeats (row BIGINT, first BIGINT)"
+_REPEATS = "CREATE TEMP TABLE repeats (repeat BIGINT, first BIGINT)"
 _SAME_TEXT = """INSERT INTO repeats SELECT facts.rowid, first
 FROM facts JOIN (SELECT text, min(rowid) AS first FROM facts GROUP BY text HAVING count(*) > 1) USING (text)
 WHERE facts.rowid <> first"""
-_GOOD_CAPTIONS = f"""SELECT facts.rowid, caption FROM facts JOIN rows USING ({_KEY})
-WHERE text IS NOT NULL ORDER BY facts.rowid"""
-_MOST_REPEATED = f"""SELECT rows.clip_id, caption, clips
+_MOST_REPEATED = f"""SELECT caption, clips
 FROM (SELECT first, count(*) + 1 AS clips FROM repeats GROUP BY first ORDER BY clips DESC, first LIMIT {_MAX_REPEATS})
-JOIN facts ON facts.rowid = first JOIN rows USING ({_KEY}) ORDER BY clips DESC, first"""
+JOIN facts ON facts.rowid = first ORDER BY clips DESC, first"""
 
-_IS_FLAGGED = "(len(flags) > 0 OR rowid IN (SELECT row FROM repeats))"
-_TOTALS = f"""SELECT count(*) FILTER ({_IS_FLAGGED}), sum(duration_s) FILTER (covered_s IS NOT NULL), sum(covered_s)
+_IS_REPEAT = "rowid IN (SELECT repeat FROM repeats)"
+_TOTALS = f"""SELECT count(*) FILTER (len(flags) > 0 OR {_IS_REPEAT}),
+    sum(duration_s) FILTER (covered_s IS NOT NULL AND prompt_index = 0), sum(covered_s) FILTER (prompt_index = 0),
+    count(DISTINCT prompt_index)
 FROM facts"""
 _COUNTS = {
     "statuses": "SELECT status, count(*) FROM facts GROUP BY ALL",
     "flags": "SELECT flag, count(*) FROM (SELECT unnest(flags) AS flag FROM facts) GROUP BY flag",
     "words": "SELECT words, count(*) FROM facts WHERE words IS NOT NULL GROUP BY ALL",
     "coverage": """SELECT least(9, CAST(floor(10 * covered_s / duration_s) AS INTEGER)) AS tenth, count(*)
-        FROM facts WHERE covered_s IS NOT NULL GROUP BY ALL""",
+        FROM facts WHERE covered_s IS NOT NULL AND prompt_index = 0 GROUP BY ALL""",
 }
-# Clip ids are hashes: the smallest ones are a fair draw, and the same one every time.
-_DRAWN = (
-    f"SELECT rowid FROM facts WHERE {{}} (status = 'success' AND NOT {_IS_FLAGGED}) ORDER BY {_KEY} LIMIT ?"
-)
-_CLIPS = f"""SELECT facts.rowid IN (SELECT row FROM repeats), rows.* FROM facts JOIN rows USING ({_KEY})
-WHERE facts.rowid IN (SELECT unnest(?))"""
+_DRAWN = f"""SELECT row, {_IS_REPEAT}, is_good AND NOT {_IS_REPEAT} AS good FROM facts WHERE row IS NOT NULL
+ORDER BY hash(row->>'clip_id')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A caption that several clips have; ``clip_id`` is the first one's."""
+    """A caption that several clips have, or its beginning."""
 
-    clip_id: str
     caption: str
     clips: int
 
@@ -90,19 +97,21 @@ class Overview:
     Attributes:
         statuses, flags: rows that have each.
         flagged: rows with any flag.
+        prompts: how many prompts a clip was asked.
         words: rows by the number of words in their caption.
-        coverage: rows by the tenth of their clip, 0 to 9, that the frames stand for; 9 is all of it, too.
+        coverage: clips by the tenth of each, 0 to 9, that the frames stand for; 9 is all of it, too.
         duration_s, covered_s: of all clips together, and the part of it that the frames stand for.
         rate: when the rows were made; None where no row says.
         made_by: settings, and how many rows were made by them; the most frequent ones.
         repeats: the captions that the most clips have.
-        is_near: whether captions that are nearly alike count as repeats; see ``MAX_COMPARED``.
-        clips: rows to show, by clip id.
+        is_near: whether captions that are nearly alike count as repeats, not only those of the same text.
+        clips: rows to show.
     """
 
     statuses: Counter[str]
     flags: Counter[str]
     flagged: int
+    prompts: int
     words: Counter[int]
     coverage: Counter[int]
     duration_s: float
@@ -118,30 +127,52 @@ class Overview:
         return self.statuses.total()
 
 
-def overview_of(rows: DuckDBPyConnection, max_clips: int) -> Overview:
+def overview_of(dataset: Dataset, max_clips: int, max_compared: int = MAX_COMPARED) -> Overview:
     """Counts rows and picks clips to show: half of them good ones, half with a problem, as far as there are.
 
     Args:
-        rows: a connection that has a view ``rows``, with the columns of ``CaptionRow``; tables are added to it.
+        dataset: any number of rows.
         max_clips: how many clips to pick at most; the same ones every time.
+        max_compared: of more good captions, only those of the same text are found to repeat each other.
+
+    Raises:
+        UsageError: the rows cannot be read.
     """
-    rows.execute(_FACTS)
-    is_near = _find_repeats(rows)
-    counts = {name: Counter(dict(rows.execute(query).fetchall())) for name, query in _COUNTS.items()}
-    if repeats := _one(rows, "SELECT count(*) FROM repeats")[0]:
-        counts["flags"]["duplicate"] += repeats
-    flagged, duration_s, covered_s = _one(rows, _TOTALS)
-    return Overview(
-        **counts,
-        flagged=flagged,
-        duration_s=duration_s or 0.0,
-        covered_s=covered_s or 0.0,
-        rate=_rate(rows),
-        made_by=_made_by(rows),
-        repeats=[Repeat(*found) for found in rows.execute(_MOST_REPEATED).fetchall()],
-        is_near=is_near,
-        clips=_draw(rows, max_clips),
-    )
+    with dataset.database((*_MADE_BY, "caption_status", "flags")) as rows:
+        settings = rows.execute(_SETTINGS).fetchall()
+    made_by: list[tuple[Row, int]] = [
+        (dict(zip(_MADE_BY, made, strict=True)), number) for *made, number, _, _ in settings
+    ]
+    total, good = map(int, settings[0][-2:] if settings else (0, 0))
+    with dataset.database((*_SHOWN, "prompt_index", "created_at")) as rows:
+        is_near = good <= max_compared
+        below = {
+            "good_below": _draw_below(good, max_clips),
+            "bad_below": _draw_below(total - good, max_clips),
+        }
+        rows.execute(_FACTS, {"all_texts": is_near, **below})
+        _find_repeats(rows, is_near)
+        counts = {name: Counter(dict(rows.execute(query).fetchall())) for name, query in _COUNTS.items()}
+        if repeats := _one(rows, "SELECT count(*) FROM repeats")[0]:
+            counts["flags"]["duplicate"] += repeats
+        flagged, duration_s, covered_s, prompts = _one(rows, _TOTALS)
+        return Overview(
+            **counts,
+            flagged=flagged,
+            prompts=prompts,
+            duration_s=duration_s or 0.0,
+            covered_s=covered_s or 0.0,
+            rate=_rate(rows),
+            made_by=made_by,
+            repeats=[Repeat(*found) for found in rows.execute(_MOST_REPEATED).fetchall()],
+            is_near=is_near,
+            clips=_draw(rows, max_clips),
+        )
+
+
+def _draw_below(count: int, most: int) -> int:
+    """The 64-bit number that the hashes of several times ``most`` of ``count`` rows do not exceed, or of all."""
+    return min(2**64 - 1, 2**64 * (4 * most + 40) // max(count, 1)) if most else 0
 
 
 def _one(rows: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
@@ -150,17 +181,19 @@ def _one(rows: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     return answer
 
 
-def _find_repeats(rows: DuckDBPyConnection) -> bool:
-    """Fills the table ``repeats``; whether with captions that are nearly alike."""
+def _find_repeats(rows: DuckDBPyConnection, is_near: bool) -> None:
+    """Fills the table ``repeats``."""
     rows.execute(_REPEATS)
-    if _one(rows, "SELECT count(text) FROM facts")[0] > MAX_COMPARED:
+    if not is_near:
         rows.execute(_SAME_TEXT)
-        return False
+        return
     finder = DuplicateFinder()
-    found = [(row, finder.add(str(row), caption)) for row, caption in rows.execute(_GOOD_CAPTIONS).fetchall()]
+    captions = rows.execute(
+        "SELECT rowid, caption FROM facts WHERE text IS NOT NULL ORDER BY rowid"
+    ).fetchall()
+    found = [(row, finder.add(str(row), caption)) for row, caption in captions]
     if repeats := [(row, int(first)) for row, first in found if first is not None]:
         rows.execute("INSERT INTO repeats SELECT unnest(?), unnest(?)", list(zip(*repeats, strict=True)))
-    return True
 
 
 def _rate(rows: DuckDBPyConnection) -> Rate | None:
@@ -174,21 +207,14 @@ def _rate(rows: DuckDBPyConnection) -> Rate | None:
     return Rate(first, last, step, {start: counts.get(place, 0) for place, start in enumerate(starts)})
 
 
-def _made_by(rows: DuckDBPyConnection) -> list[tuple[Row, int]]:
-    counted = f"SELECT {', '.join(_MADE_BY)}, count(*) AS number FROM rows GROUP BY ALL"
-    found = rows.execute(f"FROM ({counted}) ORDER BY number DESC LIMIT {_MAX_SETTINGS}").fetchall()
-    return [(dict(zip(_MADE_BY, made, strict=True)), number) for *made, number in found]
-
-
 def _draw(rows: DuckDBPyConnection, most: int) -> list[Row]:
     """Rows to show, with the flag ``duplicate`` where it is due."""
-    good, bad = (rows.execute(_DRAWN.format(kind), [most]).fetchall() for kind in ("", "NOT"))
+    good: list[Row] = []
+    bad: list[Row] = []
+    for text, is_repeat, is_good in rows.execute(_DRAWN).fetchall():
+        row = json.loads(text)
+        if is_repeat:
+            row["flags"] = [*(row["flags"] or ()), "duplicate"]
+        (good if is_good else bad).append(row)
     num_bad = min(len(bad), max(most // 2, most - len(good)))
-    drawn = [row for (row,) in bad[:num_bad] + good[: most - num_bad]]
-    found = rows.execute(_CLIPS, [drawn])
-    names = [column[0] for column in found.description or ()]
-    clips = []
-    for is_repeat, *values in found.fetchall():
-        row = dict(zip(names[1:], values, strict=True))
-        clips.append(row | {"flags": [*(row["flags"] or ()), "duplicate"]} if is_repeat else row)
-    return sorted(clips, key=lambda row: str(row[_KEY]))
+    return sorted(bad[:num_bad] + good[: most - num_bad], key=lambda row: str(row["clip_id"]))

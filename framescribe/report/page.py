@@ -87,7 +87,7 @@ def _when(overview: Overview) -> str:
 def _numbers(overview: Overview) -> list[tuple[str, str]]:
     flagged = [("flagged", percent(overview.flagged, overview.rows))] if overview.flagged else []
     return [
-        ("clips", f"{overview.rows:,}"),
+        ("clips" if overview.prompts <= 1 else "captions", f"{overview.rows:,}"),
         ("captioned", percent(overview.statuses["success"], overview.rows)),
         *flagged,
         ("of video", duration(overview.duration_s)),

@@ -41,8 +41,7 @@ def write_report(
         raise UsageError(f"{target} exists; choose another `output`, or replace it with `overwrite=True`")
     if not target.parent.is_dir():
         raise UsageError(f"{target}: there is no folder {target.parent}")
-    with Dataset(rows).database() as connection:
-        overview = overview_of(connection, max_clips)
+    overview = overview_of(Dataset(rows), max_clips)
     if not overview.rows:
         raise UsageError(f"{rows} holds no rows")
     done = 0
@@ -55,6 +54,8 @@ def write_report(
 
     clips = list(map(with_file_name, overview.clips))
     stills, link = stills_of(clips, one_more), links_from(target.parent)
-    text = page(PurePath(rows).name or rows, overview, [card_of(row, stills, link) for row in clips])
+    usual_prompt = overview.made_by[0][0]["prompt"]
+    cards = [card_of(row, stills, link, usual_prompt) for row in clips]
+    text = page(PurePath(rows).name or rows, overview, cards)
     # A file name that is no UTF-8 holds lone surrogates; they are shown as escapes.
     write_file(target, text.encode("utf-8", "backslashreplace"))

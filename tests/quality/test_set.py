@@ -65,8 +65,13 @@ def test_rows_finds_and_counts_them(stored):
 def test_the_report_counts_them_and_shows_the_caption():
     found = overview(rows(), 10)
     assert found.flags["duplicate"] == 3
-    assert [(each.clip_id, each.caption, each.clips) for each in found.repeats] == [("a", FIRST, 4)]
+    assert [(each.caption, each.clips) for each in found.repeats] == [(FIRST, 4)]
     assert {each["clip_id"] for each in found.clips if "duplicate" in each["flags"]} == set(REPEATS)
+    many = overview(rows(), 10, max_compared=6)  # of seven, those of the same text
+    assert many.flags["duplicate"] == 2
+    assert [(each.caption, each.clips) for each in many.repeats] == [(FIRST[:100], 3)]
+    assert {each["clip_id"] for each in many.clips if "duplicate" in each["flags"]} == {"c", "f"}
+    assert many.flagged == 3
     text = document(rows(), stills=lambda _: ["data:,"]).text
     assert "Captions that several clips have" in text
     assert FIRST[:80] in text

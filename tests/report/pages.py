@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
-import duckdb
-
-from framescribe.dataset.schema import CAPTIONS
+from framescribe.dataset.dataset import Dataset
 from framescribe.errors import ClipError
 from framescribe.report.clips import card_of
 from framescribe.report.links import links_from, with_file_name
@@ -51,16 +51,18 @@ def no_stills(row):
     raise ClipError("open", "x: cannot be opened: No such file or directory")
 
 
-def overview(rows, max_clips=60) -> Overview:
-    connection = duckdb.connect()
-    connection.register("rows", CAPTIONS.table(rows))
-    return overview_of(connection, max_clips)
+def overview(rows, max_clips=60, **settings) -> Overview:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return overview_of(Dataset(path), max_clips, **settings)
 
 
 def made(rows, title="rows", max_clips=60, stills=no_stills, folder=Path("/page")) -> str:
     found = overview(rows, max_clips)
+    link, usual_prompt = links_from(folder), found.made_by[0][0]["prompt"]
     return page(
-        title, found, [card_of(with_file_name(row), stills, links_from(folder)) for row in found.clips]
+        title, found, [card_of(with_file_name(row), stills, link, usual_prompt) for row in found.clips]
     )
 
 

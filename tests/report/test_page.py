@@ -95,6 +95,17 @@ def test_clips_are_half_bad_ones_and_always_the_same():
     assert len(only_bad) == 60
 
 
+def test_several_prompts_are_shown_beside_their_captions_and_their_clips_count_once():
+    usual = [row(number, prompt="What is here?") for number in range(3)]
+    other = [row(1, prompt="Where is it?", prompt_index=1, caption="In a park in autumn.")]
+    shown = document([*usual, *other])
+    text = " ".join(shown.text.split())
+    assert "captions4" in text
+    assert "of video30 s" in text
+    assert text.count("Where is it?") == 2  # beside the caption, and among the settings
+    assert [tag for tag, _ in shown.elements].count("article") == 4
+
+
 def test_rows_without_times_have_no_rate():
     text = document([row(1, created_at=None)]).text
     assert "Clips a minute" not in text
