@@ -1,4 +1,4 @@
-"""``python -m dev.docs`` writes the generated pages anew; ``python -m dev.docs strip`` README's picture too."""
+"""``python -m dev.docs`` writes the generated pages anew; with ``strip`` or ``report`` also a picture."""
 
 import sys
 from pathlib import Path
@@ -17,5 +17,9 @@ if __name__ == "__main__":
         from dev.docs.strip import write_strip
 
         write_strip(ROOT / "docs" / "strip.png")
+    if sys.argv[1:] == ["report"]:
+        from dev.docs.report import write_picture
+
+        write_picture(ROOT, ROOT / "docs" / "report.png")
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8")
