@@ -11,7 +11,7 @@ from av.sidedata.sidedata import Type
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.cutting import writing_clips
 from framescribe.video.decode import decode_frames, probe
-from tests.awkward.making import turn, video
+from tests.awkward.making import grey, turn, video
 from tests.video.steps import finished
 
 FPS = 10
@@ -162,6 +162,19 @@ def test_a_held_picture_lasts_as_long_as_it_is_shown(start_s, end_s, times_s, tm
     assert seen.facts.duration_s == pytest.approx(wanted_s, abs=2e-3)
     assert facts(found)["seconds"] == pytest.approx(wanted_s, abs=2e-3)
     assert seen.facts.missing_s == 0
+
+
+@pytest.mark.parametrize("first_end_s", [2.0, 0.8])
+def test_a_later_span_begins_with_the_picture_that_is_held(first_end_s, tmp_path):
+    """Whether it follows the span before it at once, or behind a gap in which the picture came."""
+    path = video(tmp_path / "screen.mkv", pts=[0, 500, 1000, 9000], ticks_per_s=1000)
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    finished(writing_clips(Clip(str(path)), {first: (0, first_end_s), second: (2, 5)}))
+    seen = probe(Clip(str(second)))
+    assert seen.timestamps_s.tolist() == pytest.approx([0, 2.875], abs=2e-3)
+    assert seen.facts.duration_s == pytest.approx(3, abs=2e-3)
+    picture = decode_frames(Clip(str(second)), FrameSampling("uniform", 1)).pixels[0]
+    assert abs(picture[:, -5, -5].mean() - grey(2)) < 6
 
 
 @pytest.mark.parametrize("bframes", ["0", "3"])
