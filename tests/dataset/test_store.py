@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 
+import duckdb
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -255,6 +256,5 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path):
     page = (ROOT / "docs" / "rows.md").read_text(encoding="utf-8")
     ((query,),) = (re.findall(r'duckdb -c "(.+?)"', page, re.DOTALL),)
     assert "order by filename desc, file_row_number desc" in query
-    duckdb = pytest.importorskip("duckdb", reason="runs the line where DuckDB is installed")
     found = duckdb.sql(query.replace("captions/", f"{tmp_path}/")).to_arrow_table().to_pylist()
     assert {each["clip_id"]: each["caption"] for each in found} == by_rule
