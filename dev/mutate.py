@@ -41,12 +41,12 @@ _NOT_COPIED = (".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "*.eg
 _FAILED = re.compile(r"^(?:FAILED|ERROR) ([^\s\[]+)", re.MULTILINE)  # without parameters
 _BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH  # a change may be as long as what it replaces
 _TESTS_FAILED, _NOT_COLLECTED = 1, 2  # pytest's exit codes
-# Tests run in forks of a process that has imported all of others' that takes long, and nothing of ours.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([
+# What takes long to import and is none of ours: tests run in forks of a process that has it.
+_PRELOADED = [
     "pytest", "hypothesis", "torch", "transformers", "safetensors.torch", "tokenizers", "huggingface_hub", "duckdb",
     "pyarrow.parquet", "pyarrow.dataset", "fsspec", "av", "psutil", "rensa", "typer.testing", "rich.progress",
-])  # fmt: skip
+]  # fmt: skip
 
 
 class Unusable(Exception):
@@ -214,6 +214,7 @@ def main() -> int:
     parser.add_argument("--named", action="store_true", help="run the named tests only, never the room's")
     parser.add_argument("--json", type=Path, help="write the result into this file")
     options = parser.parse_args()
+    _FORKS.set_forkserver_preload(_PRELOADED)
     chosen = [change for change in read_changes() if options.only in f"{change.id} {change.file}"]
     if options.named:
         chosen = [replace(change, room_tests=()) for change in chosen]
