@@ -11,7 +11,7 @@ import typer
 
 from framescribe.cli import console
 from framescribe.cli.options import above_zero
-from tests.dataset.test_sinks import ERROR, row
+from tests.dataset.test_row_file import ERROR, row
 
 
 @pytest.fixture(autouse=True)

@@ -163,6 +163,8 @@ def test_long_captions(clips: Path, checkpoint: Path) -> None:
     lengths = [len(tokenizer.encode(caption)) for caption in CAPTIONS]
     longest = max(lengths)
     examples = read_examples(str(clips))
+    drop_long_captions(examples, tokenizer, longest)
+    assert (len(examples.usable), examples.skipped) == (6, [])
     drop_long_captions(examples, tokenizer, longest - 1)
     assert len(examples.usable) == sum(length < longest for length in lengths)
     assert {reason for _, reason in examples.skipped} == {

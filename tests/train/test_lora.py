@@ -28,6 +28,29 @@ def test_only_lora_weights_train_in_fp32(bf16: bool, checkpoint: Path, tmp_path:
     assert {weight.dtype for weight in trained.values()} == {torch.float32}
 
 
+def test_lora_adds_its_product_scaled_by_alpha_over_rank(checkpoint: Path, tmp_path: Path) -> None:
+    """arXiv 2106.09685, section 4.1: W + B A, scaled by alpha / r."""
+    before, model = (load_model(checkpoint, CPU, torch.float32) for _ in range(2))
+    settings = small_settings(
+        tmp_path, model=str(checkpoint), lora_rank=2, lora_alpha=32, parts=["language"], lora_layers=1
+    )
+    merge = choose_weights(model, settings)
+    drawn = torch.Generator().manual_seed(0)
+    added = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            weight.data = torch.randn(weight.shape, generator=drawn)
+            added[name.replace(".default", "")] = weight.data.clone()
+    merged = dict(merge().named_parameters())
+    changed = [name for name, weight in before.named_parameters() if not torch.equal(weight, merged[name])]
+    assert len(changed) == 5
+    for name in changed:
+        layer = name.removesuffix(".weight")
+        product = added[f"{layer}.lora_B.weight"] @ added[f"{layer}.lora_A.weight"]
+        expected = before.get_parameter(name) + 32 / 2 * product
+        torch.testing.assert_close(merged[name], expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("part", "last", "names"),
     [
