@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 _MAX_SETTINGS, _MAX_REPEATS, _MAX_RATE_BARS = 5, 10, 40
-_REPEAT_CHARS = 100
+_REPEAT_CHARS = 61  # one more than are shown
 _MADE_BY = (
     "model", "model_revision", "precision", "strategy", "num_frames", "sample_fps", "template", "prompt",
     "max_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "stop_loops", "engine_version",

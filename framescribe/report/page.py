@@ -21,7 +21,7 @@ from framescribe.shown import one_line
 from framescribe.version import __version__
 
 _WORD_LIMIT = 100
-_REPEAT_CHARS = 90
+_REPEAT_CHARS = 60
 _REPEATS = {
     True: "Captions that several clips have, or nearly have",
     False: "Captions that several clips have, letter for letter",

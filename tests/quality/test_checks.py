@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from framescribe.quality.budget import Budget
 from framescribe.quality.checks import caption_status, check
+from framescribe.quality.sentences import sentence_ends
 from framescribe.quality.words import count_words
 from tests.reference import TINY
 
@@ -96,6 +97,19 @@ def test_no_text_breaks_a_check(caption):
 def test_a_very_long_loop_takes_no_time_to_speak_of(unit):
     """A caption of 2,048 tokens; the suite's patience is the limit on what grows with the square."""
     assert check(unit * (40_000 // len(unit)))
+
+
+def test_what_the_engine_ended_as_a_loop_is_one_whatever_it_looks_like():
+    assert check("A cat sleeps.", loops=True) == ("looping",)
+
+
+@pytest.mark.parametrize(
+    ("caption", "sentences"),
+    [("Dr. Fox met J. R. Ewing. He left.", 2), ("He saw e.g. cats. They slept.", 2), ("It was fine. A. B. C.", 2),
+     ("一只猫。它在看雨！", 2), ("“Stop!” he said.", 2)],
+)  # fmt: skip
+def test_where_sentences_end(caption, sentences):
+    assert len(sentence_ends(caption)) == sentences
 
 
 def test_the_status_is_what_is_worst():

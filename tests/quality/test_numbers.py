@@ -50,6 +50,9 @@ def test_a_stretch_in_which_half_is_stale():
     first = words(22)
     assert is_looping(" ".join([*first, *words(3, 100), *first]))
     assert not is_looping(" ".join([*first, *words(3, 100), *first[:21]]))
+    # Ten here and ten there, with so much between them that no forty hold more than 13.
+    one, other = words(12), words(12, 50)
+    assert not is_looping(" ".join([*one, "x", *other, *words(20, 100), *one, *words(25, 200), *other]))
 
 
 @pytest.mark.parametrize(("text", "loops"), [("ab" * 6, True), ("ab" * 5 + "cd", False), ("a" * 11, False)])
@@ -84,6 +87,14 @@ def test_captions_are_nearly_alike_from_85_percent_of_their_trigrams_on(count, f
     finder = DuplicateFinder()
     assert finder.add("a", " ".join(caption)) is None
     assert finder.add("b", " ".join(changed)) == first
+
+
+def test_a_caption_that_lost_its_last_words_is_nearly_alike_too():
+    """38 trigrams of 40 and of 42 are shared: 0.86 of 44."""
+    finder = DuplicateFinder()
+    assert finder.add("a", " ".join(words(40))) is None
+    assert finder.add("b", " ".join(words(38))) == "a"
+    assert finder.add("c", " ".join(words(42))) == "a"
 
 
 @pytest.mark.parametrize(

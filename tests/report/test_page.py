@@ -1,6 +1,8 @@
 """The page: what it says, that nothing in it comes from outside, and that no text gets out of its place."""
 
 import base64
+import hashlib
+import html
 import io
 import json
 import os
@@ -11,7 +13,11 @@ from urllib.parse import unquote, unquote_to_bytes
 import av
 import pytest
 
+from framescribe.errors import ClipError
 from framescribe.report.charts import Histogram, bars_of, nice_step, number_ticks
+from framescribe.report.stills import encoded_stills, stills_of
+from framescribe.report.units import duration, percent
+from framescribe.types import Clip
 from tests.cli.run import invoke
 from tests.reference import CLIPS
 from tests.report.pages import Document, document, made, overview
@@ -79,6 +85,55 @@ def test_text_is_escaped_and_nothing_comes_from_outside():
 def test_style_and_script_ask_nothing_of_the_network():
     text = made([row(1)])
     assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch\(|XMLHttpRequest", text)
+
+
+def test_only_the_pages_own_script_may_run():
+    text = made([row(1, caption="</script><script>alert(1)</script>")])
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert html.unescape(policy).split("; ")[-1] == f"script-src 'sha256-{digest}'"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (9996, 10_000, "99.9 %"),
+        (1, 10_000, "0.1 %"),
+        (0, 7, "0 %"),
+        (7, 7, "100 %"),
+        (1, 3, "33.3 %"),
+        (0, 0, "–"),
+    ],
+)
+def test_only_all_is_100_percent_and_only_nothing_0(part, whole, said):
+    assert percent(part, whole) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(7.125, "7.12 s"), (119, "119 s"), (120, "2.0 min"), (7199, "120.0 min"), (7200, "2.0 h")],
+)
+def test_durations_in_the_unit_that_reads_best(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_facts_of_a_clip():
+    facts = row(1, start_s=3.0, end_s=13.0, covered_s=9.4, fps=29.97)
+    assert "10 s · from 3 s · 64×48 · 30 fps · h264 · only 9.4 s seen" in document([facts]).text
+    assert "only" not in document([row(1, covered_s=9.6)]).text
+
+
+def test_stills_are_of_the_part_that_was_seen():
+    source = str(CLIPS / "portrait-25s.mp4")
+    seen = row(1, source_video=source, start_s=2.0, covered_s=6.0)
+    clip = Clip(source, 2.0, 8.0)
+    stills = stills_of([seen], lambda: None)(seen)
+    expected = [base64.b64encode(jpeg).decode() for jpeg in encoded_stills(clip)]
+    assert [still.split(",")[1] for still in stills] == expected
+    nowhere = row(2, source_video=source, start_s=9.0, end_s=8.0)
+    with pytest.raises(ClipError, match="end_s"):
+        stills_of([nowhere], lambda: None)(nowhere)
 
 
 def test_clips_are_half_bad_ones_and_always_the_same():
