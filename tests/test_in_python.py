@@ -1,6 +1,7 @@
 """What a user meets at the Python prompt."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -165,6 +166,27 @@ def test_a_row_shows_what_matters(captioner):
     assert "&lt;script&gt;" in page
     assert "\x1b" not in repr(hostile)
     assert "\n" not in repr(hostile)
+
+
+def test_a_dataset_shows_its_first_rows_and_their_number(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = [
+        {
+            "clip_id": str(number), "source_video": f"{number}.mp4", "start_s": float(number), "end_s": None,
+            "caption_status": "success", "flags": ["opener"], "caption": f"Caption {number} <b>\n" + "x" * 900,
+        }
+        for number in range(1200)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    dataset = framescribe.Dataset(path)
+    assert repr(dataset) == f"Dataset({str(path)!r})"
+    page = dataset._repr_html_()
+    assert page.count("<tr>") == 6
+    assert "4.mp4#t=4" in page
+    assert "5.mp4" not in page
+    assert "1,200 rows" in page
+    assert "<b>" not in page
+    assert len(page) < 5000
 
 
 def test_an_error_row_shows_its_reason(captioner, tmp_path):

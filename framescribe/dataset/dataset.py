@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from framescribe.dataset.readers import Reader, reader_of
 from framescribe.errors import UsageError
 from framescribe.shown import shown
+from framescribe.views import rows_html, span_name
 
 if TYPE_CHECKING:
     import pyarrow
@@ -23,6 +24,7 @@ Item = TypeVar("Item")
 
 CAPTION_COLUMNS = ("clip_id", "source_video", "caption_status")
 """What every row of ``caption`` has."""
+_ROWS_SHOWN = 5
 
 
 class Dataset:
@@ -59,6 +61,22 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r})"
+
+    def _repr_html_(self) -> str:
+        """The first rows and their number, as a notebook shows them."""
+        rows = self.rows(
+            limit=_ROWS_SHOWN, columns=(*CAPTION_COLUMNS, "start_s", "end_s", "flags", "caption")
+        )
+        lines = [
+            {
+                "clip": span_name(row["source_video"], row["start_s"] or 0.0, row["end_s"]),
+                "status": row["caption_status"],
+                "flags": row["flags"],
+                "caption": row["caption"],
+            }
+            for row in rows
+        ]
+        return rows_html(lines, ("clip", "status", "flags", "caption"), f"{self.name}: {self.count():,} rows")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self.rows()
