@@ -15,21 +15,24 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
-from framescribe.dataset.lock import locked
 from framescribe.dataset.runs import RunLog, run_identity
 from framescribe.dataset.store import RowFolder
-from framescribe.pipeline.sitting import Sitting
+from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun
+from framescribe.pipeline.executor import MadeBy
+from framescribe.pipeline.run_clips import RunClips
+from framescribe.pipeline.run_session import RunSession, open_session
 from framescribe.pipeline.sources import expand_sources
 from framescribe.quality.checks import check
 from framescribe.types import CaptionRow, CaptionSettings, Clip
 
 SETTINGS = CaptionSettings()
-IDENTITY = run_identity(SETTINGS, [SETTINGS.prompt], "stub", "r", "fp32")
+STUB = MadeBy("fp32", "stub", lambda: "r")
 SENTENCE = (
     "The small red ball rolls slowly over wet grass while two dogs watch from under an old wooden bench. "
 )
@@ -58,15 +61,15 @@ def measure(work: Path, clips: int) -> dict[str, Any]:
     listed.write_text("".join(f"folder {number // 1000}/clip {number:07}.mp4\n" for number in range(clips)))
     folder = RowFolder(work / "out")
     folder.prepare()
-    with locked(folder):
-        log = RunLog(folder)
-        log.begin(IDENTITY, beside=False)
-        caption(folder, log, expand_sources([str(listed)]), limit=clips // 10)
+    run = CaptionRun(sources=(str(listed),), output=str(work / "out"), model=ModelSpec("stub"))
+    with ExitStack() as stack:
+        open_session(run, STUB, stack)
+        caption(run, folder, limit=clips // 10)
         before_mb = peak_rss_mb()
         began, began_cpu_s = time.perf_counter(), time.process_time()
         seen = {hash(clip.id) for clip in expand_sources([str(listed)])}
         counted_s = time.perf_counter() - began
-        done = caption(folder, log, expand_sources([str(listed)]), limit=clips)
+        done = caption(run, folder, limit=clips)
         seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu_s
     assert len(seen) == clips
     assert folder.num_rows() == clips
@@ -85,14 +88,19 @@ def measure(work: Path, clips: int) -> dict[str, Any]:
     }
 
 
-def caption(folder: RowFolder, log: RunLog, clips: Iterator[Clip], limit: int) -> int:
-    sitting = Sitting(folder, log, IDENTITY, "stub", None)
+def caption(run: CaptionRun, folder: RowFolder, limit: int) -> int:
+    log = RunLog(folder)
+    identity = run_identity(run.settings, run.asked, "stub", "r", "fp32")
+    session = RunSession(run, folder, log, identity, "stub")
+    session.begin()
     number = 0
-    with sitting.writer(1000) as writer:
-        for clip in sitting.todo(clips, hash_sources=False):
+    with session.writer() as writer:
+        for clip in RunClips(run, lambda clip: [clip]):
+            if session.task(clip) is None:
+                continue
             if number == limit:
                 break
-            writer.write(sitting.finished(row(clip, CAPTIONS[number % len(CAPTIONS)])))
+            writer.write(row(clip, CAPTIONS[number % len(CAPTIONS)]))
             number += 1
     return number
 

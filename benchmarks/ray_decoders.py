@@ -21,9 +21,10 @@ import torch
 
 from benchmarks.decode_throughput import measure
 from benchmarks.provenance import provenance, publish
-from framescribe.model.hub import fetch_checkpoint
+from framescribe.checkpoint import open_checkpoint
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
+from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip
 from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers
@@ -64,16 +65,15 @@ def main() -> None:
     options = parser.parse_args()
     made_by = provenance()
     torch.set_num_threads(1)
-    preparer = Preparer.from_checkpoint(
-        fetch_checkpoint("tiny-random").folder, RowMaker("none", "none", "bf16"), "bf16"
-    )
+    checkpoint, rows = open_checkpoint("tiny-random"), RowMaker("none", "none", "bf16")
+    preparer = Preparer(checkpoint, rows, dtype=torch.bfloat16)
     runs: list[dict[str, Any]] = []
     idle: list[Worker] = []
     with tempfile.TemporaryDirectory() as name, DecodeWorkers(idle, timeout_s=120) as workers:
         for codec, width, height, how, bits in KINDS:
             path = Path(name) / f"{codec}-{height}.mp4"
             write_clip(path, codec, width, height, how, bits)
-            once = partial(preparer.prepare, Clip(str(path)), CaptionSettings(), workers)
+            once = partial(preparer.prepare, ClipTask.of(Clip(str(path)), ["?"]), CaptionSettings(), workers)
             prepared = once()
             assert isinstance(prepared, Prepared), prepared
             assert len(prepared.pixels_F3SS) == 24

@@ -25,11 +25,14 @@ import psutil
 
 from benchmarks.provenance import provenance, publish
 from framescribe.dataset.store import RowFolder
+from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.ray.clip_list import ClipList, Entry
 from framescribe.pipeline.ray.cluster import connected, look_at_model
 from framescribe.pipeline.ray.job import Job, pretrained
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.rows import RowMaker
+from framescribe.task import ClipTask, DecodeLimits
 from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
 from tests.pipeline.kill_resume import make_clip
 
@@ -83,24 +86,32 @@ def measure(clips: int, answer: Any) -> None:
             sampling=FrameSampling("uniform", 4), generation=GenerationSettings(max_new_tokens=2)
         )
         with connected("local") as cluster:
-            spread = spread_over(cluster, "cpu", workers=1, decoders=1, batch_size=8)
-            facts = look_at_model("tiny-random", None, "cpu", "auto", None, 0)
-            rows = RowMaker("tiny-random", facts.revision, facts.precision)
-            captioner, preparer = pretrained(
-                "tiny-random", None, rows, device="cpu", dtype=facts.dtype, quant=None, batch_size=8
+            spec = ModelSpec("tiny-random", device="cpu", dtype="fp32")
+            on_ray = Ray(workers=1)
+            run = CaptionRun(
+                sources=(str(video),),
+                output=name,
+                model=spec,
+                batch_size=8,
+                limits=DecodeLimits(1),
+                executor=on_ray,
             )
+            spread = spread_over(cluster, run, on_ray)
+            facts = look_at_model(spec, 0)
+            rows = RowMaker("tiny-random", facts.revision, facts.precision)
+            captioner, preparer = pretrained(spec, rows, 8)
             job = Job(captioner, preparer, rows, settings, folder.root, "benchmark", 0, os.getcwd())
             listed = ClipList.write(folder, entries(str(video), clips), clips, spread.task_clips)
             began = time.monotonic()
-            run = ClusterRun(job, spread, listed, facts.frame_bytes)
+            cluster_run = ClusterRun(job, spread, listed, facts.frame_bytes)
             samples = Samples()
-            for _ in run:
+            for _ in cluster_run:
                 pass
             figures = samples.end()
-            run.stop()
+            cluster_run.stop()
         answer.send(
             {
-                "clips": run.written.total(),
+                "clips": cluster_run.written.total(),
                 "seconds": round(time.monotonic() - began, 1),
                 "through_the_store_mb": round(clips * 4 * facts.frame_bytes / 1e6, 1),
                 **figures,
@@ -109,7 +120,7 @@ def measure(clips: int, answer: Any) -> None:
 
 
 def entries(video: str, clips: int) -> Iterator[Entry]:
-    return ((Clip(video, given_id=str(number)), None) for number in range(clips))
+    return ((ClipTask.of(Clip(video, given_id=str(number)), ["?"]), None) for number in range(clips))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ import torch
 
 from benchmarks.provenance import provenance, publish
 from framescribe.dataset.store import RowFolder
+from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected
 from framescribe.pipeline.ray.job import Job, Spread
 from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.prepare import Prepared
 from framescribe.rows import RowMaker
+from framescribe.task import ClipTask, DecodeLimits
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
 
 FRAMES, SIDE = 24, 224
@@ -46,11 +49,11 @@ class Nothing:
     def session(self, settings: CaptionSettings) -> Nothing:
         return self
 
-    def prepare(self, clip: Clip, settings: CaptionSettings, workers: object) -> Prepared:
+    def prepare(self, task: ClipTask, settings: CaptionSettings, workers: object) -> Prepared:
         facts = VideoFacts(1, 1, 1.0, 1.0, "none", FRAMES)
         frames = Frames(torch.empty(0, 3, 0, 0, dtype=torch.uint8).numpy(), (), (), 0.0, facts)
         pixels = torch.zeros(FRAMES, 3, SIDE, SIDE, dtype=torch.bfloat16)
-        return Prepared(clip, frames, Prompt((0,), (0,), (False,), 1), pixels)
+        return Prepared(task, frames, (Prompt((0,), (0,), (False,), 1),), pixels)
 
     def add(self, prepared: Prepared) -> None:
         self._in_it.append(prepared)
@@ -60,7 +63,9 @@ class Nothing:
 
     def step(self) -> Sequence[CaptionRow]:
         rows = [
-            self._rows.failed(each.clip, CaptionSettings(), "generate", "nothing") for each in self._in_it
+            row
+            for each in self._in_it
+            for row in self._rows.failed(each.task, CaptionSettings(), "generate", "nothing")
         ]
         self._in_it.clear()
         return rows
@@ -71,12 +76,18 @@ def made(rows: RowMaker) -> Any:
 
 
 def measure(clips: int, knobs: dict[str, int]) -> tuple[Spread, float]:
-    """One run, and its clips per second from the first row seen to the last; ``knobs`` are of ``spread_over``."""
+    """One run, and its clips per second from the first row seen to the last; ``knobs`` are of ``Ray``."""
     rows = RowMaker("none", "none", "bf16")
     with tempfile.TemporaryDirectory() as name, connected("local") as cluster:
         folder = RowFolder(Path(name) / "out")
         folder.prepare()
-        spread = spread_over(cluster, "cpu", workers=1, batch_size=256, **{"decoders": 1} | knobs)
+        decoders = knobs.get("decoders", 1)
+        on_ray = Ray(workers=1, **{name: knobs[name] for name in knobs if name != "decoders"})
+        wanted = CaptionRun(
+            sources=("x",), output=name, model=ModelSpec(device="cpu"), batch_size=256,
+            limits=DecodeLimits(decoders), executor=on_ray,
+        )  # fmt: skip
+        spread = spread_over(cluster, wanted, on_ray)
         job = Job(
             partial(made, rows),
             partial(made, rows),
@@ -87,7 +98,7 @@ def measure(clips: int, knobs: dict[str, int]) -> tuple[Spread, float]:
             0,
             os.getcwd(),
         )
-        entries: Iterator[tuple[Clip, None]] = ((Clip(str(number)), None) for number in range(clips))
+        entries = ((ClipTask.of(Clip(str(number)), ["?"]), None) for number in range(clips))
         listed = ClipList.write(folder, entries, clips, spread.task_clips)
         run = ClusterRun(job, spread, listed, 3 * SIDE * SIDE * 2)
         seen: list[tuple[float, int]] = []

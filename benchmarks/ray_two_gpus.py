@@ -39,13 +39,14 @@ from framescribe.dataset.store import RowFolder
 from framescribe.model.checkpoint import random_model
 from framescribe.model.precision import choose_precision
 from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, connected
 from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
-from framescribe.task import ClipTask
+from framescribe.task import ClipTask, DecodeLimits
 from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
 from framescribe.video.workers import DecodeWorkers
 
@@ -145,9 +146,12 @@ def measure(cluster: Cluster, device: str, workers: int, options: argparse.Names
     precision = str(choose_precision(ModelSpec(device=device))) if device == "cpu" else "bf16"
     rows = RowMaker("random", "seed 0", precision)
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=options.new_tokens))
-    spread = spread_over(
-        cluster, device, workers=workers, batch_size=options.batch_size, decoders=options.decoders
-    )
+    on_ray = Ray(workers=workers)
+    wanted = CaptionRun(
+        sources=("noise",), output="out", model=ModelSpec(device=device), batch_size=options.batch_size,
+        limits=DecodeLimits(options.decoders), executor=on_ray,
+    )  # fmt: skip
+    spread = spread_over(cluster, wanted, on_ray)
     frame_bytes = (
         3 * subject(options.tiny).config.vision_config.image_size ** 2 * (4 if precision == "fp32" else 2)
     )

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.dataset.dataset import Dataset
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
+    from framescribe.model_spec import ModelSpec
+    from framescribe.pipeline.caption_run import Ray
+    from framescribe.pipeline.observer import Observer, RunSummary
+    from framescribe.pipeline.run import caption
     from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
 
@@ -32,7 +36,12 @@ _HOMES = {
     "FramescribeError": "errors",
     "GenerationSettings": "types",
     "UsageError": "errors",
+    "ModelSpec": "model_spec",
+    "Observer": "pipeline.observer",
+    "Ray": "pipeline.caption_run",
+    "RunSummary": "pipeline.observer",
     "VideoFrames": "video_frames",
+    "caption": "pipeline.run",
 }
 
 __all__ = [
@@ -46,9 +55,14 @@ __all__ = [
     "FrameSampling",
     "FramescribeError",
     "GenerationSettings",
+    "ModelSpec",
+    "Observer",
+    "Ray",
+    "RunSummary",
     "UsageError",
     "VideoFrames",
     "__version__",
+    "caption",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import isfinite
@@ -39,6 +39,11 @@ class ClipTask:
     def of(cls, clip: Clip, prompts: Sequence[str]) -> ClipTask:
         """All of a run's prompts; a clip that has a prompt of its own is asked that one only."""
         return cls(clip, tuple(map(Question, count(), (clip.prompt,) if clip.prompt else prompts)))
+
+    def only(self, wanted: Callable[[Question], bool]) -> ClipTask | None:
+        """The task with the wanted questions only; None if there are none."""
+        questions = tuple(filter(wanted, self.questions))
+        return ClipTask(self.clip, questions) if questions else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,8 @@ class CaptionSettings:
         template: the prompt's layout; None takes the strategy's own, as published (``chat`` for ``uniform``).
         sampling: which frames are seen.
         generation: how the caption is decoded.
-        repair: whether a defective caption (empty, cut off, looping, no text) is decoded again with other settings.
+        repair: whether a defective caption (empty, cut off, looping, no text) is decoded again with other settings;
+            None leaves it to where captions go: on for a dataset folder and for text files, off otherwise.
 
     Examples:
         >>> settings = CaptionSettings("Describe the camera work.", sampling=FrameSampling("uniform"), repair=True)
@@ -264,7 +265,7 @@ class CaptionSettings:
     template: Template | None = None
     sampling: FrameSampling = FrameSampling()
     generation: GenerationSettings = GenerationSettings()
-    repair: bool = False
+    repair: bool | None = None
 
     __repr__ = value_text
 

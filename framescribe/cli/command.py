@@ -6,6 +6,8 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import typer
@@ -24,8 +26,13 @@ _PARAMETERS = {
     "num_frames": "frames", "start_s": "start", "end_s": "end", "decode_timeout_s": "decode_timeout",
     "decode_memory_gb": "decode_memory",
     "min_length_s": "min_length", "max_length_s": "max_length", "accepted_flags": "accept",
-    "rows_per_shard": "shard_rows", "batch": "batch_size", "width": "frame_size", "height": "frame_size",
+    "prompts": "prompt", "queue_clips": "ray_queue", "workers": "ray_workers", "workers_per_gpu": "ray_workers_per_gpu",
+    "task_clips": "ray_task_clips", "cpus_per_decoder": "ray_decoder_cpus",
+    "batch": "batch_size", "width": "frame_size", "height": "frame_size",
 }  # fmt: skip
+
+
+_invoked: ContextVar[Sequence[Any]] = ContextVar("parameters of the command that runs", default=())
 
 
 class Command(TyperCommand):
@@ -62,6 +69,7 @@ class Command(TyperCommand):
             raise _closed_output() from error
 
     def invoke(self, ctx: Any) -> Any:
+        _invoked.set(self.params)
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -124,7 +132,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def in_flags(message: str, parameters: list[Any]) -> str:
+def in_flags(message: str, parameters: Sequence[Any]) -> str:
     """Translates a library message into the command line's words: `` `quant=8` `` becomes ``--quant 8``.
 
     Args:
@@ -146,6 +154,11 @@ def in_flags(message: str, parameters: list[Any]) -> str:
     return _SETTING.sub(flag, message)
 
 
+def as_flags(message: str) -> str:
+    """``in_flags`` of the command that runs."""
+    return in_flags(message, _invoked.get())
+
+
 def _exit_code(error: FramescribeError) -> int:
     if isinstance(error, DeviceError):
         return EXIT_DEVICE
@@ -160,7 +173,8 @@ def _is_ours(error: Exception) -> bool:
 def _tell(message: str) -> None:
     from rich.text import Text
 
-    from framescribe.cli.console import err
+    from framescribe.cli.console import new_err
     from framescribe.shown import shown
 
-    err.print(Text.assemble(("framescribe: ", "red"), shown(message)))
+    # A console of its own: whatever state Ctrl-C left the other one in, this is printed.
+    new_err().print(Text.assemble(("framescribe: ", "red"), shown(message)))

@@ -6,10 +6,9 @@ import errno
 import logging
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from framescribe.errors import UsageError
+from framescribe.interrupts import uninterrupted
 from framescribe.shown import one_line, shown
 from framescribe.views import span_name
 
@@ -34,9 +34,21 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # ``Command`` ends every command in one way
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        # rich holds back what it prints until a counter is down again: interrupted in between, it would for ever.
+        with uninterrupted():
+            super().print(*objects, **options)
+
 
 out = _Console(highlight=False, soft_wrap=True, emoji=False)
-err = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def new_err() -> Console:
+    """A console of stderr."""
+    return _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+err = new_err()
 
 _REFUSALS = {
     errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS,
@@ -83,13 +95,13 @@ def set_up_logging(verbose: bool) -> None:
         )  # torch sets its loggers' levels by this as it is imported
 
 
-def load_captioner(spec: ModelSpec, batch_size: int | None = None) -> Captioner:
-    """``Captioner.from_pretrained`` with a bar on a terminal, and a word about the bundled model."""
-    from framescribe.captioner import Captioner
+@contextmanager
+def loading_bar(model: ModelSpec) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal while a model loads, and a word about the bundled one. Yields what moves the bar."""
     from framescribe.model.hub import OFFICIAL_MODEL
     from framescribe.types import DEFAULT_MODEL
 
-    if spec.name == DEFAULT_MODEL:
+    if model.name == DEFAULT_MODEL:
         err.print(
             f"Using the bundled model `{DEFAULT_MODEL}`: it knows the synthetic world of `framescribe synthesize` and "
             f"nothing else. For real footage: --model {OFFICIAL_MODEL}"
@@ -102,11 +114,15 @@ def load_captioner(spec: ModelSpec, batch_size: int | None = None) -> Captioner:
     )
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("load", total=None)
-        return Captioner.from_pretrained(
-            spec,
-            batch_size=batch_size,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def load_captioner(model: ModelSpec, batch_size: int | None = None) -> Captioner:
+    """``Captioner.from_pretrained`` with a bar."""
+    from framescribe.captioner import Captioner
+
+    with loading_bar(model) as loaded:
+        return Captioner.from_pretrained(model, batch_size=batch_size, progress=loaded)
 
 
 def print_caption(row: CaptionRow) -> None:
@@ -121,38 +137,6 @@ def print_caption(row: CaptionRow) -> None:
     else:
         # Not through rich, which would turn the tab into spaces.
         print(name, caption, sep="\t", flush=True)
-
-
-def print_error(message: str) -> None:
-    """Reports on stderr that one clip failed; the others go on."""
-    err.print(Text.assemble(("error ", "red"), shown(message)))
-
-
-def print_problem(row: CaptionRow) -> None:
-    """Reports on stderr what is wrong with a clip's caption, or missing from its video."""
-    from framescribe.quality.flags import DEFECTS
-
-    if row.caption_status == "error":
-        print_error(row.error_message or "")
-    elif row.error_message:
-        err.print(Text.assemble(("damaged ", "yellow"), shown(row.error_message)))
-    elif row.caption_status != "success" or not DEFECTS.isdisjoint(row.flags):
-        what = row.caption_status if row.caption_status != "success" else ", ".join(row.flags)
-        reason = (
-            f": ended after {row.output_tokens} tokens, as it loops" if row.finish_reason == "loop" else ""
-        )
-        err.print(Text.assemble((f"{what} ", "yellow"), shown(row.source_video), reason))
-
-
-def print_summary(counts: Counter[str], elapsed_s: float, note: str = "") -> None:
-    """Prints one closing line: clips by status, time and rate."""
-    done = counts.total()
-    if not done:
-        err.print(f"No clip was captioned{note}")
-        return
-    by_status = ", ".join(f"{number} {status}" for status, number in counts.most_common())
-    rate = f", {done / elapsed_s:.2f} clips/s" if elapsed_s > 0 else ""
-    err.print(f"{done} {'clip' if done == 1 else 'clips'} in {elapsed_s:.1f} s{rate}: {by_status}{note}")
 
 
 def os_message(error: OSError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +111,8 @@ def _caption_synthetic(
     from rich.progress import track
 
     from framescribe.bench.provenance import commit, versions
-    from framescribe.cli import console, progress
+    from framescribe.cli import console
+    from framescribe.cli.terminal import Terminal
     from framescribe.dataset.dataset import Dataset
     from framescribe.dataset.row_file import RowFile
     from framescribe.eval.matching import match
@@ -128,10 +128,14 @@ def _caption_synthetic(
         write_clips(clips, folder), "Drawing", count, console=console.err, transient=True, disable=quiet
     )
     paths = list(drawn)
-    with RowFile(folder / "rows.jsonl") as file:
-        for row in progress.track(captioner.caption(paths, settings), count, Counter()):
+    terminal = Terminal()
+    with (
+        RowFile(folder / "rows.jsonl") as file,
+        terminal.captioning(count, captioner.longest_in_progress),
+    ):
+        for row in captioner.caption(paths, settings):
             file.write(row)
-            console.print_problem(row)
+            terminal.row(row)
     rows = list(Dataset(folder / "rows.jsonl"))
     made_by = {name: rows[0][name] for name in _MADE_BY} | {"clips": count, "clips_seed": seed} | tools
     return match(rows, list(Dataset(folder / CAPTIONS_FILE, required=()))), made_by

@@ -12,14 +12,14 @@ from framescribe import __version__
 from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
-from framescribe.cli.command import Command, CommandGroup
+from framescribe.cli.command import EXIT_INTERRUPTED, Command, CommandGroup
 from framescribe.cli.doctor import doctor
 from framescribe.cli.download import download
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.inspect import inspect
-from framescribe.cli.on_ray import CaptionCommand
 from framescribe.cli.parity import parity
+from framescribe.cli.ray_options import CaptionCommand
 from framescribe.cli.report import report
 from framescribe.cli.rows import rows
 from framescribe.cli.split import split
@@ -81,5 +81,6 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt:  # before or after a command ran, which reports it itself
+        print("framescribe: stopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from framescribe.types import DEFAULT_QUESTION, CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 from framescribe.types import Strategy as StrategyName
 from framescribe.types import Template as TemplateName
 
@@ -184,9 +184,9 @@ def beside_rows(rows: str, ending: str) -> Path:
 
 def caption_settings(
     *,
-    prompt: str = DEFAULT_QUESTION,
     strategy: StrategyName,
     frames: int,
+    fps: float = 1.0,
     template: TemplateName | None,
     max_new_tokens: int,
     temperature: float,
@@ -194,7 +194,7 @@ def caption_settings(
     repetition_penalty: float,
     seed: int,
     stop_loops: bool = True,
-    repair: bool = False,
+    repair: bool | None = False,
 ) -> CaptionSettings:
     """The settings that the options spell.
 
@@ -202,9 +202,8 @@ def caption_settings(
         UsageError: a value that makes no sense.
     """
     return CaptionSettings(
-        prompt=prompt,
         template=template,
-        sampling=FrameSampling(strategy, frames),
+        sampling=FrameSampling(strategy, frames, fps),
         generation=GenerationSettings(
             max_new_tokens, temperature, top_p, repetition_penalty, seed, stop_loops
         ),

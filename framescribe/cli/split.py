@@ -34,7 +34,8 @@ def split(
         framescribe split videos/ --segment window:10 --min-seconds 4 --json
         framescribe split videos/ --write clips/
     """
-    from framescribe.cli.console import os_message, path_errors, print_error
+    from framescribe.cli.console import os_message, path_errors
+    from framescribe.cli.terminal import Terminal
     from framescribe.errors import ClipError
     from framescribe.files import concerns_one_name
     from framescribe.pipeline.sources import expand_sources
@@ -58,7 +59,7 @@ def split(
             except (ClipError, OSError) as error:
                 if isinstance(error, OSError) and not concerns_one_name(error):
                     raise
-                print_error(os_message(error) if isinstance(error, OSError) else str(error))
+                Terminal().problem(os_message(error) if isinstance(error, OSError) else str(error))
                 failed = True
                 continue
             for (start_s, end_s), file in zip(found, paths, strict=True):

@@ -29,13 +29,13 @@ def synthesize(
         framescribe synthesize 20 clips/ --held-out --seed 3
     """
     from framescribe.cli.console import err, path_errors
-    from framescribe.cli.progress import Tracker
+    from framescribe.pipeline.progress import Tracker
     from framescribe.synthetic.files import file_clips, prepare_folder, write_clips
 
     with path_errors():
         prepare_folder(folder, overwrite=overwrite)
     clips = file_clips(count, seed, held_out=held_out)
-    with Tracker(count) as tracker:
+    with Tracker(count, err) as tracker:
         for done, _ in enumerate(write_clips(clips, folder), start=1):
             tracker.show(done)
     err.print(f"{count} {'clip' if count == 1 else 'clips'} in {folder}")

@@ -50,7 +50,7 @@ def run_identity(
         "repetition_penalty": generation.repetition_penalty,
         "seed": generation.seed,
         "stop_loops": generation.stop_loops,
-        "repair": settings.repair,
+        "repair": bool(settings.repair),
     }
 
 
@@ -93,6 +93,18 @@ class Run:
         """The rate measured on such hardware; None if there is none."""
         rate = self.rates.get(hardware)
         return rate["clips"] / rate["seconds"] if rate and rate["seconds"] > 0 else None
+
+
+class OtherSettings(UsageError):
+    """A run's settings are not those of the folder's current run.
+
+    Attributes:
+        changes: by key of the identity: the folder's value, and the run's.
+    """
+
+    def __init__(self, message: str, changes: dict[str, tuple[Any, Any]]) -> None:
+        super().__init__(message)
+        self.changes = changes
 
 
 class RunLog:
@@ -157,12 +169,13 @@ class RunLog:
         return None
 
     def check(self, identity: Identity) -> None:
-        """Raises UsageError if an identity differs from the current run's; the message names the keys."""
+        """Raises OtherSettings if an identity differs from the current run's; the message names the keys."""
         if differing := self.differences(identity):
             changes = "; ".join(f"{key} was {old!r}, now {new!r}" for key, (old, new) in differing.items())
-            raise UsageError(
+            raise OtherSettings(
                 f"{self._folder.name} was made with other settings: {changes}. Repeat the earlier ones to go on, "
-                "or give `new_run=True` to caption again beside what is there, or another folder"
+                "or give `new_run=True` to caption again beside what is there, or another folder",
+                differing,
             )
 
     def others(self, run: Run) -> set[str]:

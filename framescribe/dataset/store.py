@@ -18,6 +18,11 @@ OLD_NAMES = {RUN_FILE: "run.json", LOCK_FILE: "lock"}
 """As they were named at first."""
 
 
+def row_key(clip_id: str, prompt_index: int | None) -> str:
+    """Names a row: a clip's id, and behind it the prompt's place, unless that is the first."""
+    return f"{clip_id}\0{prompt_index}" if prompt_index else clip_id
+
+
 class RowFolder(Folder):
     """The folder of a dataset.
 
@@ -68,8 +73,8 @@ class RowFolder(Folder):
         for name in ("", CAPTIONS.name):
             self.remove_leftovers(name)
 
-    def done(self, run: str, others: Collection[str] = (), prompts: int = 1) -> dict[str, str | None]:
-        """Clips that ``run`` has all rows for, which no row of ``others`` has replaced, with their sources' hashes.
+    def done(self, run: str, others: Collection[str] = ()) -> dict[str, str | None]:
+        """Keys that ``run`` has rows for, which no row of ``others`` has replaced, and what their sources' bytes were.
 
         Args:
             run, others: fingerprints. A row of a run that is none of them, such as one that mended a caption, leaves a
@@ -81,30 +86,33 @@ class RowFolder(Folder):
         Raises:
             UsageError: a shard is damaged, or written by a newer framescribe. So do the methods below.
         """
-        found: list[dict[str, str | None]] = [{} for _ in range(prompts)]
+        found: dict[str, str | None] = {}
         wanted = ["clip_id", "prompt_index", "caption_status", "source_sha256"]
         for made_by, batch in self.table.all_batches(self.shards(), wanted):
             columns = [batch[name].to_pylist() for name in wanted]
-            for clip_id, prompt_index, status, sha256 in zip(*columns, strict=True):
-                if not 0 <= prompt_index < prompts:
-                    continue
-                of_prompt = found[prompt_index]
+            for clip_id, index, status, sha256 in zip(*columns, strict=True):
+                key = row_key(clip_id, index)
                 if made_by in others:
-                    of_prompt.pop(clip_id, None)
-                elif made_by == run or clip_id in of_prompt:
-                    of_prompt[clip_id] = sha256 or ("" if status == "error" else None)
-        first, *more = found
-        return {clip_id: sha256 for clip_id, sha256 in first.items() if all(clip_id in each for each in more)}
+                    found.pop(key, None)
+                elif made_by == run or key in found:
+                    found[key] = sha256 or ("" if status == "error" else None)
+        return found
 
-    def clip_ids(self, since: int) -> set[str]:
-        """Ids of all clips in the shards from number ``since`` on."""
+    def keys(self, since: int) -> set[str]:
+        """Keys of all rows in the shards from number ``since`` on."""
         shards = [shard for shard in self.shards() if shard_number(shard) >= since]
-        batches = self.table.all_batches(shards, ["clip_id"])
-        return {id for _, batch in batches for id in batch["clip_id"].to_pylist()}
+        batches = self.table.all_batches(shards, ["clip_id", "prompt_index"])
+        return {
+            row_key(*key)
+            for _, batch in batches
+            for key in zip(batch["clip_id"].to_pylist(), batch["prompt_index"].to_pylist(), strict=True)
+        }
 
     def chosen(self, redo: Redo) -> set[str]:
-        """Ids of the clips whose last row failed or has a flag."""
-        rows = self.table.rows(["clip_id", "caption_status", "flags"])
-        if redo == "failed":
-            return {row["clip_id"] for row in rows if row["caption_status"] == "error"}
-        return {row["clip_id"] for row in rows if row["flags"]}
+        """Keys of the rows that count and that failed or have a flag."""
+        rows = self.table.rows(["clip_id", "prompt_index", "caption_status", "flags"])
+        return {
+            row_key(row["clip_id"], row["prompt_index"])
+            for row in rows
+            if (row["caption_status"] == "error" if redo == "failed" else row["flags"])
+        }

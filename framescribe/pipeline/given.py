@@ -45,14 +45,24 @@ def as_clip(source: Source) -> Clip:
     return as_clip(content)
 
 
-def given_clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
-    """Every clip that sources name. What is no source at all is refused now, not where it is met."""
+def listed(sources: Source | Iterable[Source]) -> Iterable[Source]:
+    """One source as a list of it.
+
+    Raises:
+        UsageError: what can be neither a source nor a list of sources.
+    """
     if isinstance(sources, str | Path | bytes | Clip | VideoFrames):
-        sources = [sources]
-    elif hasattr(sources, "read") or hasattr(sources, "shape"):
-        sources = [cast(Source, sources)]  # an open file, or an array, which is refused below
+        return [sources]
+    if hasattr(sources, "read") or hasattr(sources, "shape"):
+        return [cast(Source, sources)]  # an open file, or an array, which ``as_clip`` refuses
     if not isinstance(sources, Iterable):
         raise UsageError(f"sources must be paths, URLs, Clips … or a list of them, not {sources!r}")
+    return sources
+
+
+def given_clips(sources: Source | Iterable[Source]) -> Iterator[Clip]:
+    """Every clip that sources name. What is no source at all is refused now, not where it is met."""
+    sources = listed(sources)
     if isinstance(sources, list | tuple):
         check_sources(os.fspath(source) for source in sources if _may_be_many(source))
         sources = [source if _may_be_many(source) else as_clip(source) for source in sources]

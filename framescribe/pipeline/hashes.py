@@ -1,44 +1,48 @@
-"""Whether a clip's source is what it was when it was captioned."""
+"""What the bytes of clips' sources are, from before captioning until the rows are there."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from framescribe.errors import ClipError
+from framescribe.task import ClipTask
 from framescribe.types import CaptionRow, Clip
 from framescribe.video.source import open_source
 
 
+@dataclass(slots=True)
+class _Hash:
+    sha256: str | None
+    rows: int
+
+
 class SourceHashes:
-    """SHA-256 of clips' source bytes, from before captioning until the row is there."""
+    """SHA-256 of clips' source bytes; each is forgotten with the last row of its task."""
 
     def __init__(self) -> None:
-        self._of: dict[str, str | None] = {}
+        self._of: dict[str, _Hash] = {}
 
-    def changed(self, clips: Iterable[Clip], done: Mapping[str, str | None]) -> Iterator[Clip]:
-        """The clips that have no row, or whose bytes are not those that their row tells of.
+    def keep(self, task: ClipTask, sha256: str | None) -> None:
+        """Remembers the hash of a clip that is about to be captioned."""
+        self._of[task.clip.id] = _Hash(sha256, len(task.questions))
 
-        A row without a hash tells of none, and counts; a row that failed to open its source had none to tell.
-        """
-        for clip in clips:
-            sha256 = _sha256(clip)
-            recorded = done.get(clip.id)
-            if clip.id not in done or (recorded is not None and recorded != (sha256 or "")):
-                self._of[clip.id] = sha256
-                yield clip
-
-    def take(self, clip_id: str) -> str | None:
-        """The hash of a clip's source, which is forgotten."""
-        return self._of.pop(clip_id, None)
+    def take(self, task: ClipTask) -> str | None:
+        """The hash of a clip whose rows are made elsewhere; None if none was kept."""
+        kept = self._of.pop(task.clip.id, None)
+        return None if kept is None else kept.sha256
 
     def on(self, row: CaptionRow) -> CaptionRow:
-        """The row with its source's hash."""
-        return dataclasses.replace(row, source_sha256=self.take(row.clip_id))
+        """The row with its source's hash, if one was kept."""
+        if (kept := self._of.get(row.clip_id)) is None:
+            return row
+        kept.rows -= 1
+        if not kept.rows:
+            del self._of[row.clip_id]
+        return replace(row, source_sha256=kept.sha256)
 
 
-def _sha256(clip: Clip) -> str | None:
+def source_sha256(clip: Clip) -> str | None:
     """None if the source cannot be opened: captioning it says why."""
     try:
         with open_source(clip) as file:

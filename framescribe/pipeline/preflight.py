@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from framescribe.errors import ClipError
+from framescribe.pipeline.run_clips import RunClips
+from framescribe.task import ClipTask
 from framescribe.types import Clip, FrameSampling, VideoFacts
 from framescribe.video.sample import select_frames
 from framescribe.video.workers import DecodeWorkers, usable_cpus
@@ -25,20 +27,29 @@ class Preflight:
     """What a look at the clips found.
 
     Attributes:
-        named: how often a clip was named.
-        clips: different ones among them.
-        todo: of these, how many are to be captioned.
+        clips: different ones.
+        repeated: how many were named again.
+        todo: how many are to be captioned.
+        rows: how many captions that makes.
+        beyond_limit: how many are left for a run with a higher ``limit``.
         left_out: how many have no row and get none now.
-        probed: of these, how many were opened; all of them, or a random sample.
+        probed: of those to be captioned, how many were opened; all of them, or a random sample.
         codecs: by FFmpeg's name, of the readable ones.
         duration_s, covered_s: of the readable ones: all of it, and what their frames stand for.
         missing_s: seconds that their files promise and that cannot be read.
         unreadable: reasons, one for each.
+        strategy: whose frames ``covered_s`` is of.
+        clips_per_s: measured earlier under the same settings on the same hardware; None if it never was.
+        has_folder: whether rows go to a folder.
+        bytes_per_row: of the rows so far there; None without any.
+        free_bytes: of the disk that rows go to; None where it is not known.
     """
 
-    named: int = 0
     clips: int = 0
+    repeated: int = 0
     todo: int = 0
+    rows: int = 0
+    beyond_limit: int = 0
     left_out: int = 0
     probed: int = 0
     codecs: Counter[str] = field(default_factory=Counter)
@@ -46,6 +57,11 @@ class Preflight:
     covered_s: float = 0.0
     missing_s: float = 0.0
     unreadable: list[str] = field(default_factory=list)
+    strategy: str = "chat"
+    clips_per_s: float | None = None
+    has_folder: bool = False
+    bytes_per_row: float | None = None
+    free_bytes: int | None = None
 
     @property
     def is_sample(self) -> bool:
@@ -57,54 +73,56 @@ class Preflight:
         return self.duration_s * self.todo / self.probed if self.probed else 0.0
 
 
-def look_at(
-    clips: Iterable[Clip],
-    is_todo: Callable[[Clip], bool],
+def summarize(
+    clips: RunClips,
+    left: Callable[[Clip], ClipTask | None],
     is_left_out: Callable[[Clip], bool],
     sampling: FrameSampling,
     *,
+    limit: int | None,
     timeout_s: float,
-    seed: int = 0,
 ) -> Preflight:
     """Counts the clips and opens those that are to be captioned, a random sample if there are very many.
 
     Args:
         clips: read once and not kept.
-        is_todo: whether a clip is to be captioned.
-        is_left_out: of one that is not, whether it has no row either.
-        sampling: whose share of the clips is told.
+        left: what of a clip is to be captioned; None for nothing.
+        is_left_out: of a clip of which nothing is, whether it has no row either.
+        sampling: whose share of the clips is reported.
+        limit: clips to be captioned at most.
         timeout_s: for opening one clip.
-        seed: of the sample.
 
     Worker processes, one per core up to 8, decode one frame of each: no clip can hang or crash this process.
     """
-    report = Preflight()
-    chance = random.Random(seed)
-    seen: set[int] = set()
+    report = Preflight(strategy=sampling.strategy)
+    chance = random.Random(0)
     sample: list[Clip] = []
     for clip in clips:
-        report.named += 1
-        key = hash(clip.id)  # a number, not the text: a million of these fit in memory
-        if key in seen:
-            continue
-        seen.add(key)
         report.clips += 1
-        if not is_todo(clip):
+        if (task := left(clip)) is None:
             report.left_out += is_left_out(clip)
-            continue
-        report.todo += 1
-        # Reservoir sampling: every clip ends up in the sample with the same probability.
-        if len(sample) < LOCAL_PROBES:
-            sample.append(clip)
-        elif (slot := chance.randrange(report.todo)) < LOCAL_PROBES:
-            sample[slot] = clip
+        elif report.todo == limit:
+            report.beyond_limit += 1
+        else:
+            report.todo += 1
+            report.rows += len(task.questions)
+            # Reservoir sampling: every clip ends up in the sample with the same probability.
+            if len(sample) < LOCAL_PROBES:
+                sample.append(clip)
+            elif (slot := chance.randrange(report.todo)) < LOCAL_PROBES:
+                sample[slot] = clip
+    report.repeated = clips.repeated
     local = [clip for clip in sample if "://" not in clip.source_video]
     remote = [clip for clip in sample if "://" in clip.source_video]
-    probed = local + chance.sample(remote, min(len(remote), REMOTE_PROBES))
-    report.probed = len(probed)
+    _probe_all(local + chance.sample(remote, min(len(remote), REMOTE_PROBES)), report, sampling, timeout_s)
+    return report
+
+
+def _probe_all(clips: list[Clip], report: Preflight, sampling: FrameSampling, timeout_s: float) -> None:
+    report.probed = len(clips)
     num_workers = min(8, usable_cpus())
     with ThreadPoolExecutor(num_workers) as pool, DecodeWorkers([], timeout_s) as workers:
-        for found in pool.map(lambda clip: _probe(clip, workers), probed):
+        for found in pool.map(lambda clip: _probe(clip, workers), clips):
             if isinstance(found, str):
                 report.unreadable.append(found)
                 continue
@@ -112,7 +130,6 @@ def look_at(
             report.duration_s += found.duration_s
             report.covered_s += _covered_s(found, sampling)
             report.missing_s += found.missing_s
-    return report
 
 
 def _probe(clip: Clip, workers: DecodeWorkers) -> VideoFacts | str:

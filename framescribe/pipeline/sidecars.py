@@ -35,6 +35,11 @@ def sidecar_path(source_video: str) -> Path:
     return Path(source_video).with_suffix(_SUFFIX)
 
 
+def has_sidecar(clip: Clip) -> bool:
+    """Whether a clip's text file is there."""
+    return clip.problem is None and os.path.exists(sidecar_path(clip.source_video))
+
+
 class Sidecars:
     """The text files of a run. Every clip is added before the first caption is written, so that none is lost to one.
 
@@ -46,6 +51,12 @@ class Sidecars:
         self.refused: Counter[str] = Counter()
         self._owners: dict[Path, str] = {}
         self._videos: dict[tuple[int, int], str] = {}  # those that a text file might be taken for
+
+    def __enter__(self) -> Sidecars:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Each file is whole as soon as it is there."""
 
     def add(self, clip: Clip) -> Path:
         """Takes note of a clip. Returns where its caption will be.

@@ -99,6 +99,12 @@ class RepeatCounter:
         self.count = 0
         self._finder = DuplicateFinder()
 
+    def __enter__(self) -> RepeatCounter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Keeps the count."""
+
     def write(self, row: CaptionRow) -> None:
         """Takes note of a row."""
         if row.caption and row.caption_status == "success":

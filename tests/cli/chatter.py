@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 import warnings
-from collections import Counter
 
-from framescribe.cli.console import err, print_caption, print_problem, set_up_logging
-from framescribe.cli.progress import track
+from framescribe.cli.console import err, set_up_logging
+from framescribe.cli.terminal import Terminal
 from tests.dataset.test_row_file import row
 
 CAPTIONS = (
@@ -40,9 +39,10 @@ def main() -> None:
     set_up_logging(False)
     talker = threading.Thread(target=warn)
     talker.start()
-    for each in track(rows(30), 30, Counter(), lambda: 40):
-        print_caption(each)
-        print_problem(each)
+    terminal = Terminal(prints_captions=True)
+    with terminal.captioning(30, lambda: 40):
+        for each in rows(30):
+            terminal.row(each)
     talker.join()
     err.print("the end")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from framescribe.dataset.store import RowFolder
-from framescribe.engine.engine import Engine
+from framescribe.engine.model_runner import ModelRunner
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.cli.run import invoke, start
 from tests.reference import CLIPS, TINY, changed_sizes
@@ -105,7 +105,7 @@ def test_sidecars(videos):
     assert result.stdout == ""
     again = invoke("caption", videos, "--txt", *TRAINED)
     assert again.exit_code == 0
-    assert "no clip is left, 2 skipped" in again.stderr
+    assert "no clip is left; 2 skipped" in again.stderr
     assert invoke("caption", videos, "--txt", "--overwrite", *TRAINED).exit_code == 0
     assert (videos / "b.txt").read_text(encoding="utf-8") != "by hand\n"
     assert sorted(os.listdir(videos)) == ["a.mp4", "a.txt", "b.mp4", "b.txt"]
@@ -348,14 +348,14 @@ def test_a_full_disk_ends_the_run_and_keeps_the_rows(many):
 def test_a_device_that_fails_ends_the_run_and_keeps_the_rows(output, videos, tmp_path, monkeypatch):
     """torch's AcceleratorError is what any CUDA call raises after one went wrong."""
     steps = iter(range(1000))
-    encode = Engine._encode
+    encode = ModelRunner.encode
 
-    def break_down(engine, sequences):
+    def break_down(runner, *arguments):
         if next(steps) >= 2:
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
-        encode(engine, sequences)
+        encode(runner, *arguments)
 
-    monkeypatch.setattr(Engine, "_encode", break_down)
+    monkeypatch.setattr(ModelRunner, "encode", break_down)
     clips = [SHORT, ONE, CLIPS / "vfr-6s.mp4"]
     result = invoke("caption", *clips, *QUICK, "--no-repair", "--batch-size", 1, "-o", tmp_path / output)
     assert result.exit_code == 3

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framescribe.cli.pace import Pace
+from framescribe.pipeline.pace import Pace
 
 
 def run(times: list[float], asked: list[float], total: int | None = None) -> list[float | None]:

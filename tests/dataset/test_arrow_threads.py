@@ -40,7 +40,7 @@ def threads(monkeypatch) -> set[threading.Thread]:
 def test_rows_are_read_by_threads_that_python_waits_for(threads):
     folder = write("memory://arrow-threads/rows", *map(row, range(600)), rows_per_shard=300)
     threads.clear()
-    assert len(list(folder.table.rows())) == len(folder.clip_ids(0)) == 600
+    assert len(list(folder.table.rows())) == len(folder.keys(0)) == 600
     # A thread that Python has not started is a dummy to it.
     assert threads
     assert not [thread.name for thread in threads if thread.name.startswith("Dummy")]

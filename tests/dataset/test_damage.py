@@ -103,7 +103,7 @@ def test_what_was_cut_off_is_told_whatever_is_asked(shard, keep):
         folder.num_rows,
         lambda: folder.chosen("failed"),
         lambda: folder.done("x"),
-        lambda: folder.clip_ids(since=0),
+        lambda: folder.keys(since=0),
     ):
         with pytest.raises(UsageError, match=rf"{shard.name} is damaged.*move it away"):
             read()

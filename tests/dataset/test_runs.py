@@ -10,7 +10,7 @@ from framescribe.errors import UsageError
 from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 
 PLAIN = CaptionSettings(generation=GenerationSettings(temperature=0.7))
-_OTHER = {"strategy": "base", "template": "vqa", "prompt": "Why?"}
+_OTHER = {"repair": True, "strategy": "base", "template": "vqa", "prompt": "Why?"}
 
 
 def with_another(settings, field: str):

@@ -17,9 +17,9 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.lock import locked
 from framescribe.dataset.runs import RunLog, run_identity
 from framescribe.dataset.store import RowFolder
+from framescribe.dataset.writer import RowWriter
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
-from framescribe.pipeline.sitting import Sitting
 from framescribe.types import CaptionSettings
 from tests.dataset.test_row_file import AWKWARD_TEXTS, ERROR, row
 from tests.reference import ROOT
@@ -43,9 +43,8 @@ def write(target: str, *rows, identity=IDENTITY, rows_per_shard: int = 2, beside
     folder = RowFolder(target)
     with locked(folder):
         log = RunLog(folder)
-        sitting = Sitting(folder, log, identity, "cpu", None)
-        sitting.begin(beside=beside)
-        with sitting.writer(rows_per_shard) as writer:
+        run = log.begin(identity, beside=beside)
+        with RowWriter(folder, log, run, "cpu", rows_per_shard) as writer:
             for each in rows:
                 writer.write(each)
     return folder
@@ -169,7 +168,6 @@ import sys
 from framescribe.errors import UsageError
 from framescribe.files import temporary_beside
 from framescribe.dataset.lock import locked
-from framescribe.pipeline.sitting import Sitting
 from framescribe.dataset.store import RowFolder
 with locked(RowFolder(sys.argv[1])):
     print("held", flush=True)

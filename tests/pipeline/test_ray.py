@@ -21,6 +21,7 @@ import pytest
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError
 from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.lists import read_list
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import connected, look_at_model
@@ -101,6 +102,14 @@ def tiny_job(folder: RowFolder, listed: Path, changed, slice_clips: int = 1) -> 
     job = Job(partial(changed, captioner), preparer, rows, settings, folder.root, "test", 0, os.getcwd())
     clips = [(ClipTask.of(clip, [settings.prompt]), None) for clip in read_list(str(listed))]
     return job, ClipList.write(folder, clips, len(clips), slice_clips), facts.frame_bytes
+
+
+def plain(device: str, batch_size: int | None = 4, **options) -> CaptionRun:
+    """A run into some folder."""
+    model = ModelSpec("tiny", device=device)
+    return CaptionRun(
+        sources=("x",), output="out", model=model, batch_size=batch_size, executor=Ray(), **options
+    )
 
 
 class Changed:
@@ -195,7 +204,7 @@ def test_a_host_that_leaves_costs_no_clip(is_told, tmp_path, monkeypatch):
     with cluster_of_two() as (there, leaving), connected(there.address) as seen:
         assert (seen.hosts, seen.gpus) == (3, 2)
         job, clips, frame_bytes = tiny_job(folder, listed, partial(stuck_on, leaving.node_id))
-        spread = spread_over(seen, "cuda", batch_size=4, shard_rows=8)
+        spread = spread_over(seen, plain("cuda", rows_per_shard=8), Ray())
         running = ClusterRun(job, spread, clips, frame_bytes)
         try:
             for progress in running:
@@ -219,7 +228,7 @@ def test_a_run_whose_conductor_is_gone_ends_and_says_so(tmp_path):
     folder.prepare()
     with connected("local") as seen:
         job, clips, frame_bytes = tiny_job(folder, listed, lambda captioner: captioner())
-        running = ClusterRun(job, spread_over(seen, "cpu"), clips, frame_bytes)
+        running = ClusterRun(job, spread_over(seen, plain("cpu", batch_size=None), Ray()), clips, frame_bytes)
         running.stop()
         with pytest.raises(DeviceError, match="the cluster lost the run"):
             list(running)
@@ -264,7 +273,7 @@ def test_a_worker_whose_device_fails_is_replaced(tmp_path):
     folder.prepare()
     with connected("local") as seen:
         job, clips, frame_bytes = tiny_job(folder, listed, partial(failing, tmp_path / "failed"))
-        running = ClusterRun(job, spread_over(seen, "cpu", batch_size=4), clips, frame_bytes)
+        running = ClusterRun(job, spread_over(seen, plain("cpu"), Ray()), clips, frame_bytes)
         for progress in running:
             print(progress)
         running.stop()

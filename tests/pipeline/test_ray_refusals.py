@@ -8,6 +8,8 @@ import time
 import pytest
 
 from framescribe.dataset.store import RowFolder
+from framescribe.model_spec import ModelSpec
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.ray import cluster
 from framescribe.pipeline.ray.cluster import Cluster, check_hosts, connected, is_address
 from framescribe.pipeline.ray.run import check_store, choose_device, spread_over
@@ -48,10 +50,9 @@ def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
     small = Cluster(hosts=2, gpus=0, cpus=8, store_bytes=10**9)
     with pytest.raises(ValueError, match="no GPU on the cluster's 2 hosts"):
         choose_device("cuda", small)
-    with pytest.raises(ValueError, match="Ray hands out the GPUs"):
-        choose_device("cuda:1", Cluster(1, 8, 64, 10**10))
+    run = CaptionRun(sources=("x",), output="out", executor=Ray(), model=ModelSpec(device="cuda"))
     assert choose_device("auto", small) == "cpu"
-    spread = spread_over(Cluster(1, 8, 128, 10**9), "cuda")
+    spread = spread_over(Cluster(1, 8, 128, 10**9), run, Ray())
     assert (spread.workers, spread.gpus_per_worker, spread.decoders, spread.queue_clips) == (8, 1, 120, 320)
     with pytest.raises(ValueError, match=r"object store has 1\.0 GB .* need .* --object-store-memory"):
         check_store(spread, small, 7_225_344)

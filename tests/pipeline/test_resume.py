@@ -307,7 +307,7 @@ def test_flags_for_folders_need_one(videos):
     for flag in (["--new-run"], ["--hash"], ["--redo", "failed"]):
         result = invoke("caption", videos, "-o", videos / "rows.jsonl", *flag, *QUICK)
         assert result.exit_code == 2
-        assert "need a folder" in result.stderr
+        assert f"{flag[0]} needs a folder" in result.stderr
 
 
 def test_pandas_like_readers_need_nothing_of_ours(videos, out):

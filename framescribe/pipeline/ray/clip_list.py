@@ -24,10 +24,12 @@ class ClipList:
 
     Attributes:
         clips: how many.
+        rows: how many rows they give.
         slices: how many parts, which are read one by one.
     """
 
     clips: int
+    rows: int
     slices: int
 
     @classmethod
@@ -36,7 +38,7 @@ class ClipList:
 
         Args:
             folder: of the rows.
-            entries: a clip that comes twice is listed once.
+            entries: different clips.
             most: clips at most, as far as known; slices grow with it.
             slice_clips: clips per slice, at least.
 
@@ -48,15 +50,16 @@ class ClipList:
 
         schema = pa.schema([("clip", pa.string()), ("source_sha256", pa.string())])
         size = max(slice_clips, -(-most // _MAX_SLICES))
-        clips = slices = 0
+        clips = asked = slices = 0
         buffer = io.BytesIO()
         with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
-            for part in _parts(_distinct(entries), size):
+            for part in _parts(entries, size):
                 rows = [{"clip": task_text(task), "source_sha256": sha256} for task, sha256 in part]
                 writer.write_table(pa.Table.from_pylist(rows, schema))
                 clips, slices = clips + len(part), slices + 1
+                asked += sum(len(task.questions) for task, _ in part)
         folder.put(CLIPS_FILE, buffer.getvalue())
-        return cls(clips, slices)
+        return cls(clips, asked, slices)
 
     @staticmethod
     def read(folder: RowFolder, number: int) -> Iterator[Entry]:
@@ -84,15 +87,6 @@ class ClipList:
     def remove(folder: RowFolder) -> None:
         """Removes the file, if it is there."""
         folder.remove(CLIPS_FILE)
-
-
-def _distinct(entries: Iterable[Entry]) -> Iterator[Entry]:
-    seen: set[int] = set()
-    for entry in entries:
-        key = hash(entry[0].clip.id)  # a number, not the text: a million of these fit in memory
-        if key not in seen:
-            seen.add(key)
-            yield entry
 
 
 def _parts(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from framescribe.dataset.store import row_key
 from framescribe.errors import DeviceError
 from framescribe.pipeline.ray.clip_list import ClipList, Entry
 from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
@@ -65,7 +66,7 @@ class Conductor:
             for counts in _rows_written(job, how, clips, frame_bytes, shard, me):
                 written.update(counts)
             statuses.update(written)
-            if written.total() == clips.clips:
+            if written.total() == clips.rows:
                 return statuses
             if not statuses and clips.clips > spread.workers * spread.queue_clips:
                 raise DeviceError("the workers died before any clip had a row; Ray's logs say why")
@@ -141,9 +142,10 @@ def _rows_written(
 
 
 def _without_row(job: Job, clips: ClipList) -> Iterator[Entry]:
-    """The listed clips that no shard of this sitting has."""
-    done = job.folder.clip_ids(since=job.shard)
+    """The listed clips with their questions that have no row in this session's shards."""
+    done = job.folder.keys(since=job.shard)
     for number in range(clips.slices):
         for task, sha256 in ClipList.read(job.folder, number):
-            if task.clip.id not in done:
-                yield task, sha256
+            left = task.only(lambda question: row_key(task.clip.id, question.index) not in done)  # noqa: B023
+            if left is not None:
+                yield left, sha256

@@ -13,7 +13,7 @@ from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec
 from framescribe.rows import RowMaker
-from framescribe.task import DEFAULT_TIMEOUT_S
+from framescribe.task import DecodeLimits
 from framescribe.types import CaptionSettings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sitting of a run on a cluster.
+    """One session of a run on a cluster.
 
     Attributes:
         captioner: makes the captioner of one worker, on the GPU that it sees.
@@ -32,9 +32,9 @@ class Job:
         settings: the same for all clips.
         output: folder of rows, as every host names it.
         fingerprint: of the run.
-        shard: number of this sitting's first shards.
+        shard: number of this session's first shards.
         working_folder: where relative paths of clips start.
-        decode_timeout_s: seconds for opening and decoding one clip.
+        limits: what decoding one clip may take.
     """
 
     captioner: Callable[[], Captioner]
@@ -45,7 +45,7 @@ class Job:
     fingerprint: str
     shard: int
     working_folder: str
-    decode_timeout_s: float = DEFAULT_TIMEOUT_S
+    limits: DecodeLimits = DecodeLimits()
 
     @property
     def folder(self) -> RowFolder:
@@ -78,13 +78,6 @@ class Spread:
     queue_clips: int
     task_clips: int
     shard_rows: int
-
-    def __post_init__(self) -> None:
-        for name in ("workers", "decoders", "queue_clips", "task_clips", "shard_rows"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        if not self.cpus_per_decoder > 0:
-            raise UsageError(f"the CPUs per decoder must be above 0, not {self.cpus_per_decoder}")
 
     @property
     def calls(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from framescribe.errors import DeviceError, UsageError
+from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.cluster import Cluster, on_head
 from framescribe.pipeline.ray.conductor import Conductor
@@ -26,57 +27,39 @@ _ROWS_PER_WORKER = 128
 def choose_device(device: str, cluster: Cluster) -> str:
     """``cuda`` or ``cpu``, for all workers.
 
+    Args:
+        device: ``auto``, ``cuda`` or ``cpu``.
+        cluster: as connected.
+
     Raises:
-        UsageError: a device that the cluster has not, or that is one of many.
+        UsageError: a device that the cluster has not.
     """
-    if device not in ("auto", "cuda", "cpu"):
-        raise UsageError(f"on a cluster `device` is auto, cuda or cpu, not {device}: Ray hands out the GPUs")
     if device == "cuda" and not cluster.gpus:
         raise UsageError(f"`device=cuda`: Ray sees no GPU on the cluster's {cluster.hosts} hosts")
     return "cuda" if cluster.gpus and device != "cpu" else "cpu"
 
 
-def spread_over(
-    cluster: Cluster,
-    device: str,
-    *,
-    workers: int | None = None,
-    workers_per_gpu: int = 1,
-    decoders: int | None = None,
-    cpus_per_decoder: float = 1.0,
-    batch_size: int | None = None,
-    queue_clips: int | None = None,
-    task_clips: int = 1,
-    shard_rows: int | None = None,
-) -> Spread:
+def spread_over(cluster: Cluster, run: CaptionRun, ray: Ray) -> Spread:
     """Fills in what was not given from what the cluster has.
 
     Args:
         cluster: as connected.
-        device: from ``choose_device``.
-        workers: that caption; None: one per GPU (times ``workers_per_gpu``), one on CPUs.
-        decoders: None: the CPUs that are left when each worker has one.
-        batch_size: clips that decode together in a worker, if that is set.
-        queue_clips: None: a quarter more than the batch.
-        shard_rows: None: 128 for each worker, at most 1,000.
-        workers_per_gpu, cpus_per_decoder, task_clips: see ``Spread``.
-
-    Raises:
-        UsageError: a number below 1.
+        run: on ``choose_device``'s device. Decoders, unless it says: the CPUs that are left when each worker has one.
+            Rows per shard, unless it says: 128 for each worker, at most 1,000.
+        ray: as the user gave it.
     """
-    if workers_per_gpu < 1:
-        raise UsageError(f"the workers per GPU must be at least 1, not {workers_per_gpu}")
-    on_gpus = device == "cuda"
-    workers = (cluster.gpus * workers_per_gpu if on_gpus else 1) if workers is None else workers
-    batch = batch_size or (_GPU_BATCH if on_gpus else _CPU_BATCH)
+    on_gpus = run.model.device == "cuda"
+    workers = ray.workers or (cluster.gpus * ray.workers_per_gpu if on_gpus else 1)
+    batch = run.batch_size or (_GPU_BATCH if on_gpus else _CPU_BATCH)
+    cpus_left = int((cluster.cpus - workers) / ray.cpus_per_decoder)
     return Spread(
         workers=workers,
-        gpus_per_worker=1 / workers_per_gpu if on_gpus else 0,
-        decoders=max(1, int((cluster.cpus - workers) / cpus_per_decoder)) if decoders is None else decoders,
-        cpus_per_decoder=cpus_per_decoder,
-        queue_clips=batch + max(task_clips, batch // 4) if queue_clips is None else queue_clips,
-        task_clips=task_clips,
-        shard_rows=min(1000, _ROWS_PER_WORKER * workers) if shard_rows is None else shard_rows,
+        gpus_per_worker=1 / ray.workers_per_gpu if on_gpus else 0,
+        decoders=run.limits.workers or max(1, cpus_left),
+        cpus_per_decoder=ray.cpus_per_decoder,
+        queue_clips=ray.queue_clips or batch + max(ray.task_clips, batch // 4),
+        task_clips=ray.task_clips,
+        shard_rows=run.rows_per_shard or min(1000, _ROWS_PER_WORKER * workers),
     )
 
 
@@ -91,7 +74,7 @@ def check_store(spread: Spread, cluster: Cluster, clip_bytes: int) -> None:
         raise UsageError(
             f"Ray's object store has {cluster.store_bytes / 1e9:.1f} GB on all hosts together; {spread.workers} "
             f"workers with {spread.queue_clips} clips each and {spread.decoders} decoders need {needed / 1e9:.1f} GB. "
-            "Start Ray with a larger --object-store-memory, or give a smaller `ray_queue` or `decode_workers`"
+            "Start Ray with a larger --object-store-memory, or give a smaller `queue_clips` or `decode_workers`"
         )
 
 

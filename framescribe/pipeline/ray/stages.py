@@ -39,7 +39,7 @@ class PrepareStage:
         job.enter()
         self._job, self._task_clips = job, task_clips
         self._preparer = job.preparer()
-        self._workers = DecodeWorkers([], job.decode_timeout_s)
+        self._workers = DecodeWorkers([], job.limits.timeout_s, job.limits.memory_gb)
 
     def __call__(self, slices: pa.Table) -> Iterator[pa.Table]:
         part: list[tuple[Prepared | CaptionRow, str | None]] = []

@@ -1,0 +1,70 @@
+"""The executor that captions in this process."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+
+from framescribe.errors import ClipError
+from framescribe.interrupts import uninterrupted
+from framescribe.pipeline.caption_run import CaptionRun
+from framescribe.pipeline.executor import MadeBy, Output, Work
+from framescribe.pipeline.observer import Observer
+from framescribe.types import CaptionRow
+
+
+class ThisProcess:
+    """Loads the model here and hands each row to the outputs.
+
+    Args:
+        run: says with which model.
+
+    Raises:
+        UsageError: its device is not there, or cannot compute in such a precision.
+    """
+
+    def __init__(self, run: CaptionRun) -> None:
+        from framescribe.model.hub import fetch_checkpoint
+        from framescribe.model.precision import choose_precision
+
+        model, precision = run.model, choose_precision(run.model)
+        self.made_by = MadeBy(
+            str(precision),
+            precision.hardware,
+            lambda: fetch_checkpoint(model.name, model.revision).revision,
+        )
+
+    def caption(self, work: Work, observer: Observer) -> None:
+        """See ``Executor``. Ctrl-C is met between two rows: a row is written and reported whole, or not at all."""
+        from framescribe.captioner import Captioner
+
+        run = work.run
+        with ExitStack() as stack:
+            for output in work.outputs:  # before the model loads, which may take minutes
+                stack.enter_context(output)
+            with observer.loading(run.model) as loaded:
+                captioner = Captioner.from_pretrained(run.model, batch_size=run.batch_size, progress=loaded)
+            outputs = list(work.outputs)
+            if work.session is not None:
+                writer = stack.enter_context(work.session.writer())
+                outputs.append(writer)
+            work.started = time.monotonic()
+            settings = replace(run.settings, repair=run.repairs)
+            rows = captioner.caption_tasks(work.tasks, settings, run.limits)
+            with observer.captioning(work.total, captioner.longest_in_progress):
+                for row in rows:
+                    with uninterrupted():
+                        _deliver(row, work, outputs, observer)
+
+
+def _deliver(row: CaptionRow, work: Work, outputs: list[Output], observer: Observer) -> None:
+    final = row if work.session is None else work.session.hashes.on(row)
+    work.statuses[final.caption_status] += 1
+    for output in outputs:
+        try:
+            output.write(final)
+        except ClipError as error:
+            work.unwritten += 1
+            observer.problem(str(error))
+    observer.row(final)
