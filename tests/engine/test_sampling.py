@@ -70,7 +70,7 @@ def test_frequencies_follow_the_probabilities():
     assert (found - (logits / 1.5).softmax(-1)).abs().max() < 0.03
 
 
-def test_generated_tokens_are_penalised_too():
+def test_generated_tokens_are_penalized_too():
     settings, seen = GenerationSettings(repetition_penalty=3.0), seen_among([0], 3)
     logits = torch.tensor([[5.0, 4.0, 3.0]])
     # 5 is halved and more by the prompt; then 4 by its own choice; then 3.
@@ -94,7 +94,7 @@ def test_each_sequence_of_a_batch_is_chosen_by_its_own_settings():
     assert torch.equal(together, torch.cat(singly))
 
 
-@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-45, 5e-324])
 def test_any_small_temperature_is_greedy(temperature):
     settings = GenerationSettings(temperature=temperature, top_p=0.9)
     logits = torch.tensor([[1.0, 900.0, -900.0]])
@@ -134,3 +134,9 @@ def test_a_nucleus_of_equally_probable_tokens_is_as_large_as_in_transformers(top
     kept = keep_nucleus(logits, torch.tensor([[top_p]], dtype=torch.float64)).isfinite().sum()
     expected = TopPLogitsWarper(top_p)(torch.zeros(1, 0, dtype=torch.long), logits.clone()).isfinite().sum()
     assert kept == expected
+
+
+@pytest.mark.parametrize("top_p", [5e-324, 1e-9])
+def test_the_smallest_nucleus_is_one_token(top_p):
+    kept = keep_nucleus(torch.tensor([[1.0, 3.0, 2.0]]), torch.tensor([[top_p]], dtype=torch.float64))
+    assert kept.isfinite().tolist() == [[False, True, False]]

@@ -66,7 +66,7 @@ class Paged:
         qkv = torch.randn(len(self.slots), 3 * kv_heads, head_size, generator=generator).to(self.dtype)
         self.k, self.v = qkv.to(device)[:, kv_heads:].chunk(2, dim=1)
         self.tables, self.slots = self.tables.to(device), self.slots.to(device)
-        self.lengths_B = torch.tensor(lengths, dtype=torch.int32, device=device)
+        self.context_lens_B = torch.tensor(lengths, dtype=torch.int32, device=device)
 
     def expected(self, q_BHE):
         """Sequence by sequence in fp64, from what the cache's dtype holds of the keys and values."""
@@ -102,7 +102,9 @@ def test_paged_attention(heads, kv_heads, head_size, block_size, splits, cache_d
     paged.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
     q = torch.randn(len(lengths), heads, head_size, generator=torch.Generator().manual_seed(1))
     q = q.to(device, cache.dtype)
-    found = paged.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B, splits=splits)
+    found = paged.paged_attention(
+        q, cache.keys, cache.values, cache.tables, cache.context_lens_B, splits=splits
+    )
     assert found.dtype == q.dtype
     assert not found[1].any()
     assert relative_error(found, cache.expected(q)) < ERRORS[cache_dtype]
@@ -114,10 +116,10 @@ def test_plain_paged_attention(cache_dtype):
     cache = Paged(cache_dtype, (3, 0, 16, 55), 3, 24, 16, CPU)
     attention.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
     q = torch.randn(4, 6, 24, generator=torch.Generator().manual_seed(1)).to(cache.dtype)
-    found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B)
+    found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.context_lens_B)
     assert not found[1].any()
     assert relative_error(found, cache.expected(q)) < ERRORS[cache_dtype]
-    nothing = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.lengths_B * 0)
+    nothing = attention.paged_attention(q, cache.keys, cache.values, cache.tables, cache.context_lens_B * 0)
     assert not nothing.any()
 
 
@@ -141,16 +143,16 @@ def test_paged_attention_in_a_cuda_graph(cuda):
     cache = Paged(torch.bfloat16, (300, 70, 0), 8, 128, 64, cuda)
     paged.write_kv(cache.k, cache.v, cache.keys, cache.values, cache.slots)
     q = torch.randn(3, 32, 128, device=cuda, dtype=torch.bfloat16)
-    lengths_B = cache.lengths_B.clone()
+    context_lens_B = cache.context_lens_B.clone()
     with torch.inference_mode():
-        attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+        attention.paged_attention(q, cache.keys, cache.values, cache.tables, context_lens_B)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+            found = attention.paged_attention(q, cache.keys, cache.values, cache.tables, context_lens_B)
     for lengths in ([300, 70, 0], [0, 1, 0], [130, 64, 0]):
-        lengths_B.copy_(torch.tensor(lengths))
+        context_lens_B.copy_(torch.tensor(lengths))
         graph.replay()
-        expected = attention.paged_attention(q, cache.keys, cache.values, cache.tables, lengths_B)
+        expected = attention.paged_attention(q, cache.keys, cache.values, cache.tables, context_lens_B)
         assert relative_error(found, expected) < 6e-3
 
 
