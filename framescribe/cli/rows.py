@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framescribe.cli import options
-from framescribe.errors import UsageError
-from framescribe.shown import shown
+from framescribe.quality.flags import Flag
+from framescribe.shown import one_line, shown
 from framescribe.types import CaptionStatus
 
 if TYPE_CHECKING:
@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 _LINE_COLUMNS = ("clip_id", "caption_status", "source_video", "caption", "error_message")
 _DUPLICATE = "duplicate"
-_MAX_COMPARED = 50_000
 
 
 def rows(
     source: Annotated[str, typer.Argument(metavar="OUT", help="Folder, .jsonl or .parquet file of rows.")],
     status: Annotated[CaptionStatus | None, typer.Option(help="Only rows of this status.")] = None,
-    flag: Annotated[
-        str | None, typer.Option(autocompletion=options.flags, help="Only rows with this flag.")
-    ] = None,
+    flag: Annotated[Flag | None, typer.Option(help="Only rows with this flag.")] = None,
     where: options.Where = None,
     order_by: Annotated[
         str | None,
@@ -52,10 +49,7 @@ def rows(
         framescribe rows captions/ --order-by 'output_tokens DESC' --limit 20
     """
     from framescribe.dataset.dataset import Dataset
-    from framescribe.quality.flags import FLAGS
 
-    if flag is not None and flag not in FLAGS:
-        raise UsageError(f"unknown --flag {flag!r}; choose one of {', '.join(FLAGS)}")
     conditions = list(where or ())
     if status is not None:
         conditions.append(f"caption_status = '{status}'")
@@ -91,7 +85,7 @@ def _print_rows(found: Iterable[Row], as_json: bool) -> None:
         if as_json:
             print(json.dumps(row))
         else:
-            text = " ".join((row.get("caption") or row.get("error_message") or "").split())
+            text = one_line(row.get("caption") or row.get("error_message") or "")
             texts = (row["clip_id"], row["caption_status"], row["source_video"], text)
             print(*(shown(str(text)) for text in texts), sep="\t")
 
@@ -125,11 +119,12 @@ def _print_counts(dataset: Dataset, conditions: list[str], *, only_duplicates: b
 def _are_few(dataset: Dataset, number: int | None = None) -> bool:
     """Whether all captions may be compared with each other unasked; says so if not."""
     from framescribe.cli.console import err
+    from framescribe.quality.duplicates import MAX_COMPARED
 
-    if (dataset.count() if number is None else number) <= _MAX_COMPARED:
+    if (dataset.count() if number is None else number) <= MAX_COMPARED:
         return True
     err.print(
-        f"captions that nearly repeat another one are not looked for among more than {_MAX_COMPARED:,} rows; "
+        f"captions that nearly repeat another one are not looked for among more than {MAX_COMPARED:,} rows; "
         f"--flag {_DUPLICATE} does, in a minute or two for each million"
     )
     return False

@@ -209,7 +209,7 @@ def test_pictures_lead_to_the_videos_and_nowhere_else(videos):
     names = sorted(os.listdir(videos))
     sources = [str(videos / name) for name in names]
     sources += [
-        "https://example.com/v/a.mp4?sig=%2Fx", "http:no-host", "javascript:alert(1)", "file:///etc/passwd",
+        "https://example.com/v/a.mp4?sig=%2Fx", "http:no-host", "https:///no-host.mp4", "javascript:alert(1)", "file:///etc/passwd",
         "s3://bucket/a.mp4", "x.tar::a.mp4", str(videos / "gone.mp4"), "https://e.com/\"><script>",
     ]  # fmt: skip
     rows = [row(number, source_video=source) for number, source in enumerate(sources)]
