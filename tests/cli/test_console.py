@@ -11,6 +11,7 @@ import typer
 
 from framescribe.cli import console
 from framescribe.cli.options import above_zero
+from framescribe.pipeline.progress import problem_of
 from tests.dataset.test_row_file import ERROR, row
 
 
@@ -59,12 +60,12 @@ def test_a_caption_is_one_line_behind_its_video_and_span(span, name, capsys):
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({}, ""),
-        (ERROR, "error gone\n"),
-        ({"error_message": "half is missing", "missing_s": 2.0}, "damaged half is missing\n"),
-        ({"caption_status": "truncated", "flags": ("cut_off",)}, "truncated clips/0.mp4\n"),
-        ({"flags": ("non_text", "opener")}, "non_text, opener clips/0.mp4\n"),
-        ({"flags": ("opener",)}, ""),
+        ({}, None),
+        (ERROR, "error gone"),
+        ({"error_message": "half is missing", "missing_s": 2.0}, "damaged half is missing"),
+        ({"caption_status": "truncated", "flags": ("cut_off",)}, "truncated clips/0.mp4"),
+        ({"flags": ("non_text", "opener")}, "non_text, opener clips/0.mp4"),
+        ({"flags": ("opener",)}, None),
         (
             {
                 "caption_status": "repetitive",
@@ -72,13 +73,13 @@ def test_a_caption_is_one_line_behind_its_video_and_span(span, name, capsys):
                 "finish_reason": "loop",
                 "output_tokens": 160,
             },
-            "repetitive clips/0.mp4: ended after 160 tokens, as it loops\n",
+            "repetitive clips/0.mp4: ended after 160 tokens, as it loops",
         ),
     ],
 )
-def test_what_went_wrong_with_a_clip_is_one_line(columns, told, capsys):
-    console.print_problem(row(0, **columns))
-    assert capsys.readouterr().err == told
+def test_what_went_wrong_with_a_clip_is_one_line(columns, told):
+    problem = problem_of(row(0, **columns))
+    assert (None if problem is None else problem.plain) == told
 
 
 @pytest.mark.parametrize("number", [0.0, -1.0, math.nan, math.inf])
