@@ -13,6 +13,7 @@ HOST = "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocat
     ("error", "device_failed", "memory_ran_out"),
     [
         (torch.OutOfMemoryError("CUDA out of memory."), False, True),
+        (torch.OutOfMemoryError("CUDA error: out of memory"), False, True),
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), True, False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`"), True, False),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), True, False),
