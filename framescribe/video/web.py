@@ -18,7 +18,7 @@ from functools import partial
 from typing import IO, Any, cast
 from urllib.parse import quote, unquote
 
-from framescribe.video.address import WEB, host_of, is_metadata, is_this_machine, protocol_of
+from framescribe.video.address import host_of, is_metadata, is_this_machine, protocol_of
 from framescribe.video.random_access import RandomAccess
 
 _TIMEOUT_S = 60.0
@@ -99,8 +99,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if protocol_of(newurl) not in WEB:
-            raise WebError(f"it redirects to {newurl!r}, which is no web server")
         if is_this_machine(host_of(newurl)) and not is_this_machine(host_of(req.full_url)):
             raise WebError(f"it redirects to {newurl!r}, which is this machine")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

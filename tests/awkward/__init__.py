@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from framescribe.types import Clip
-from tests.awkward import damaged, names, no_video, streams  # noqa: F401 - each registers its own
+from tests.awkward import damaged, names, no_video, shown, streams  # noqa: F401 - each registers its own
 from tests.awkward.making import AWKWARD, FPS, NUM_FRAMES, clip, grey, video
 
 __all__ = ["AWKWARD", "FPS", "NUM_FRAMES", "clip", "grey", "make", "video"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from framescribe.errors import ClipError
 from framescribe.pipeline.hashes import SourceHashes
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip
@@ -80,6 +82,23 @@ def test_a_redirect_to_a_signed_url(server):
     with open_source(Clip(f"{server.url}/a.mp4")) as file:
         assert file.read() == b"video"
     assert server.paths == ["/a.mp4", TARGETS[0]]
+
+
+def test_a_server_that_stops_sending_parts_is_not_believed(server):
+    """Its answer would be the file's beginning, whatever part was asked for."""
+    content = tar_bytes({"a.mp4": b"video"})
+
+    def first_part_only(handler: BaseHTTPRequestHandler) -> None:
+        is_first = len(server.requests) == 1
+        place = {"Content-Range": f"bytes 0-0/{len(content)}"}
+        send(handler, 206, content[:1], place) if is_first else send(handler, 200, content)
+
+    server.pages = {"/x.tar": first_part_only}
+    with (
+        pytest.raises(ClipError, match="it stopped sending ranges"),
+        open_source(Clip(f"{server.url}/x.tar::a.mp4")),
+    ):
+        pass
 
 
 QUERY = "?sig=ab%2Fcd%3D&name=x.mp4"

@@ -2,97 +2,36 @@
 
 import dataclasses
 import io
-import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-import framescribe
 from framescribe import CaptionSettings, GenerationSettings
 from framescribe.errors import ClipError
-from framescribe.types import Clip, FrameSampling
+from framescribe.types import Clip
 from framescribe.video.decode import decode_frames, probe
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers
 from tests.awkward import AWKWARD, make
 from tests.reference import CLIPS
+from tests.video.decoders import HORSE, SAMPLING, own_children, pixels
 
-SAMPLING = FrameSampling("uniform", 6)
-HORSE = CLIPS / "horse.mp4"
-
-
-class Server:
-    """An HTTP server that a fetching worker waits on: it says who has come, and answers when told to."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/video.mp4"
-
-    def accept(self) -> socket.socket:
-        return self._socket.accept()[0]
-
-    def serve(self, content: bytes) -> None:
-        """Answers every request from now on."""
-
-        def answer() -> None:
-            while True:
-                with self.accept() as connection:
-                    connection.recv(65536)
-                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
-                    connection.sendall(head.encode() + content)
-
-        threading.Thread(target=answer, daemon=True).start()
-
-
-EARLIER: set[int] = set()
-
-
-@pytest.fixture(autouse=True)
-def earlier_children() -> None:
-    """Other tests' captioners keep idle workers, which are children of this process too."""
-    EARLIER.clear()
-    EARLIER.update(child.pid for child in psutil.Process().children())
-
-
-def own_children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.pid not in EARLIER]
-
-
-@pytest.fixture
-def server() -> Server:
-    return Server()
-
-
-@pytest.fixture
-def workers() -> Iterator[DecodeWorkers]:
-    idle: list[Worker] = []
-    with DecodeWorkers(idle, timeout_s=60) as run:
-        yield run
-    for worker in idle:
-        worker.close()
+pytestmark = pytest.mark.usefixtures("earlier_children")
 
 
 def kill_worker(sent: signal.Signals = signal.SIGSEGV) -> None:
     (worker,) = (child for child in own_children() if child.status() != "zombie")
     worker.send_signal(sent)
-
-
-def pixels(workers: DecodeWorkers, clip: Clip) -> np.ndarray:
-    with workers.decoded(clip, SAMPLING) as frames:
-        return frames.pixels.copy()
 
 
 def test_awkward_inputs_give_what_they_give_in_this_process(workers, tmp_path):
@@ -307,99 +246,3 @@ def test_a_stuck_clip_is_an_error_row(server, captioner):
 def test_wrong_settings_are_named(wrong, captioner):
     with pytest.raises(ValueError, match=r"-1|above 0, not 0"):
         next(captioner.caption([HORSE], **wrong))
-
-
-SCRIPT = """
-import sys
-from framescribe.types import Clip, FrameSampling
-from framescribe.video.workers import DecodeWorkers
-
-with DecodeWorkers([], 1000.0) as workers, workers.decoded(Clip(sys.argv[1]), FrameSampling()):
-    pass
-"""
-
-
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_the_parent_is_stopped(sent, server, tmp_path):
-    """A user's script without a main guard, stopped while its worker waits in a clip."""
-    (tmp_path / "script.py").write_text(SCRIPT)
-    (tmp_path / "tmp").mkdir()
-    parent = subprocess.Popen(
-        [sys.executable, "script.py", server.url],
-        cwd=tmp_path,
-        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
-        stderr=subprocess.DEVNULL,
-    )
-    with server.accept():
-        children = psutil.Process(parent.pid).children(recursive=True)
-        assert len(children) == 1
-        parent.send_signal(sent)
-        parent.wait(30)
-        assert psutil.wait_procs(children, timeout=30)[1] == []
-    assert list((tmp_path / "tmp").iterdir()) == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are bound to CPUs on Linux only")
-def test_cpus_that_others_keep_are_not_counted():
-    mine = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(mine)})
-        assert usable_cpus() == 1
-    finally:
-        os.sched_setaffinity(0, mine)
-    assert usable_cpus() == len(mine)
-
-
-HIDDEN = """
-import sys
-from framescribe.types import Clip, FrameSampling
-from framescribe.video.workers import DecodeWorkers
-
-if __name__ == "__main__":
-    sys.path[:0] = ["left"]
-    with DecodeWorkers([], 1000.0) as workers, workers.decoded(Clip(sys.argv[1]), FrameSampling()) as frames:
-        print(len(frames.pixels))
-"""
-
-
-@pytest.mark.parametrize("module", ["typing", "queue", "numpy"])
-def test_a_folder_that_hides_modules_is_not_handed_on(module, tmp_path):
-    """As a failed import of OpenCV leaves one on ``sys.path``, with a ``typing`` in it."""
-    (tmp_path / "left" / module).mkdir(parents=True)
-    (tmp_path / "left" / module / "__init__.py").write_text("raise ImportError('this is not the real one')")
-    (tmp_path / "script.py").write_text(HIDDEN)
-    found = subprocess.run(
-        [sys.executable, "script.py", str(HORSE)], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert found.stdout == "7\n"
-
-
-def test_a_worker_imports_the_same_framescribe(tmp_path):
-    """Found through ``sys.path`` alone, as in a notebook, and though another is installed."""
-    package = Path(framescribe.__file__).parent
-    shutil.copytree(package, tmp_path / "framescribe", ignore=shutil.ignore_patterns("models", "__pycache__"))
-    worker = tmp_path / "framescribe/video/worker.py"
-    worker.write_text(
-        worker.read_text().replace("def main() -> None:", "def main() -> None:\n    os._exit(42)\n")
-    )
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + SCRIPT
-    found = subprocess.run(
-        [sys.executable, "-c", script, str(HORSE)], cwd="/", capture_output=True, text=True, check=False
-    )
-    assert "exit code 42" in found.stderr
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux chooses by this score")
-def test_where_memory_runs_out_a_worker_goes_before_its_parent(workers):
-    pixels(workers, Clip(str(HORSE)))
-    (worker,) = own_children()
-    assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n"
-
-
-def test_what_a_worker_writes_to_its_stderr_is_logged_and_not_shown(workers, monkeypatch, capfd, caplog):
-    monkeypatch.setenv("PYTHONVERBOSE", "1")  # the interpreter tells each module that it imports
-    caplog.set_level("DEBUG", logger="framescribe")
-    pixels(workers, Clip(str(HORSE)))
-    assert "decoder: import 'av'" in caplog.text
-    # The log may be shown, on request; nothing else is.
-    assert [line for line in capfd.readouterr().err.splitlines() if not line.startswith("decoder: ")] == []
