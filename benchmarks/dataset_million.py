@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.provenance import provenance, publish
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
-from framescribe.types import CaptionRow
 
 ROWS_PER_SHARD = 1000
 WORDS, RAREST = (70, 131), 4000

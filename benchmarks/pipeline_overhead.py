@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.runs import RunLog, run_identity
 from framescribe.dataset.store import RowFolder
 from framescribe.model_spec import ModelSpec
@@ -29,7 +30,7 @@ from framescribe.pipeline.run_clips import RunClips
 from framescribe.pipeline.run_session import RunSession, open_session
 from framescribe.pipeline.sources import expand_sources
 from framescribe.quality.checks import check
-from framescribe.types import CaptionRow, CaptionSettings, Clip
+from framescribe.types import CaptionSettings, Clip
 
 SETTINGS = CaptionSettings()
 STUB = MadeBy("fp32", "stub", lambda: "r")

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks.provenance import provenance, publish
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.store import RowFolder
 from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.caption_run import CaptionRun, Ray
@@ -31,7 +32,7 @@ from framescribe.pipeline.ray.run import ClusterRun, spread_over
 from framescribe.prepare import Prepared
 from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, DecodeLimits
-from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
+from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 
 FRAMES, SIDE = 24, 224
 KNOBS: tuple[dict[str, int], ...] = (

@@ -32,6 +32,7 @@ import numpy as np
 from benchmarks.provenance import provenance
 from framescribe.bench.official import RANDOM_MODEL
 from framescribe.bench.subject import open_subject
+from framescribe.caption_row import CaptionRow
 from framescribe.captioner import Captioner
 from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.dataset.dataset import Dataset
@@ -47,7 +48,7 @@ from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device,
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, DecodeLimits
-from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
+from framescribe.types import CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
 from framescribe.video.workers import DecodeWorkers
 
 WIDTH, HEIGHT, FRAMES = 480, 320, 24

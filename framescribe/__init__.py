@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from framescribe.version import __version__
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.captioner import Captioner
     from framescribe.dataset.dataset import Dataset
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
-    from framescribe.types import CaptionRow, CaptionSettings, Clip, FrameSampling, GenerationSettings
+    from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
 
 _HOMES = {
     "Captioner": "captioner",
-    "CaptionRow": "types",
+    "CaptionRow": "caption_row",
     "CaptionSettings": "types",
     "Clip": "types",
     "ClipError": "errors",

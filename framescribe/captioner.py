@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.distinct import Distinct
 from framescribe.engine.engine import Engine
@@ -38,7 +39,7 @@ from framescribe.task import (
     Question,
     check_prompts,
 )
-from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings
+from framescribe.types import DEFAULT_MODEL, CaptionSettings
 from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers, usable_cpus
 

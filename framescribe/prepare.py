@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint
 from framescribe.errors import ClipError, DeviceError
 from framescribe.model.device_errors import is_device_failure
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, Question
-from framescribe.types import CaptionRow, CaptionSettings, Clip, Frames, Prompt, VideoFacts
+from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers

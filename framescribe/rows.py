@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import ErrorStage
 from framescribe.quality.checks import caption_status, check
 from framescribe.shown import shorten
 from framescribe.task import ClipTask, Question
-from framescribe.types import CaptionRow, CaptionSettings, Clip, FinishReason, Frames
+from framescribe.types import CaptionSettings, Clip, FinishReason, Frames
 from framescribe.version import __version__
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 
+from framescribe.caption_row import CaptionRow
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.sequence import Sequence
@@ -14,7 +15,7 @@ from framescribe.quality.repair import Attempt, Repair
 from framescribe.rows import RowMaker, created_now
 from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
-from framescribe.types import CaptionRow, CaptionSettings, GenerationSettings, Prompt
+from framescribe.types import CaptionSettings, GenerationSettings, Prompt
 
 
 @dataclass(slots=True, eq=False)

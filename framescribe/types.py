@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from framescribe.errors import ErrorStage, UsageError
-from framescribe.views import row_html, row_text, value_text
+from framescribe.errors import UsageError
+from framescribe.views import value_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -288,109 +288,3 @@ class CaptionSettings:
         if self.template is not None:
             return self.template
         return "base" if self.sampling.strategy == "base" else "chat"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CaptionRow:
-    """What became of a clip under one prompt: its caption, and all that is needed to make it again.
-
-    Every clip gives exactly one row for each prompt. ``clip_id`` and ``prompt_index`` name it; the last one counts.
-
-    Attributes:
-        clip_id: the clip's id: one that was given, or 16 hexadecimal digits of a hash of source, span and prompt.
-        source_video: path or URL, exactly as it was named.
-        start_s: first second of the span, counted from the video's first frame.
-        end_s: end of the span in seconds, exclusive; null for the end of the video.
-        duration_s: length of the clip in seconds, as far as it can be read.
-        width: width of the displayed picture in pixels.
-        height: height of the displayed picture in pixels.
-        fps: average frame rate, in frames per second.
-        codec: FFmpeg's name of the decoder, such as ``h264``.
-        missing_s: seconds of the clip that the file promises and that cannot be read (truncated, corrupt).
-        caption: the caption, without surrounding white space.
-        caption_raw: the text that the model wrote first, as it wrote it: before any repair, white space included.
-        caption_status: ``success``, ``truncated`` (reached the token limit), ``repetitive``, ``empty`` or ``error``.
-        flags: what is wrong with the caption, such as ``cut_off``; empty for a good one.
-        repairs: attempts to decode a defective caption again, in order, by the settings that they changed. The last one
-            made ``caption``; if ``flags`` still names a defect, none succeeded and the first caption was kept.
-        finish_reason: how decoding of the caption ended: ``stop`` (end of text), ``length`` (token limit), ``loop``
-            (certain to loop), ``error``; null for ``error`` rows.
-        error_stage: where an ``error`` row's clip failed: ``open``, ``decode``, ``sample``, ``prompt``, ``generate``
-            or ``write``.
-        error_message: why it failed; in other rows, what is damaged where ``missing_s`` is above 0.
-        frame_indices: numbers of the frames that the model saw, within the clip, in presentation order.
-        frame_timestamps_s: their times in seconds, counted from the clip's start.
-        covered_s: seconds of the clip, from its start, that these frames stand for.
-        strategy: how frames were chosen: ``chat``, ``base`` or ``uniform``.
-        num_frames: most frames that could be chosen.
-        sample_fps: frames a second that ``chat`` took; null is 1.
-        template: layout of the prompt: ``chat``, ``base`` or ``vqa``.
-        prompt: what was asked.
-        prompt_index: place of the prompt in the run's list of prompts; 0, or null in older rows, for the only one.
-        model: checkpoint, as it was named.
-        model_revision: commit of the checkpoint's repository, or a fingerprint of a local folder's weights.
-        precision: dtype and quantization that computed it, such as ``bf16`` or ``bf16-int8``.
-        max_new_tokens: limit on the caption's tokens.
-        temperature: temperature of sampling; 0 is greedy.
-        top_p: nucleus of sampling; 1 is all tokens.
-        repetition_penalty: penalty on repeated tokens; 1 is none.
-        seed: seed of sampling.
-        stop_loops: whether a caption that is certain to loop was ended there.
-        engine_version: version of framescribe that wrote the row.
-        created_at: when the row was settled, repairs included: ISO 8601, UTC.
-        prompt_tokens: length of the prompt in tokens, frames included.
-        output_tokens: length of the generated text in tokens.
-        source_sha256: SHA-256 of the source's bytes, where ``--hash`` asked for it.
-        schema_version: version of these columns.
-    """
-
-    clip_id: str
-    source_video: str
-    start_s: float
-    end_s: float | None
-    duration_s: float | None = None
-    width: int | None = None
-    height: int | None = None
-    fps: float | None = None
-    codec: str | None = None
-    missing_s: float | None = None
-    caption: str | None = None
-    caption_raw: str | None = None
-    caption_status: CaptionStatus
-    flags: tuple[str, ...] = ()
-    repairs: tuple[str, ...] = ()
-    finish_reason: FinishReason | None = None
-    error_stage: ErrorStage | None = None
-    error_message: str | None = None
-    frame_indices: tuple[int, ...] = ()
-    frame_timestamps_s: tuple[float, ...] = ()
-    covered_s: float | None = None
-    strategy: Strategy
-    num_frames: int
-    sample_fps: float = 1.0
-    template: Template
-    prompt: str
-    prompt_index: int = 0
-    model: str
-    model_revision: str | None
-    precision: str
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
-    seed: int
-    stop_loops: bool = False
-    engine_version: str
-    created_at: str | None = None
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
-    source_sha256: str | None = None
-    schema_version: int = SCHEMA_VERSION
-
-    __repr__ = row_text
-    _repr_html_ = row_html
-
-    def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values, columns in order; tuples become lists."""
-        row = {column.name: getattr(self, column.name) for column in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from framescribe.shown import one_line, shorten, shown, shown_value
 
 if TYPE_CHECKING:
-    from framescribe.types import CaptionRow
+    from framescribe.caption_row import CaptionRow
 
 _LINE_CHARS = 100
 _CELL = "text-align:left;vertical-align:top;white-space:pre-line"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.schema import CAPTIONS
-from framescribe.types import CaptionRow
 
 _HEAD = f"""# Columns of a row
 

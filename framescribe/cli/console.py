@@ -25,9 +25,9 @@ from framescribe.shown import one_line, shown
 from framescribe.views import span_name
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.captioner import Captioner
     from framescribe.model_spec import ModelSpec
-    from framescribe.types import CaptionRow
 
 
 class _Console(Console):

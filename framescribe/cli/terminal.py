@@ -13,9 +13,9 @@ from framescribe.pipeline.progress import ProgressBar
 from framescribe.shown import shown
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.preflight import Preflight
-    from framescribe.types import CaptionRow
 
 _UNREADABLE_SHOWN = 5
 

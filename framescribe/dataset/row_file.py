@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.folder import local_path, written
 from framescribe.dataset.schema import BATCH_ROWS, CAPTIONS
 from framescribe.dataset.sealed_parquet import write_sealed
 from framescribe.errors import UsageError
 from framescribe.files import create_file, new_file
-from framescribe.types import CaptionRow
 
 if TYPE_CHECKING:
     import pyarrow

@@ -7,9 +7,10 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import UsageError
 from framescribe.shown import shown_value
-from framescribe.types import SCHEMA_VERSION, CaptionRow
+from framescribe.types import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pyarrow

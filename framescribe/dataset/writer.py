@@ -6,10 +6,10 @@ import time
 from types import TracebackType
 from typing import Any
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.runs import Run, RunLog
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.types import CaptionRow
 
 ROWS_PER_SHARD = 1000
 SECONDS_PER_SHARD = 60.0

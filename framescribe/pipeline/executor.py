@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.pipeline.caption_run import CaptionRun
     from framescribe.pipeline.observer import Observer
     from framescribe.pipeline.run_session import RunSession
     from framescribe.task import ClipTask
-    from framescribe.types import CaptionRow
 
 
 class Output(Protocol):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import ClipError
 from framescribe.task import ClipTask
-from framescribe.types import CaptionRow, Clip
+from framescribe.types import Clip
 from framescribe.video.source import open_source
 
 

@@ -6,12 +6,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import ClipError
 from framescribe.interrupts import uninterrupted
 from framescribe.pipeline.caption_run import CaptionRun
 from framescribe.pipeline.executor import MadeBy, Output, Work
 from framescribe.pipeline.observer import Observer
-from framescribe.types import CaptionRow
 
 
 class ThisProcess:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.preflight import Preflight
-    from framescribe.types import CaptionRow
 
 Loaded = Callable[[int, int], None]
 

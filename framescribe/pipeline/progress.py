@@ -20,7 +20,7 @@ from framescribe.pipeline.pace import Pace
 from framescribe.shown import shown
 
 if TYPE_CHECKING:
-    from framescribe.types import CaptionRow
+    from framescribe.caption_row import CaptionRow
 
 _LINE_S = 30.0
 _NOTEBOOK_S = 0.5

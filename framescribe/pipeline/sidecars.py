@@ -8,11 +8,12 @@ import stat
 from collections import Counter
 from pathlib import Path
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import ClipError, UsageError
 from framescribe.files import concerns_one_name, write_file
 from framescribe.quality.flags import DEFECTS
 from framescribe.shown import shown
-from framescribe.types import CaptionRow, Clip
+from framescribe.types import Clip
 from framescribe.video.address import split_member
 
 _SUFFIX = ".txt"

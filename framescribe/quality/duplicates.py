@@ -15,8 +15,8 @@ from typing import Any
 
 from rensa import RMinHash
 
+from framescribe.caption_row import CaptionRow
 from framescribe.quality.words import bare_words
-from framescribe.types import CaptionRow
 
 THRESHOLD = 0.85
 MAX_COMPARED = 50_000

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from framescribe.caption_row import CaptionRow
 from framescribe.quality.flags import DEFECTS
-from framescribe.types import CaptionRow, GenerationSettings
+from framescribe.types import GenerationSettings
 
 _SHORTER = " Answer briefly, in at most three sentences."
 _SHORTER_TOKENS = 256

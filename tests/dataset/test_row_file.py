@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.row_file import RowFile
-from framescribe.types import CaptionRow
 
 # Not from tests.reference, which loads torch: some tests start processes that need this file.
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import DeviceError
-from framescribe.types import CaptionRow
 
 if TYPE_CHECKING:
     from framescribe.prepare import Prepared

@@ -9,11 +9,12 @@ import dataclasses
 import json
 from typing import Any
 
+from framescribe.caption_row import CaptionRow
 from framescribe.errors import UsageError
 from framescribe.prepare import with_tuples
 from framescribe.reading import Member
 from framescribe.task import ClipTask, Question
-from framescribe.types import CaptionRow, Clip
+from framescribe.types import Clip
 from framescribe.video.table import TableMember
 from framescribe.video.tar import TarMember
 

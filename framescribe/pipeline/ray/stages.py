@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.schema import CAPTIONS
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
@@ -23,7 +24,6 @@ from framescribe.pipeline.ray.plain import read_row, row_text
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.prepare import Prepared
 from framescribe.task import ClipTask
-from framescribe.types import CaptionRow
 from framescribe.video.workers import DecodeWorkers
 
 if TYPE_CHECKING:

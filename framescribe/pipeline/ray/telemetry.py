@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framescribe.caption_row import CaptionRow
     from framescribe.pipeline.ray.feeder import Feeder
-    from framescribe.types import CaptionRow
 
 _PROBLEMS_KEPT = 50
 _REPORT_S = 1.0
