@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _RUN_KEY = "framescribe.run"
 _ADVICE = "move it away to go on without its rows, whose clips are then captioned again, or bring back a copy"
 _DECODE_AHEAD_ROWS = 1 << 14
+_MAX_HELD_BYTES = 64 << 20
 _DENSE = 8
 
 
@@ -102,21 +103,37 @@ class Table:
         import pyarrow as pa
 
         shards = self.shards()
-        is_last, start = self._is_last(shards), 0
-        for _, batch in self.all_batches(shards, columns):
+        states = self._states(shards)
+        known, is_last = self._last
+        batches = None
+        if is_last is None or known != states:
+            is_last, batches = self._compare_keys(shards, columns)
+            self._last = states, is_last
+        start = 0
+        for batch in batches or (batch for _, batch in self.all_batches(shards, columns)):
             kept = is_last[start : start + len(batch)]
             start += len(batch)
             if len(kept) != len(batch):
                 raise UsageError(f"{shown(self._folder.name)} was changed while it was read; read it again")
             yield batch if kept.all() else batch.filter(pa.array(kept))
 
-    def _is_last(self, shards: list[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """bool [N]: for each row of all shards, whether it is the last one of its key; remembered for these bytes."""
-        known, mask = self._last
-        if mask is None or known != self._states(shards):
-            mask = _last_of_key([batch for _, batch in self.all_batches(shards, self.schema.key)])
-            self._last = self._states(shards), mask
-        return mask
+    def _compare_keys(
+        self, shards: list[str], columns: Sequence[str] | None
+    ) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], list[pyarrow.RecordBatch] | None]:
+        """Whether each row of all shards is the last one of its key, bool [N]; and the columns, if they are small."""
+        key = list(self.schema.key)
+        if columns is not None:
+            held, num_bytes = [], 0
+            for _, batch in self.all_batches(shards, list(dict.fromkeys((*key, *columns)))):
+                held.append(batch)
+                num_bytes += batch.nbytes
+                if num_bytes > _MAX_HELD_BYTES:
+                    break
+            else:
+                return _last_of_key([batch.select(key) for batch in held]), [
+                    batch.select(list(columns)) for batch in held
+                ]
+        return _last_of_key([batch for _, batch in self.all_batches(shards, key)]), None
 
     def _states(self, shards: list[str]) -> list[State]:
         """What changes whenever a shard does; equal to nothing where that cannot be told."""
@@ -153,15 +170,18 @@ class Table:
         return f"{self.schema.name}/{shard}"
 
     def _open(self, shard: str) -> ParquetRows:
+        import pyarrow as pa
+
         name = self._name(Path(shard).name)
         try:
             state = self._folder.state(name)
+            if state is not None and self._verified.get(shard) == state:
+                return ParquetRows(pa.OSFile(shard), shard, self.schema, _ADVICE, verify=False)
             with self._folder.open(name) as file:
                 content = file.read()  # whole: its checksum is of all of it
         except OSError as error:
             raise UsageError(f"{shown(shard)} cannot be read: {error.strerror or error}") from error
-        is_verified = state is not None and self._verified.get(shard) == state
-        rows = ParquetRows(io.BytesIO(content), shard, self.schema, _ADVICE, verify=not is_verified)
+        rows = ParquetRows(io.BytesIO(content), shard, self.schema, _ADVICE)
         if state is not None:
             self._verified[shard] = state
         return rows
