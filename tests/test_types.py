@@ -32,7 +32,8 @@ def test_defaults_are_the_published_settings():
     assert (FrameSampling().strategy, FrameSampling().num_frames) == ("chat", 24)
     settings = CaptionSettings()
     assert settings.prompt == "Please describe this video in detail."
-    assert (settings.resolved_template, settings.repair) == ("chat", False)
+    assert settings.resolved_template == "chat"
+    assert not settings.repair
     assert CaptionSettings(sampling=FrameSampling("base")).resolved_template == "base"
     assert CaptionSettings(sampling=FrameSampling("uniform")).resolved_template == "chat"
 
