@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -187,6 +188,17 @@ def test_a_dataset_shows_its_first_rows_and_their_number(tmp_path):
     assert "1,200 rows" in page
     assert "<b>" not in page
     assert len(page) < 5000
+
+
+def test_a_summary_shows_what_came_of_a_run():
+    summary = framescribe.RunSummary({"success": 6, "error": 2}, 4.0, "captions/", note="<i>")
+    assert (
+        repr(summary) == "<RunSummary 8 clips in 4.0 s, 2.00 clips/s: 6 success, 2 error; <i> -> captions/>"
+    )
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", summary._repr_html_())
+    assert cells == [
+        "clips", "8", "success", "6", "error", "2", "clips/s", "2.00", "output", "captions/", "note", "&lt;i&gt;",
+    ]  # fmt: skip
 
 
 def test_an_error_row_shows_its_reason(captioner, tmp_path):

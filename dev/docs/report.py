@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from framescribe.captioner import Captioner
+from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.row_file import RowFile
-from framescribe.report.write import write_report
 
 _EXAMPLES = "examples"
 _WIDTH_PX, _HEIGHT_PX = 1200, 1350
@@ -26,7 +26,7 @@ def write_picture(root: Path, target: Path) -> None:
         with RowFile(rows) as file:
             for row in Captioner.from_pretrained().caption(root / _EXAMPLES):
                 file.write(row)
-        write_report(str(rows), page)
+        Dataset(rows).report(page)
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         command += ["--hide-scrollbars", f"--window-size={_WIDTH_PX},{_HEIGHT_PX}", f"--screenshot={picture}"]
         subprocess.run([*command, page.as_uri()], check=True, capture_output=True, timeout=120)

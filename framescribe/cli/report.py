@@ -30,13 +30,12 @@ def report(
     from rich.progress import Progress
 
     from framescribe.cli.console import err, out, path_errors
-    from framescribe.report.write import write_report
+    from framescribe.dataset.dataset import Dataset
 
     path = output or options.beside_rows(rows, "-report.html")
     with path_errors(), Progress(console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("Pictures", total=None)
-        write_report(
-            rows,
+        Dataset(rows).report(
             path,
             max_clips=clips,
             overwrite=overwrite,

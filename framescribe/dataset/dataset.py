@@ -177,6 +177,32 @@ class Dataset:
 
         return export(self, layout, target, **options)
 
+    def report(
+        self,
+        target: str | Path,
+        *,
+        max_clips: int = 60,
+        overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Writes one HTML page that holds everything it shows: counts, charts, and clips beside their captions.
+
+        >>> dataset.report("captions.html", max_clips=200)  # doctest: +SKIP
+
+        Args:
+            target: the page.
+            max_clips: how many clips to show, at most. They decide the page's size, about 50 KB each; all rows are
+                counted.
+            overwrite: replace an existing file.
+            progress: called with the clips whose stills are done, and how many there are.
+
+        Raises:
+            UsageError: there are no rows, or the target cannot be written.
+        """
+        from framescribe.report.write import write_report
+
+        write_report(self, Path(target), max_clips, overwrite, progress)
+
     def _check_names(self, columns: Sequence[str]) -> None:
         known = self._whole(self._reader.schema).names
         if unknown := [name for name in columns if name not in known]:

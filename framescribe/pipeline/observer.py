@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from framescribe.views import named_values_html
+
 if TYPE_CHECKING:
     from framescribe.caption_row import CaptionRow
     from framescribe.model_spec import ModelSpec
@@ -61,6 +63,14 @@ class RunSummary:
 
     def __repr__(self) -> str:
         return f"<RunSummary {self}{f' -> {self.output}' if self.output else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        figures: dict[str, object] = {f"{self.unit}s": self.rows, **self.statuses}
+        if self.rows and self.seconds > 0:
+            figures[f"{self.unit}s/s"] = f"{self.rows / self.seconds:.2f}"
+        named = {"output": self.output, "not written": self.unwritten, "note": self.note}
+        return named_values_html({**figures, **{name: value for name, value in named.items() if value}})
 
 
 class Observer:

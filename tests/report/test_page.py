@@ -121,6 +121,7 @@ def test_durations_in_the_unit_that_reads_best(seconds, said):
 def test_facts_of_a_clip():
     facts = row(1, start_s=3.0, end_s=13.0, covered_s=9.4, fps=29.97)
     assert "10 s · from 3 s · 64×48 · 30 fps · h264 · only 9.4 s seen" in document([facts]).text
+    assert "of it seen100 %" in " ".join(document([row(1, covered_s=99.0), row(2)]).text.split())
     assert "only" not in document([row(1, covered_s=9.6)]).text
 
 
@@ -237,7 +238,8 @@ def test_pages_hold_all_clips_and_say_of_how_many():
 
 
 @pytest.mark.parametrize(
-    "counts", [{5: 1}, {0: 3, 1: 2}, {3: 1, 4000: 5}, {number: number + 1 for number in range(37)}]
+    "counts",
+    [{5: 1}, {0: 100_000, 1: 1}, {0: 3, 1: 2}, {3: 1, 4000: 5}, {number: number + 1 for number in range(37)}],
 )
 def test_histograms_count_everything_and_stay_in_their_picture(counts):
     bars = bars_of(counts, "words")
