@@ -14,7 +14,7 @@ import av
 import pytest
 
 from framescribe.errors import ClipError
-from framescribe.report.charts import Histogram, bars_of, nice_step, number_ticks
+from framescribe.report.charts import Histogram, bars_of, nice_step, number_ticks, quantile
 from framescribe.report.stills import encoded_stills, stills_of
 from framescribe.report.units import duration, percent
 from framescribe.types import Clip
@@ -116,6 +116,20 @@ def test_only_all_is_100_percent_and_only_nothing_0(part, whole, said):
 )
 def test_durations_in_the_unit_that_reads_best(seconds, said):
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "number"),
+    [
+        ({1: 1, 2: 1}, 0.5, 1),
+        ({9: 1, 2: 2}, 0.5, 2),
+        ({3: 4}, 0.25, 3),
+        ({1: 1, 5: 3}, 0.75, 5),
+        ({}, 0.5, 0),
+    ],
+)
+def test_quantiles(counts, share, number):
+    assert quantile(counts, share) == number
 
 
 def test_facts_of_a_clip():
