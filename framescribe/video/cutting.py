@@ -56,12 +56,7 @@ def writing_clips(
         spans: start and end in seconds from the video's first frame, for each file.
         keep_sound: whether the files have the sound of their spans.
 
-    Returns:
-        Why a file was not made, for those that were not.
-
-    Raises:
-        ClipError: the video cannot be read.
-        OSError: a file cannot be written.
+    What it returns and raises is that of ``write_spans``.
     """
     return write_spans(clip, [Cut(path, *span) for path, span in spans.items()], _Exact, keep_sound)
 
