@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
+WORLD_PX = 352
+"""Side of a background: larger than the frame by what a camera can show of it."""
+
 Colour = tuple[float, float, float]  # red, green, blue in 0..1
 
 

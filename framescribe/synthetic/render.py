@@ -18,8 +18,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch.nn import functional
 
+from framescribe.synthetic.canvas import WORLD_PX
 from framescribe.synthetic.facts import BACKGROUNDS, WEATHERS, Facts
-from framescribe.synthetic.scenes import WORLD_PX, scenes
+from framescribe.synthetic.scenes import scenes
 from framescribe.synthetic.sprites import sprites
 from framescribe.synthetic.staging import CLIP_S, FRAME_PX, HOP_S, ROUND_S, Actor, Segment, Staging
 from framescribe.synthetic.weather import PATTERN_PX, weather_looks
