@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framescribe.errors import UsageError
-from framescribe.model.checkpoint import Progress, load_model, read_stop_ids
+from framescribe.model.adapter import Adapter, read_adapter
+from framescribe.model.checkpoint import Merge, Progress, empty_model, load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
 from framescribe.model.hub import fetch_checkpoint
-from framescribe.model.layout import CONFIG_FILE
+from framescribe.model.layout import CONFIG_FILE, official_tensors
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision
 from framescribe.model.quantize import quantizer
@@ -28,6 +29,7 @@ class OpenCheckpoint:
         config: of the model.
         tokenizer: the model's.
         stop_ids: tokens that end a caption.
+        adapter: LoRA weights that are merged into the checkpoint's.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class OpenCheckpoint:
     config: ModelConfig
     tokenizer: CaptionTokenizer
     stop_ids: frozenset[int]
+    adapter: Adapter | None = None
 
     @property
     def prompts(self) -> PromptBuilder:
@@ -51,7 +54,12 @@ class OpenCheckpoint:
     def load(self, precision: Precision, progress: Progress | None = None) -> CaptionModel:
         """Loads the weights (see ``load_model``)."""
         quantize = None if precision.quant is None else quantizer(precision.quant)
-        return load_model(self.folder, precision.device, precision.dtype, quantize, progress)
+        return load_model(self.folder, precision.device, precision.dtype, quantize, progress, self.merge)
+
+    @property
+    def merge(self) -> Merge | None:
+        """What is added to the weights as they are loaded."""
+        return None if self.adapter is None else self.adapter.merged
 
 
 def open_checkpoint(name: str, revision: str | None = None) -> OpenCheckpoint:
@@ -71,4 +79,7 @@ def open_checkpoint(name: str, revision: str | None = None) -> OpenCheckpoint:
             f"{found.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
         )
     stop_ids = read_stop_ids(found.folder, config)
-    return OpenCheckpoint(found.folder, found.name, found.revision, config, tokenizer, stop_ids)
+    adapter = None
+    if found.adapter is not None:
+        adapter = read_adapter(found.adapter, official_tensors(empty_model(config)))
+    return OpenCheckpoint(found.folder, found.name, found.revision, config, tokenizer, stop_ids, adapter)

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from framescribe.errors import ClipError, DeviceError, FramescribeError
+from framescribe.errors import DeviceError, FramescribeError, UsageError
 from framescribe.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_DEVICE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 3, 70, 130, 141
@@ -162,7 +162,7 @@ def as_flags(message: str) -> str:
 def _exit_code(error: FramescribeError) -> int:
     if isinstance(error, DeviceError):
         return EXIT_DEVICE
-    return EXIT_FAILED if isinstance(error, ClipError) else EXIT_USAGE
+    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
 
 
 def _is_ours(error: Exception) -> bool:

@@ -62,18 +62,18 @@ def split(
                 Terminal().problem(os_message(error) if isinstance(error, OSError) else str(error))
                 failed = True
                 continue
-            for (start_s, end_s), file in zip(found, paths, strict=True):
-                path = file if file and file.exists() else None  # damage may leave a span without frames
-                if as_json:
-                    row = {"source_video": clip.source_video, "start_s": start_s, "end_s": end_s}
-                    print(json.dumps(row | ({} if path is None else {"file": str(path)})))
-                else:
-                    print(
-                        shown(clip.source_video),
-                        f"{start_s:.3f}",
-                        f"{end_s:.3f}",
-                        *([shown(str(path))] if path else []),
-                        sep="\t",
-                    )
+            for span, file in zip(found, paths, strict=True):
+                _print(clip.source_video, span, file, as_json)
     if failed:
         raise typer.Exit(1)
+
+
+def _print(source: str, span: tuple[float, float], file: Path | None, as_json: bool) -> None:
+    start_s, end_s = span
+    path = str(file) if file and file.exists() else None  # damage may leave a span without frames
+    if as_json:
+        row = {"source_video": source, "start_s": start_s, "end_s": end_s}
+        print(json.dumps(row | ({} if path is None else {"file": path})))
+    else:
+        texts = [shown(source), f"{start_s:.3f}", f"{end_s:.3f}"]
+        print(*texts, *([] if path is None else [shown(path)]), sep="\t")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framescribe.cli.options import above_zero
+
+if TYPE_CHECKING:
+    from framescribe.train.progress import Progress, Validation
 
 
 def _print_example(wanted: bool) -> None:
@@ -25,9 +28,11 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     minutes: Annotated[
         float | None,
-        typer.Option(callback=above_zero, help="Stop after so many minutes; the same command goes on."),
+        typer.Option(callback=above_zero, help="Stop after so many minutes; run it again to resume."),
     ] = None,
-    max_shard_mb: Annotated[int, typer.Option(min=1, help="Size of the checkpoint's files at most.")] = 5000,
+    max_shard_mb: Annotated[
+        int, typer.Option(min=1, help="Maximal size of each of the checkpoint's files.")
+    ] = 5000,
     example: Annotated[
         bool,
         typer.Option(
@@ -40,7 +45,7 @@ def train(
 ) -> None:
     """Train a captioning model, or fine-tune one, in full or with LoRA.
 
-    The same command goes on where a stopped run was. For several GPUs start it with
+    Safe to interrupt: the same command resumes from the last saved state. For several GPUs start it with
     `torchrun --nproc-per-node N -m framescribe train …`.
 
     Examples:
@@ -48,48 +53,40 @@ def train(
         framescribe train settings.toml -o runs/mine
         framescribe train recipes/style.toml -o runs/style --minutes 30
     """
-    import os
-
     from framescribe.cli.console import err, path_errors
-    from framescribe.model.precision import choose_precision
-    from framescribe.model_spec import ModelSpec
-    from framescribe.train.loop import LossNotFinite
     from framescribe.train.loop import train as run_training
-    from framescribe.train.progress import Progress, Validation
+    from framescribe.train.processes import is_first
     from framescribe.train.settings import TrainSettings
-
-    def report(news: Progress | Validation) -> None:
-        if isinstance(news, Validation):
-            err.print(f"step {news.step}: validation loss {news.loss:.4f}")
-            for expected, generated in news.captions:
-                err.print(f"  expected:  {expected}\n  generated: {generated}", markup=False)
-            return
-        left_s = news.seconds / news.step * (parsed.steps - news.step)
-        err.print(
-            f"step {news.step}/{parsed.steps}  loss {news.loss:.4f}  lr {news.learning_rate:.2e}  "
-            f"{news.clips_per_s:.1f} clips/s  {news.seconds:.0f} s done, {left_s:.0f} s left"
-        )
 
     with path_errors():
         parsed = TrainSettings.from_file(settings)
-        if device == "auto" and "LOCAL_RANK" in os.environ:
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
-        chosen = choose_precision(ModelSpec(device=device)).device
-        try:
-            checkpoint = run_training(
-                parsed,
-                output,
-                chosen,
-                report,
-                max_shard_bytes=max_shard_mb * 1_000_000,
-                max_minutes=minutes,
-            )
-        except LossNotFinite as error:
-            err.print(f"framescribe: {error}", style="red", markup=False)
-            raise typer.Exit(1) from error
-    if os.environ.get("RANK", "0") != "0":
+        checkpoint = run_training(
+            parsed,
+            output,
+            device,
+            lambda news: _print(news, parsed.steps),
+            max_shard_bytes=max_shard_mb * 1_000_000,
+            max_minutes=minutes,
+        )
+    if not is_first():
         return  # under torchrun the first process speaks for all
     if checkpoint is None:
-        err.print(f"stopped after {minutes:g} minutes; the same command goes on", markup=False)
+        err.print(f"stopped after {minutes:g} minutes; run it again to resume", markup=False)
     else:
         err.print(f"checkpoint: {checkpoint}", markup=False)
+
+
+def _print(news: Progress | Validation, steps: int) -> None:
+    from framescribe.cli.console import err
+    from framescribe.train.progress import Validation
+
+    if isinstance(news, Validation):
+        err.print(f"step {news.step}: validation loss {news.loss:.4f}")
+        for expected, generated in news.captions:
+            err.print(f"  expected:  {expected}\n  generated: {generated}", markup=False)
+        return
+    left_s = news.seconds / news.step * (steps - news.step)
+    err.print(
+        f"step {news.step}/{steps}  loss {news.loss:.4f}  lr {news.learning_rate:.2e}  "
+        f"{news.clips_per_s:.1f} clips/s  {news.seconds:.0f} s done, {left_s:.0f} s left"
+    )

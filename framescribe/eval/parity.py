@@ -110,7 +110,7 @@ class _Runner:
         precision = choose_precision(spec)
         checkpoint = open_checkpoint(spec.name)
         self.model = checkpoint.load(precision)
-        self.exact = load_model(checkpoint.folder, torch.device("cpu"), torch.float64)
+        self.exact = load_model(checkpoint.folder, torch.device("cpu"), torch.float64, merge=checkpoint.merge)
         self.tokenizer, self.stop_ids = checkpoint.tokenizer, checkpoint.stop_ids
         self.prompts = checkpoint.prompts
         self.clips_folder = cases_folder / ".." / ".." / "clips"

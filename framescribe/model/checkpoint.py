@@ -36,6 +36,8 @@ _MAX_STOP_IDS = 1000
 
 # A linear layer's path and the layer itself, complete on its device, to what takes its place.
 Quantize = Callable[[str, nn.Linear], nn.Module]
+# A weight's official name and the weight as it is stored, to the weight as it is to be.
+Merge = Callable[[str, Tensor], Tensor]
 # Called with the parameters loaded so far, and all there are.
 Progress = Callable[[int, int], None]
 
@@ -73,7 +75,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         raise UsageError(f"{folder} holds neither {INDEX_FILE} nor {SINGLE_FILE}: no weights to load")
     stored: dict[str, StoredTensor] = {}
     for shard in shards:
-        names = _check_header(shard)
+        names = check_header(shard)
         if twice := [name for name in names if name in stored]:
             raise UsageError(f"{shard} and {stored[twice[0]].shard} both hold {_listed(twice)}")
         try:
@@ -114,7 +116,7 @@ def _read_weight_map(index_path: Path) -> dict[str, str]:
     return weight_map
 
 
-def _check_header(shard: Path) -> list[str]:
+def check_header(shard: Path) -> list[str]:
     """Names of a shard's tensors. Its header is looked at before the library reads it.
 
     Raises:
@@ -174,6 +176,7 @@ def load_model(
     dtype: torch.dtype,
     quantize: Quantize | None = None,
     progress: Progress | None = None,
+    merge: Merge | None = None,
 ) -> CaptionModel:
     """Builds the model of ``folder``'s config on ``device`` and fills it tensor by tensor.
 
@@ -183,6 +186,7 @@ def load_model(
         quantize: applied to each linear layer as soon as it is complete, so that no more than one of them is ever
             held at full precision.
         progress: called after each tensor.
+        merge: what is added to the weights, such as an adapter's.
 
     Raises:
         UsageError: what the folder lacks, has too much of, or cannot be read (``stored_tensors``, ``check_tensors``).
@@ -205,6 +209,8 @@ def load_model(
                 if stored[official].shard != shard:
                     continue
                 tensor = file.get_tensor(official)
+                if merge is not None:
+                    tensor = merge(official, tensor)
                 if name.row is not None:
                     rotary.inv_freq_NE[name.row].copy_(tensor)
                 else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
+from framescribe.model.adapter import ADAPTER_CONFIG, base_of
 from framescribe.model.layout import CONFIG_FILE
 from framescribe.reading import open_regular
 
@@ -26,11 +27,13 @@ class Checkpoint:
         folder: holds the official layout.
         name: as the user gave it; goes into the rows.
         revision: commit of a hub's repository, or a fingerprint of a local folder's weights.
+        adapter: folder of a LoRA adapter that ``name`` stands for; ``folder`` is then of its base model.
     """
 
     folder: Path
     name: str
     revision: str
+    adapter: Path | None = None
 
 
 def bundled_models() -> list[str]:
@@ -71,8 +74,8 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
     """Finds ``model`` and downloads what is not here yet.
 
     Args:
-        model: a folder, the name of a bundled model, a Hugging Face repo id (``owner/name``), or
-            ``modelscope:owner/name``.
+        model: a folder of a checkpoint or of a LoRA adapter, the name of a bundled model, a Hugging Face repo id
+            (``owner/name``), or ``modelscope:owner/name``.
         revision: branch, tag or commit of the repository; None is its main branch.
 
     Raises:
@@ -83,6 +86,8 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
     if local.is_dir():
         if revision is not None:
             raise UsageError(f"{model} is a local folder and has no revisions; leave out `revision`")
+        if (local / ADAPTER_CONFIG).is_file():
+            return _with_adapter(local, model)
         if not (local / CONFIG_FILE).is_file():
             raise UsageError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
         return Checkpoint(local, model, _fingerprint(local))
@@ -94,6 +99,13 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
             f"bundled models: {', '.join(bundled_models())}; the official one: {OFFICIAL_MODEL}"
         )
     return _from_hugging_face(model, revision)
+
+
+def _with_adapter(folder: Path, model: str) -> Checkpoint:
+    base = fetch_checkpoint(base_of(folder))
+    if base.adapter is not None:
+        raise UsageError(f"{folder} is an adapter of another one, {base.name}; merge that first")
+    return Checkpoint(base.folder, model, f"{base.revision}+{_fingerprint(folder)}", folder)
 
 
 def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:

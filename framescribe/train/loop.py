@@ -17,11 +17,13 @@ from torch import Tensor, nn
 from framescribe.engine.engine import Engine
 from framescribe.engine.kv_cache import BLOCK_SIZE
 from framescribe.engine.request import Request
+from framescribe.errors import FramescribeError
+from framescribe.model.adapter import save_adapter
 from framescribe.model.layout import CONFIG_FILE
 from framescribe.model.saving import MAX_SHARD_BYTES, save_checkpoint
 from framescribe.train.batches import TrainBatch, without_caption
 from framescribe.train.optimizer import learning_rate_at, make_optimizers
-from framescribe.train.processes import Processes, processes
+from framescribe.train.processes import Processes, chosen_device, processes
 from framescribe.train.progress import Progress, Report, TrainLog, Validation
 from framescribe.train.settings import TrainSettings
 from framescribe.train.setup import Setup, set_up
@@ -30,18 +32,18 @@ from framescribe.types import GenerationSettings
 
 log = logging.getLogger("framescribe")
 
-CHECKPOINT_FOLDER = "checkpoint"
+CHECKPOINT_FOLDER, ADAPTER_FOLDER = "checkpoint", "adapter"
 
 
-class LossNotFinite(ArithmeticError):
+class LossNotFinite(FramescribeError):
     """The loss became infinite or NaN. The last saved state is from before."""
 
 
 def train(
     settings: TrainSettings,
     run: Path,
-    device: torch.device,
-    report: Report,
+    device: str | torch.device = "auto",
+    report: Report = lambda news: None,
     *,
     max_shard_bytes: int = MAX_SHARD_BYTES,
     max_minutes: float | None = None,
@@ -52,9 +54,10 @@ def train(
 
     Args:
         settings: all that decides the result.
-        run: folder of the run: ``state/``, ``log.jsonl``, ``tensorboard/``, at the end ``checkpoint/``. A state in
-            it is resumed.
-        device: of this process.
+        run: folder of the run: ``state/``, ``log.jsonl``, ``tensorboard/``, at the end ``checkpoint/`` and, with LoRA,
+            ``adapter/``. A state in it is resumed.
+        device: of this process: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Under ``torchrun``, ``auto`` is the
+            GPU of its number.
         report: called with progress and validation, in the first process only.
         max_shard_bytes: of the checkpoint's files.
         max_minutes: stop after the step in which this call has taken so long; calling again goes on.
@@ -71,15 +74,21 @@ def train(
     if (steps := finished_steps(run, settings)) and (checkpoint / CONFIG_FILE).is_file():
         log.info("%s: finished already, after %d steps; nothing is done again", run, steps)
         return checkpoint
-    with processes(device) as group:
+    with processes(chosen_device(device)) as group:
         with group.first_goes_first():
-            setup = set_up(settings, run, device)
+            setup = set_up(settings, run, group.device)
         loop = _Loop(settings, run, setup, report, group)
         if not loop.finish(time.monotonic() + 60 * max_minutes if max_minutes else math.inf):
             return None
         if group.rank == 0:
+            if settings.lora_rank:
+                base = str(settings.model)
+                base = str(Path(base).resolve()) if Path(base).is_dir() else base
+                save_adapter(setup.tuning.adapter(), settings.lora_rank, base, run / ADAPTER_FOLDER)
             dtype = torch.bfloat16 if settings.bf16 else torch.float32
-            save_checkpoint(setup.merge().to(dtype), checkpoint, setup.checkpoint.folder, max_shard_bytes)
+            save_checkpoint(
+                setup.tuning.merged().to(dtype), checkpoint, setup.checkpoint.folder, max_shard_bytes
+            )
         return checkpoint
 
 

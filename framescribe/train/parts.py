@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
+from framescribe.model.adapter import Adapter
+from framescribe.model.layout import native_names
 from framescribe.model.model import CaptionModel
 from framescribe.train.settings import Part, TrainSettings
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import LoraModel
 
 # Where each part keeps its layers, and the linear ones of a layer.
 _LAYERS: dict[Part, str] = {"vision": "vision.layers", "language": "decoder.layers"}
@@ -35,25 +40,56 @@ def _linear_layers(model: CaptionModel, part: Part, last: int | None) -> list[st
     return [f"{_LAYERS[part]}.{layer}.{linear}" for layer in range(first, count) for linear in _LINEAR[part]]
 
 
-def choose_weights(model: CaptionModel, settings: TrainSettings) -> Callable[[], CaptionModel]:
-    """Sets ``requires_grad`` on what trains; with LoRA, adds its weights (fp32) to the model.
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuning:
+    """What trains of a model, and what becomes of it.
 
-    Returns:
-        What gives the model to save: with LoRA, merges its weights into the layers', once.
+    Attributes:
+        model: that trains.
+        lora: what holds LoRA's weights beside the model's layers; None where the layers themselves train.
+        rank, scale: of LoRA.
+        layers: that have LoRA's weights.
     """
+
+    model: CaptionModel
+    lora: LoraModel | None = None
+    rank: int = 0
+    scale: float = 0.0
+    layers: tuple[str, ...] = ()
+
+    def adapter(self) -> Adapter:
+        """LoRA's weights by themselves."""
+        official = {name.path: official for official, name in native_names(self.model.config).items()}
+        factors = {}
+        for layer in self.layers:
+            module = self.model.get_submodule(layer)
+            factors[official[f"{layer}.weight"]] = (
+                module.lora_A["default"].weight,  # type: ignore[union-attr, index]
+                module.lora_B["default"].weight,  # type: ignore[union-attr, index]
+            )
+        return Adapter(self.scale, factors)
+
+    def merged(self) -> CaptionModel:
+        """The model to save: LoRA's weights are merged into the layers', once."""
+        return self.model if self.lora is None else self.lora.merge_and_unload()  # type: ignore[return-value]
+
+
+def choose_weights(model: CaptionModel, settings: TrainSettings) -> Tuning:
+    """Sets ``requires_grad`` on what trains; with LoRA, adds its weights (fp32) to the model."""
     if not settings.lora_rank:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(part_of(name) in settings.parts)
-        return lambda: model
+        return Tuning(model)
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
-    targets = [name for part in settings.parts for name in _linear_layers(model, part, settings.lora_layers)]
-    config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets)
+    layers = [name for part in settings.parts for name in _linear_layers(model, part, settings.lora_layers)]
+    config = LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=layers)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)  # peft draws from the global generator
-        tuner: nn.Module = LoraModel(model, config, "default")
+        lora = LoraModel(model, config, "default")
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    return tuner.merge_and_unload  # type: ignore[return-value]
+    scale = settings.lora_alpha / settings.lora_rank
+    return Tuning(model, lora, settings.lora_rank, scale, tuple(layers))

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from framescribe.model.precision import choose_precision
+from framescribe.model_spec import ModelSpec
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -46,6 +49,22 @@ class Processes:
         yield
         if self.count > 1 and self.rank == 0:
             torch.distributed.barrier()
+
+
+def is_first() -> bool:
+    """Whether this process is the first of its run, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def chosen_device(device: str | torch.device) -> torch.device:
+    """The device that a setting names for this process.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if device == "auto" and "LOCAL_RANK" in os.environ:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    return choose_precision(ModelSpec(device=device)).device
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from framescribe.tokenizer import CaptionTokenizer, learn_tokenizer
 from framescribe.train.batches import BatchSource, ClipBatches, SyntheticBatches, TrainBatch
 from framescribe.train.examples import Examples, drop_long_captions, read_examples
 from framescribe.train.initial import place_patches
-from framescribe.train.parts import choose_weights
+from framescribe.train.parts import Tuning, choose_weights
 from framescribe.train.settings import SYNTHETIC, TrainSettings
 
 # Captions that a new tokenizer is learnt from, where the data is endless.
@@ -39,7 +39,7 @@ class Setup:
 
     Attributes:
         model: on its device, ``requires_grad`` set on what trains.
-        merge: gives the model to save.
+        tuning: gives the model to save, and LoRA's weights by themselves.
         checkpoint: config, tokenizer and stop tokens that the model began with.
         source: of the batches.
         validation: batches of one clip each, not trained on, to look at as training goes.
@@ -47,7 +47,7 @@ class Setup:
     """
 
     model: CaptionModel
-    merge: Callable[[], CaptionModel]
+    tuning: Tuning
     checkpoint: OpenCheckpoint
     source: BatchSource
     validation: list[TrainBatch]
@@ -90,7 +90,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         source = ClipBatches(examples, prompts, settings, image_size)
         validation = list(ClipBatches(held_back, prompts, settings, image_size).one_by_one())
 
-    merge = choose_weights(model, settings)
+    tuning = choose_weights(model, settings)
     if settings.gradient_checkpointing:
         model.vision.recomputes_activations = model.decoder.recomputes_activations = True
     if settings.compile:
@@ -98,7 +98,7 @@ def set_up(settings: TrainSettings, run: Path, device: torch.device) -> Setup:
         for layer in (*model.vision.layers, *model.decoder.layers):
             layer.compile()
     autocast = partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=settings.bf16)
-    return Setup(model, merge, checkpoint, source, validation, autocast)
+    return Setup(model, tuning, checkpoint, source, validation, autocast)
 
 
 def _model(
@@ -108,7 +108,7 @@ def _model(
     dtype = torch.bfloat16 if settings.lora_rank and settings.bf16 else torch.float32
     if settings.model is not None:
         checkpoint = open_checkpoint(settings.model)
-        model = load_model(checkpoint.folder, device, dtype)
+        model = load_model(checkpoint.folder, device, dtype, merge=checkpoint.merge)
     else:
         assert settings.architecture is not None
         config = ModelConfig.from_file(Path(settings.architecture))

@@ -132,6 +132,13 @@ def test_files_outside_the_allowed_folders_are_not_read(name, prefix, good, tmp_
     assert export([*bad, *good], LTX, tmp_path / "all", overwrite=True).exported == 2
 
 
+@pytest.mark.parametrize("way", ["..", "%2e%2e", "%2E.", "x/../.."])
+def test_urls_outside_the_allowed_ones_are_not_read(way, good, tmp_path):
+    bad = [row(2, f"s3://bucket/ok/{way}/secret/x.mp4", "x"), row(3, "s3://bucket/okay/x.mp4", "y")]
+    allowed = [str(tmp_path / "allowed"), "s3://bucket/ok/"]
+    assert left_out(bad, good, tmp_path, sources=allowed) == ["from a place that is not allowed"] * 2
+
+
 def test_a_tar_outside_the_allowed_folders_is_not_read(good, tmp_path):
     with tarfile.open(tmp_path / "outside.tar", "w") as tar:
         member = tarfile.TarInfo("x.mp4")

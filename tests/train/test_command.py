@@ -107,7 +107,7 @@ def test_minutes(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["train", str(path), "-o", str(tmp_path / "run"), "--device", "cpu"]
     stopped = CliRunner().invoke(app, [*arguments, "--minutes", "0.000001"])
     assert stopped.exit_code == 0
-    assert "the same command goes on" in stopped.output
+    assert "run it again to resume" in stopped.output
     finished = CliRunner().invoke(app, arguments)
     assert finished.exit_code == 0
     assert f"checkpoint: {tmp_path / 'run' / 'checkpoint'}" in finished.output

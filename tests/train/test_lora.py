@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from framescribe.captioner import Captioner
+from framescribe.checkpoint import open_checkpoint
+from framescribe.errors import UsageError
 from framescribe.model.checkpoint import load_model
+from framescribe.model.layout import official_tensors
 from framescribe.train.parts import choose_weights
 from framescribe.types import CaptionSettings, GenerationSettings
 from tests.reference import CPU
@@ -131,3 +136,87 @@ def test_resumed_lora_equals_uninterrupted(clips: Path, checkpoint: Path, tmp_pa
     for _ in range(3):
         run_training(settings, tmp_path / "parts", max_minutes=1e-9)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory) -> tuple[Path, Path]:
+    """A checkpoint, and a run that trained LoRA on all of its parts."""
+    folder = tmp_path_factory.mktemp("tuned")
+    run_training(small_settings(folder, steps=1), folder / "base")
+    base = folder / "base" / "checkpoint"
+    settings = small_settings(folder, model=str(base), lora_rank=3, lora_alpha=6, steps=3, learning_rate=1e-2)
+    run_training(settings, folder / "run")
+    return base, folder / "run"
+
+
+def modules_of(tensors: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """A model of empty modules and linear layers, called as in the official checkpoint."""
+    root = torch.nn.Module()
+    for name, tensor in tensors.items():
+        *path, layer, leaf = name.split(".")
+        module = root
+        for part in path:
+            if part not in module._modules:
+                module.add_module(part, torch.nn.Module())
+            module = module.get_submodule(part)
+        if leaf == "weight" and tensor.ndim == 2:
+            linear = torch.nn.Linear(tensor.shape[1], tensor.shape[0], bias=False)
+            linear.weight.data = tensor.clone()
+            module.add_module(layer, linear)
+    return root
+
+
+def test_pefts_own_loader_reads_the_adapter(tuned: tuple[Path, Path], recwarn) -> None:
+    from peft import PeftModel
+
+    base, run = tuned
+    before, merged = load_file(base / "model.safetensors"), weights(run)
+    model = PeftModel.from_pretrained(modules_of(before), str(run / "adapter"))
+    assert not [warning for warning in recwarn if "missing" in str(warning.message).lower()]
+    found = model.merge_and_unload().state_dict()
+    changed = [name for name in before if not torch.equal(before[name], merged[name])]
+    assert len(changed) == 2 * 5 + 4 + 4  # all linear layers of decoder, tower and the adapter between them
+    for name in changed:
+        torch.testing.assert_close(found[name], merged[name])
+
+
+def test_an_adapter_is_a_model_by_itself(tuned: tuple[Path, Path], clips: Path) -> None:
+    _, run = tuned
+    checkpoint = open_checkpoint(str(run / "adapter"))
+    model = load_model(checkpoint.folder, CPU, torch.float32, merge=checkpoint.merge)
+    assert official_tensors(model).keys() == weights(run).keys()
+    for name, tensor in official_tensors(model).items():
+        torch.testing.assert_close(tensor, weights(run)[name])
+    by_adapter, by_checkpoint = (
+        Captioner.from_pretrained(run / folder, device="cpu", dtype="fp32")
+        for folder in ("adapter", "checkpoint")
+    )
+    limit = CaptionSettings(generation=GenerationSettings(max_new_tokens=8))
+    (row,), (expected,) = (
+        list(each.caption([clips / "0.mp4"], limit)) for each in (by_adapter, by_checkpoint)
+    )
+    assert row.caption_raw == expected.caption_raw
+    assert row.model == str(run / "adapter")
+    assert "+sha256:" in row.model_revision
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"use_dora": True}, "no plain LoRA adapter"),
+        ({"peft_type": "IA3"}, "no plain LoRA adapter"),
+        ({"base_model_name_or_path": None}, "names no base model"),
+        ({"r": 4}, "do not fit this model's"),
+        ({"r": 0}, "must be numbers"),
+        ({"base_model_name_or_path": "tiny-random"}, "do not fit this model's|is no linear layer"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_refused(
+    changes, said, tuned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, run = tuned
+    shutil.copytree(run / "adapter", tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(UsageError, match=said):
+        open_checkpoint(str(tmp_path / "adapter"))
