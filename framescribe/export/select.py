@@ -134,8 +134,7 @@ def _caption(caption: str | None, rules: CleanupRules) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise Unusable("not valid text", str(error)) from error
-    # What every reader of lines depends on; and terminals obey control characters.
-    if text.splitlines() != [text] or any(unicodedata.category(each) == "Cc" for each in text):
+    if any(unicodedata.category(each) == "Cc" for each in text):  # which terminals obey
         raise Unusable("control characters in the caption", repr(text))
     return text
 
