@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from framescribe.caption_row import CaptionRow
 from framescribe.cli import options
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec
-from framescribe.types import DEFAULT_MODEL, CaptionRow, CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.types import DEFAULT_MODEL, CaptionSettings, FrameSampling, GenerationSettings
 
 if TYPE_CHECKING:
     from framescribe.eval.attributes import AttributeReport

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.row_file import RowFile
 from framescribe.errors import UsageError
@@ -15,7 +16,7 @@ from framescribe.eval.matching import Pair, match
 from framescribe.eval.metrics import OVERLAP_PACKAGE, overlap_figures, text_figures
 from framescribe.extras import is_installed
 from framescribe.synthetic.files import CAPTIONS_FILE, file_clips, prepare_folder, write_clips
-from framescribe.types import CaptionRow, CaptionSettings
+from framescribe.types import CaptionSettings
 
 if TYPE_CHECKING:
     from framescribe.captioner import Captioner
