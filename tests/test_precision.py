@@ -12,7 +12,7 @@ import torch
 
 from framescribe.captioner import Captioner
 from framescribe.dataset.dataset import Dataset
-from framescribe.engine.engine import Engine
+from framescribe.engine.model_runner import ModelRunner
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import random_model
 from framescribe.model.config import ModelConfig
@@ -23,6 +23,7 @@ from framescribe.model.precision import (
     check_memory,
     choose_batch,
     choose_precision,
+    clip_bytes,
     weight_bytes,
 )
 from framescribe.model_spec import ModelSpec
@@ -108,6 +109,13 @@ def test_from_pretrained_refuses_before_it_reads_weights(tmp_path):
 def test_tiny_model_says_need_and_supply():
     line = check_memory(ModelConfig.from_dict(ODD_SIZES), Precision(CPU, "fp32"))
     assert re.fullmatch(r"fp32 on cpu: needs \d+ MB \(\d+ MB of it weights\), [\d.]+ GB free", line)
+
+
+def test_a_clip_needs_its_cache_and_its_widest_activations():
+    """3,670 tokens of 128 KiB in bf16; two MLPs over 3,670 tokens, twice 14,336 wide."""
+    config = ModelConfig.from_dict(OFFICIAL["config"])
+    assert clip_bytes(config, Precision(CPU, "bf16")) == 3670 * 128 * 1024 + 2 * 2 * 3670 * 14336 * 2
+    assert clip_bytes(config, Precision(CPU, "fp32")) == 2 * clip_bytes(config, Precision(CPU, "bf16"))
 
 
 def test_batch_is_at_least_one_and_bounded():
@@ -227,15 +235,15 @@ def test_a_limit_on_the_process_counts(limit):
 
 
 def test_memory_that_runs_out_all_the_same_keeps_the_rows(tmp_path, monkeypatch):
-    prefill, calls = Engine._prefill, []
+    prefill, calls = ModelRunner.prefill, []
 
-    def narrow(engine, jobs):
+    def narrow(runner, sequences):
         calls.append(1)
         if len(calls) > 2:
             raise MemoryError
-        return prefill(engine, jobs)
+        return prefill(runner, sequences)
 
-    monkeypatch.setattr(Engine, "_prefill", narrow)
+    monkeypatch.setattr(ModelRunner, "prefill", narrow)
     for number in range(4):
         shutil.copy(CLIPS / "one-frame.mp4", tmp_path / f"{number}.mp4")
     result = invoke(

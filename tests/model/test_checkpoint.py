@@ -252,6 +252,16 @@ def test_fingerprint_tells_weights_apart(folder):
     assert fetch_checkpoint(str(folder)).revision != before.revision
 
 
+@pytest.mark.parametrize("place", [100, -100])
+def test_fingerprint_sees_both_ends_of_a_file(place, folder):
+    before = fetch_checkpoint(str(folder)).revision
+    content = bytearray((folder / FIRST).read_bytes())
+    assert len(content) > 1 << 17
+    content[place] ^= 1
+    (folder / FIRST).write_bytes(content)
+    assert fetch_checkpoint(str(folder)).revision != before
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
