@@ -28,15 +28,15 @@ class Places:
         Raises:
             UsageError: a beginning of a URL does not end in ``/``, or there is no such folder.
         """
-        for place in places:
-            if "://" in place and not place.endswith("/"):
-                raise UsageError(
-                    f"`sources` {place}: a URL must end in /, so that no other begins as it does"
-                )
-            if "://" not in place and not Path(place).is_dir():
-                raise UsageError(f"`sources` {place}: there is no such folder")
-        self._urls = tuple(place for place in places if "://" in place)
-        self._folders = tuple(Path(place).resolve() for place in places if "://" not in place)
+        self._urls = tuple(place for place in places if protocol_of(place))
+        folders = [place for place in places if not protocol_of(place)]
+        for url in self._urls:
+            if not url.endswith("/"):
+                raise UsageError(f"`sources` {url}: a URL must end in /, so that no other begins as it does")
+        for folder in folders:
+            if not Path(folder).is_dir():
+                raise UsageError(f"`sources` {folder}: there is no such folder")
+        self._folders = tuple(Path(folder).resolve() for folder in folders)
 
     def check(self, source: str) -> None:
         """Raises Unusable for a source from elsewhere, or by a protocol or a chain of protocols that is not read.

@@ -5,9 +5,8 @@ Every batch follows from (seed, step) alone, so training resumes from any step.
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,11 +94,3 @@ def render_batch(
     grain = torch.Generator(device).manual_seed(noise_seed)
     pixels = render(clips, SEEN_TIMES_S, device=device, grain=grain, compiled=compiled)
     return SyntheticBatch(pixels, clips)
-
-
-def synthetic_batches(
-    seed: int, batch_size: int, device: str = "cpu", *, held_out: bool = False, first_step: int = 0
-) -> Iterator[SyntheticBatch]:
-    """Batches of ``make_batch`` from ``first_step`` on, without end."""
-    for step in itertools.count(first_step):
-        yield make_batch(seed, step, batch_size, device, held_out=held_out)

@@ -169,7 +169,7 @@ class _Loop:
         return range(self.step * per_step + self.group.rank, self.settings.steps * per_step, self.group.count)
 
     def _one_step(self, batches: Iterator[TrainBatch]) -> tuple[Tensor, list[str]]:
-        """One optimiser step. Returns this process's share of its loss, on the device, and the ids of its clips.
+        """One optimizer step. Returns this process's share of its loss, on the device, and the ids of its clips.
 
         The step's loss is the mean over all its labelled tokens, however they are spread over batches and processes.
         """

@@ -29,7 +29,7 @@ def learning_rate_at(step: int, settings: TrainSettings) -> float:
 
 
 def make_optimizers(model: CaptionModel, settings: TrainSettings) -> list[torch.optim.Optimizer]:
-    """The optimisers that ``settings.optimizer`` asks for; each weight that trains is in one of them.
+    """The optimizers that ``settings.optimizer`` asks for; each weight that trains is in one of them.
 
     AdamW (arXiv 1711.05101) takes all; with Muon (arXiv 2502.16982), what is no matrix between hidden states. Muon's
     updates are as large as AdamW's would be, so both take one learning rate. Norms, biases and embeddings do not decay.

@@ -18,7 +18,7 @@ class Progress:
     """What the loop reports every ``log_every`` steps; also a line of ``log.jsonl``.
 
     Attributes:
-        step: optimiser steps done.
+        step: optimizer steps done.
         loss: mean over the steps since the last report.
         learning_rate: of the last step.
         clips_per_s: over all processes, since the last report.
@@ -37,7 +37,7 @@ class Validation:
     """What the model makes of clips it does not train on.
 
     Attributes:
-        step: optimiser steps done.
+        step: optimizer steps done.
         loss: mean over the validation clips.
         captions: (expected, generated) pairs.
     """

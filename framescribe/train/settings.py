@@ -26,7 +26,7 @@ class TrainSettings:
     Attributes:
         data: ``synthetic``, a folder of clips with .txt files beside them, or a .jsonl or .parquet file with
             columns ``source_video`` (or ``file_name`` or ``file``, relative to the file) and ``caption``.
-        steps: optimiser steps.
+        steps: optimizer steps.
         model: the checkpoint to start from. Without it, random weights of ``architecture``.
         architecture: a ``config.json``; its vocabulary is a byte-level BPE learnt from the captions.
         parts: which of the model's parts train.
@@ -36,7 +36,7 @@ class TrainSettings:
         prompt, template, strategy, frames: as at inference.
         max_caption_tokens: longer captions are skipped.
         batch_size: clips per process and forward pass.
-        accumulation: forward passes per optimiser step.
+        accumulation: forward passes per optimizer step.
         learning_rate: the peak; warmed up linearly over ``warmup_steps``, then a cosine down to a hundredth.
         optimizer: ``adamw``, or ``muon`` for the matrices between hidden states with AdamW for the rest.
         weight_decay: of matrices; none for norms, biases and embeddings of places.

@@ -1,4 +1,4 @@
-"""A training run's state on disk: trained weights, optimiser moments, step. Safetensors and JSON, nothing pickled."""
+"""A training run's state on disk: trained weights, optimizer moments, step. Safetensors and JSON, nothing pickled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def save_state(
     settings: TrainSettings,
     processes: int,
 ) -> None:
-    """Replaces the run's state by that after ``step`` optimiser steps; a kill leaves the old state or the new one."""
+    """Replaces the run's state by that after ``step`` optimizer steps; a kill leaves the old state or the new one."""
     from safetensors.torch import save_file
 
     remove_leftovers(run)
