@@ -60,12 +60,12 @@ def _versions() -> dict[str, str]:
 
 @dataclass(slots=True)
 class Run:
-    """Captioning under one identity, in as many sittings as it takes.
+    """Captioning under one identity, in as many sessions as it takes.
 
     Attributes:
         identity: from ``run_identity``.
         created: when it was first started, UTC, ISO 8601.
-        versions: of the packages that matter, in the last sitting.
+        versions: of the packages that matter, in the last session.
         rates: for each kind of hardware, clips captioned and the seconds that took.
         is_redo: whether it only ever mended captions of other runs.
         fingerprint: 16 hexadecimal digits of the identity as it was first written; shards carry it.

@@ -28,7 +28,7 @@ def test_an_address_that_does_not_answer_is_told_at_once(tmp_path):
         server.bind(("127.0.0.1", 0))  # not listening
         address = f"127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
-        result = invoke("caption", "a.mp4", "-o", tmp_path / "out", "--ray", address)
+        result = invoke("caption", CLIPS / "horse.mp4", "-o", tmp_path / "out", "--ray", address)
     assert result.exit_code == 2
     assert f"nothing answers at {address}" in " ".join(result.stderr.split())
     assert time.monotonic() - began < 20
@@ -41,7 +41,7 @@ def test_what_answers_but_is_no_cluster_is_told(tmp_path):
         server.bind(("127.0.0.1", 0))
         server.listen(5)
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        result = invoke("caption", "a.mp4", "-o", tmp_path / "out", "--ray", address)
+        result = invoke("caption", CLIPS / "horse.mp4", "-o", tmp_path / "out", "--ray", address)
     assert result.exit_code == 2
     assert address in result.stderr
 
@@ -60,7 +60,7 @@ def test_a_gpu_that_is_not_there_and_a_small_store_are_refused():
 
 @pytest.mark.ray
 def test_no_gpu_is_refused_before_anything_is_written(tmp_path):
-    process = start("caption", "a.mp4", "-o", tmp_path / "out", "--device", "cuda", "--ray")
+    process = start("caption", CLIPS / "horse.mp4", "-o", tmp_path / "out", "--device", "cuda", "--ray")
     messages = process.communicate(timeout=300)[1]
     assert process.returncode == 2
     assert "Ray sees no GPU" in " ".join(messages.split())

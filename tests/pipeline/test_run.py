@@ -4,15 +4,17 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 import framescribe
-import framescribe.pipeline.caption_run
-import framescribe.pipeline.run_clips
-from framescribe import Captioner, CaptionSettings, Clip, GenerationSettings, Observer, UsageError
+from framescribe import Captioner, CaptionSettings, Clip, GenerationSettings, Observer, RunSummary, UsageError
 from framescribe.model.vision import VisionTower
+from framescribe.pipeline.caption_run import CaptionRun
+from framescribe.pipeline.run_clips import RunClips
 from framescribe.video import workers
 from tests.cli.run import invoke
 from tests.pipeline.kill_resume import rows_of
@@ -207,12 +209,9 @@ def many(tmp_path):
 
 
 def chosen(sources, **options) -> set[str]:
-    """What a run would take, by the probes of a look at it."""
-    run = framescribe.pipeline.caption_run.CaptionRun(sources=tuple(sources), **options)
-    return {
-        os.path.basename(clip.source_video)
-        for clip in framescribe.pipeline.run_clips.RunClips(run, lambda clip: [clip])
-    }
+    """What a run would take."""
+    clips = RunClips(CaptionRun(sources=tuple(sources), **options), lambda clip: [clip])
+    return {os.path.basename(clip.source_video) for clip in clips}
 
 
 def test_a_sample_depends_on_seed_and_clips_and_not_on_their_order(many):
@@ -312,3 +311,40 @@ def test_ctrl_c_while_a_console_prints_is_told_all_the_same(videos, tmp_path, mo
 def test_a_spec_makes_the_same_captioner(captioner):
     spec = framescribe.ModelSpec("tiny-random", device="cpu", dtype="float32")
     assert repr(Captioner.from_pretrained(spec)) == repr(captioner)
+
+
+def test_a_clip_that_is_named_again_comes_once(many):
+    paths = sorted(many.iterdir())
+    clips = RunClips(CaptionRun(sources=(many, *paths[:7], str(paths[0]))), lambda clip: [clip])
+    for _ in range(2):  # found anew on each pass
+        assert [clip.source_video for clip in clips] == [str(path) for path in paths]
+        assert clips.repeated == 8
+
+
+IN_A_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+from rich.console import Console
+from framescribe.pipeline.progress import Tracker
+
+InteractiveShell.instance()
+with Tracker(2, Console(force_jupyter=True)) as tracker:
+    tracker.show(1)
+    tracker.show(2)
+"""
+
+
+def test_in_a_notebook_progress_is_one_line_that_is_updated():
+    done = subprocess.run([sys.executable, "-c", IN_A_NOTEBOOK], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "0/2 clips"
+    assert lines[-1].startswith("2/2 clips")
+
+
+def test_a_summary_says_what_came_of_it():
+    summary = RunSummary({"error": 1, "success": 3}, 2.0, "out", note="run it again to resume")
+    assert str(summary) == "4 clips in 2.0 s, 2.00 clips/s: 3 success, 1 error; run it again to resume"
+    assert repr(summary) == f"<RunSummary {summary} -> out>"
+    assert summary.has_failures
+    assert RunSummary(unwritten=1).has_failures
+    assert str(RunSummary({"success": 1}, 0.0, unit="caption")) == "1 caption in 0.0 s: 1 success"
+    assert str(RunSummary()) == "No clip was captioned"
