@@ -1,8 +1,30 @@
-"""The command that makes changes on purpose can tell which are noticed."""
+"""The kept list of changes fits the code, and the command that tries them can tell which are noticed."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
-from dev.mutate import Change, attempt_all
+from dev.mutate import Change, Unusable, attempt_all, read_changes
+from tests.reference import ROOT
+
+CHANGES = list(read_changes())
+
+
+def test_every_change_fits_the_code_and_names_tests_that_are_there():
+    assert len(CHANGES) >= 150
+    assert [id for id, times in Counter(change.id for change in CHANGES).items() if times > 1] == []
+    wrong = []
+    for change in CHANGES:
+        try:
+            change.text(ROOT)
+        except Unusable as reason:
+            wrong.append(f"{change.id}: {reason}")
+        for name in change.tests + change.room_tests:
+            file, *inside = re.sub(r"\[.*", "", name).split("::")
+            text = (ROOT / file).read_text() if file.endswith(".py") and (ROOT / file).exists() else ""
+            if not (ROOT / file).exists() or any(not re.search(rf"\b{one}\b", text) for one in inside):
+                wrong.append(f"{change.id}: there is no {name}")
+    assert wrong == []
 
 
 def test_noticed_unnoticed_hung_and_stale_changes_are_told_apart(tmp_path: Path, monkeypatch):

@@ -9,7 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from framescribe import Captioner, CaptionSettings, Clip, FrameSampling, GenerationSettings
-from framescribe.cli.command import Command
+from framescribe.cli.command import Command, in_flags
+from framescribe.cli.main import app
 from framescribe.dataset.row_file import RowFile
 from framescribe.errors import ClipError, DeviceError, UsageError
 from tests.cli.run import COMMAND, invoke
@@ -72,6 +73,20 @@ def test_mistyped_options_stay_the_command_lines():
 )
 def test_settings_are_told_as_flags(message, told):
     assert run(UsageError(message)).stderr == f"framescribe: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "flag"),
+    [
+        ("caption", "num_frames", "--frames"), ("caption", "start_s", "--start"), ("caption", "end_s", "--end"),
+        ("caption", "decode_timeout_s", "--decode-timeout"), ("caption", "decode_memory_gb", "--decode-memory"),
+        ("caption", "min_length_s", "--min-seconds"), ("caption", "max_length_s", "--max-seconds"),
+        ("caption", "batch_size", "--batch-size"), ("export", "accepted_flags", "--accept"),
+    ],
+)  # fmt: skip
+def test_settings_whose_option_has_another_name_are_told_by_it(command, setting, flag):
+    parameters = typer.main.get_command(app).commands[command].params
+    assert in_flags(f"`{setting}` must be 3", parameters) == f"{flag} must be 3"
 
 
 def of_clip(**span):

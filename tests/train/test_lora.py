@@ -39,14 +39,14 @@ def test_lora_adds_its_product_scaled_by_alpha_over_rank(checkpoint: Path, tmp_p
     settings = small_settings(
         tmp_path, model=str(checkpoint), lora_rank=2, lora_alpha=32, parts=["language"], lora_layers=1
     )
-    merge = choose_weights(model, settings)
+    trained = choose_weights(model, settings)
     drawn = torch.Generator().manual_seed(0)
     added = {}
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             weight.data = torch.randn(weight.shape, generator=drawn)
             added[name.replace(".default", "")] = weight.data.clone()
-    merged = dict(merge().named_parameters())
+    merged = dict(trained.merged().named_parameters())
     changed = [name for name, weight in before.named_parameters() if not torch.equal(weight, merged[name])]
     assert len(changed) == 5
     for name in changed:
