@@ -40,14 +40,13 @@ def page() -> str:
 def _section(layout: Layout, note: str | None) -> Iterator[str]:
     yield f"## {layout.name}\n"
     yield f"{layout.trainer} (`{layout.loader}`).{f' {note}' if note else ''}\n"
-    yield "| | |\n| --- | --- |"
-    yield f"| files | {_files(layout)} |"
+    yield f"- files: {_files(layout)}"
     reads = layout.reads
     every = reads.suffixes == VIDEO_SUFFIXES
-    yield f"| reads | {'every video file' if every else _code(sorted(reads.suffixes))} |"
-    yield f"| rotated clips | {_rotated(reads)} |"
-    yield f"| lengths | {_limits(reads)} |"
-    yield f"| `--normalize` | {_normalized(reads)} |"
+    yield f"- reads: {'every video file' if every else _code(sorted(reads.suffixes))}"
+    yield f"- rotated clips: {_rotated(reads)}"
+    yield f"- lengths: {_limits(reads)}"
+    yield f"- `--normalize`: {_normalized(reads)}"
     yield f"\n```text\n{layout.use_line('SET')}\n```\n"
 
 

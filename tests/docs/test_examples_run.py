@@ -18,6 +18,7 @@ BLOCKS = [
     for page in PAGES
     if page.name != "README_zh.md"
     for number, code in enumerate(blocks(page, "python"))
+    if not code.startswith("--8<--")  # a file that has a test of its own
 ]
 
 

@@ -35,13 +35,13 @@ PROMISES = [
     ("rows.md", "is longer than 16 MiB", MAX_LINE_BYTES, 16 * 2**20),
     (
         "engine.md",
-        "its last 96 tokens or more are one stretch of tokens four times",
+        "the last 96 tokens or more are one stretch of tokens four times",
         loops._LEAST_REPEATED,
         96,
     ),
-    ("engine.md", "its last 96 tokens or more are one stretch of tokens four times", loops._REPEATS, 4),
-    ("engine.md", "or its last 128 tokens are but 12 different ones", loops._STRETCH, 128),
-    ("engine.md", "or its last 128 tokens are but 12 different ones", loops._FEW, 12),
+    ("engine.md", "the last 96 tokens or more are one stretch of tokens four times", loops._REPEATS, 4),
+    ("engine.md", "or when the last 128 tokens are only 12 different ones", loops._STRETCH, 128),
+    ("engine.md", "or when the last 128 tokens are only 12 different ones", loops._FEW, 12),
 ]
 
 

@@ -21,7 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 # Where pages about the code begin to name a file.
 FOLDERS = (".", "framescribe", "framescribe/engine", "framescribe/model/kernels")
 # Options of other programs that pages name.
-OTHERS = {"--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory", "--only"}
+OTHERS = {"--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -59,6 +59,8 @@ def test_options_exist(page):
 @cache
 def _options():
     found = {"--install-completion", "--version", "--verbose", "--help"}
+    for script in (ROOT / "benchmarks").rglob("*.py"):
+        found |= set(re.findall(r"\"(--[a-z-]+)\"", script.read_text(encoding="utf-8")))
     for command in GROUP.commands.values():
         for param in command.params:
             found |= {*param.opts, *param.secondary_opts}
@@ -168,6 +170,24 @@ def test_headline_numbers_are_measured():
             f"{_result('first_command.json')['seconds']:.0f} ",
         ):
             assert figure in text
+
+
+def test_the_walk_enters_each_file_once():
+    walk = re.search(r"^```\n(.*?)^```", text_of(ROOT / "docs/structure.md"), re.MULTILINE | re.DOTALL)[1]
+    entered = re.findall(r"^ *(\S+\.py) ", walk, re.MULTILINE)
+    assert len(entered) > 30
+    assert len(set(entered)) == len(entered) == len(walk.splitlines())
+
+
+def test_every_room_is_described():
+    rooms = re.findall(
+        r"^\| (.+?) \|", text_of(ROOT / "docs/structure.md").partition("## Rooms")[2], re.MULTILINE
+    )
+    named = {name.strip("`").rstrip("/") for room in rooms for name in room.split(", ")}
+    folders = {
+        path.name for path in (ROOT / "framescribe").iterdir() if path.is_dir() and path.name[0] != "_"
+    }
+    assert folders <= named
 
 
 @pytest.mark.parametrize("page", ["structure.md", "engine.md", "contributing.md"])
