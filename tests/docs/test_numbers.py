@@ -25,7 +25,7 @@ PROMISES = [
     ("commands.md", "takes more is an `error` row. Default: `4.0`.", DEFAULT_MEMORY_GB, 4),
     ("commands.md", "Default: `2048`.", GenerationSettings().max_new_tokens, 2048),
     ("commands.md", "Frames at most. Default: `24`.", FrameSampling().num_frames, 24),
-    ("commands.md", "files at most. Default: `5000`.", MAX_SHARD_BYTES, 5_000_000_000),
+    ("commands.md", "checkpoint's files. Default: `5000`.", MAX_SHARD_BYTES, 5_000_000_000),
     ("long-videos.md", "the first 24 seconds of a clip, one frame a second", FrameSampling().fps, 1),
     ("commands.md", "24 frames over 60 s", BASE_WINDOW_S, 60),
     ("quality.md", "more than 100 words, which T5's 226 tokens hold", budget.Budget().max_words, 100),
