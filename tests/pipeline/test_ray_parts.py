@@ -17,6 +17,7 @@ from framescribe.dataset.schema import CAPTIONS
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError, UsageError
 from framescribe.pipeline.ray.clip_list import ClipList
+from framescribe.pipeline.ray.conductor import _without_row
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.plain import read_row, row_text, task_text
@@ -265,33 +266,51 @@ def conductor():
     return types.SimpleNamespace(report=types.SimpleNamespace(remote=lambda report: None))
 
 
-def test_clips_go_through_all_stages(folder, captioner, without_ray):
-    clips = [Clip(str(SHORT)), Clip("missing.mp4"), Clip(str(ONE))]
-    written = ClipList.write(
-        folder, [(asked(clip), f"hash {place}") for place, clip in enumerate(clips)], 3, 3
-    )
+def test_clips_go_through_all_stages_with_all_their_questions(folder, captioner, without_ray):
+    clips, prompts = [Clip(str(SHORT)), Clip("missing.mp4"), Clip(str(ONE))], ["Who?", "Where?"]
+    entries = [(asked(clip, *prompts), f"hash {place}") for place, clip in enumerate(clips)]
+    written = ClipList.write(folder, entries, 3, 3)
     job = job_of(folder, captioner)
     prepare, caption = PrepareStage(job, task_clips=2), CaptionStage(job, conductor())
     blocks = list(prepare(pa.table({"slice": list(range(written.slices))})))
-    assert [len(block) for block in blocks] == [2, 1]
-    rows = pa.concat_tables([caption(block) for block in blocks])
-    counts = write_shard(rows, job, 0)
-    assert sum(counts["rows"].to_pylist()) == 3
-    here = {each.source_video: each for each in captioner.caption(clips, SETTINGS)}
-    there = {each["source_video"]: each for each in folder.table.rows()}
+    assert [len(block) for block in blocks] == [3, 1]  # what cannot be prepared goes on as its rows
+    counts = write_shard(pa.concat_tables([caption(block) for block in blocks]), job, 0)
+    assert sum(counts["rows"].to_pylist()) == written.rows == 6
+    here = {
+        (row.source_video, row.prompt_index): row
+        for row in captioner.caption(clips, SETTINGS, prompts=prompts)
+    }
+    there = {(each["source_video"], each["prompt_index"]): each for each in folder.table.rows()}
     assert there.keys() == here.keys()
-    for place, clip in enumerate(clips):
-        assert there[clip.source_video]["source_sha256"] == f"hash {place}"
-        for column in (
-            "clip_id",
-            "caption",
-            "caption_status",
-            "frame_indices",
-            "frame_timestamps_s",
-            "covered_s",
-        ):
-            expected = here[clip.source_video].to_dict()[column]
-            assert there[clip.source_video][column] == expected, column
+    columns = (
+        "clip_id",
+        "prompt",
+        "caption",
+        "caption_status",
+        "frame_indices",
+        "frame_timestamps_s",
+        "covered_s",
+    )
+    for key, each in here.items():
+        assert {name: there[key][name] for name in columns} == {
+            name: each.to_dict()[name] for name in columns
+        }
+        assert there[key]["source_sha256"] == f"hash {[clip.source_video for clip in clips].index(key[0])}"
+
+
+def test_the_next_pass_has_the_questions_that_have_no_row(folder, captioner):
+    tasks = [asked(Clip(name), "Who?", "Where?") for name in ("a.mp4", "b.mp4", "c.mp4")]
+    clips = ClipList.write(folder, [(task, "hash") for task in tasks], 3, 2)
+    written = (ClipTask(tasks[0].clip, tasks[0].questions[:1]), tasks[1])
+    rows = [
+        row.to_dict() for task in written for row in ROWS.failed(task, SETTINGS, "generate", "as a stand-in")
+    ]
+    folder.append(rows, "test", 0)
+    assert list(_without_row(job_of(folder, captioner), clips)) == [
+        (ClipTask(tasks[0].clip, tasks[0].questions[1:]), "hash"), (tasks[2], "hash"),
+    ]  # fmt: skip
+    later = dataclasses.replace(job_of(folder, captioner), shard=1)  # earlier shards are of another session
+    assert list(_without_row(later, clips)) == [(task, "hash") for task in tasks]
 
 
 def test_a_task_that_is_tried_again_writes_no_row_twice(folder, captioner):
