@@ -11,7 +11,6 @@ import io
 import random
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framescribe.dataset.ahead import ahead
@@ -88,7 +87,7 @@ class Table:
 
     def size_bytes(self) -> int:
         """Size of all shards together."""
-        return sum(self._folder.size(self._name(Path(shard).name)) for shard in self.shards())
+        return sum(self._folder.size(self._name(_file_name(shard))) for shard in self.shards())
 
     def num_rows(self) -> int:
         """Rows in all shards, also those that a later one has replaced."""
@@ -137,7 +136,7 @@ class Table:
 
     def _states(self, shards: list[str]) -> list[State]:
         """What changes whenever a shard does; equal to nothing where that cannot be told."""
-        states = [self._folder.state(self._name(Path(shard).name)) for shard in shards]
+        states = [self._folder.state(self._name(_file_name(shard))) for shard in shards]
         return [state or (random.random(),) for state in states]
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -172,7 +171,7 @@ class Table:
     def _open(self, shard: str) -> ParquetRows:
         import pyarrow as pa
 
-        name = self._name(Path(shard).name)
+        name = self._name(_file_name(shard))
         try:
             state = self._folder.state(name)
             if state is not None and self._verified.get(shard) == state:
@@ -189,8 +188,12 @@ class Table:
 
 def shard_number(shard: str) -> int:
     """The number in a shard's path or name."""
-    number = Path(shard).name.split("-")[1]
+    number = _file_name(shard).split("-")[1]
     return int(number) if number.isdecimal() else 0
+
+
+def _file_name(shard: str) -> str:
+    return shard.rsplit("/", 1)[-1]
 
 
 def _last_of_key(keys: Sequence[pyarrow.RecordBatch]) -> np.ndarray[Any, np.dtype[np.bool_]]:

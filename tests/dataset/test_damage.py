@@ -245,6 +245,16 @@ def test_a_column_of_another_type_is_named(tmp_path):
             list(Dataset(path, required=()))
 
 
+def test_rows_of_no_clip_are_told(shard):
+    table = pq.read_table(shard)
+    ids = pa.array([None, *table["clip_id"].to_pylist()[1:]], pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("clip_id"), "clip_id", ids), shard)
+    folder = RowFolder(str(shard.parent.parent))
+    for read in (lambda: list(folder.table.rows()), lambda: folder.done("x"), lambda: folder.clip_ids(0)):
+        with pytest.raises(UsageError, match=rf"{shard.name} holds rows without a clip_id.*move it away"):
+            read()
+
+
 def test_no_shard_is_waited_for(tmp_path):
     folder = write(str(tmp_path), row(0))
     os.mkfifo(tmp_path / "rows" / "part-000009-00000000.parquet")
