@@ -79,7 +79,6 @@ class RowFolder(Folder):
         Args:
             run, others: fingerprints. A row of a run that is none of them, such as one that mended a caption, leaves a
                 clip as done as it was.
-            prompts: how many rows a clip has.
 
         The value is the hash; empty if the clip failed before there was one; None if none was asked for.
 

@@ -250,7 +250,7 @@ def test_rows_of_no_clip_are_told(shard):
     ids = pa.array([None, *table["clip_id"].to_pylist()[1:]], pa.string())
     pq.write_table(table.set_column(table.schema.get_field_index("clip_id"), "clip_id", ids), shard)
     folder = RowFolder(str(shard.parent.parent))
-    for read in (lambda: list(folder.table.rows()), lambda: folder.done("x"), lambda: folder.clip_ids(0)):
+    for read in (lambda: list(folder.table.rows()), lambda: folder.done("x"), lambda: folder.keys(since=0)):
         with pytest.raises(UsageError, match=rf"{shard.name} holds rows without a clip_id.*move it away"):
             read()
 
