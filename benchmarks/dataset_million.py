@@ -91,8 +91,10 @@ def vocabulary() -> list[str]:
 def captions(draw: np.random.Generator, words: list[str], number: int) -> Iterator[str]:
     """Texts whose words are as frequent as in a language: the n-th one of n."""
     chances = 1 / np.arange(2, len(words) + 2)
-    for length in draw.integers(*WORDS, number):
-        text = np.array(words)[draw.choice(len(words), length, p=chances / chances.sum())]
+    lengths = draw.integers(*WORDS, number)
+    drawn = np.array(words)[draw.choice(len(words), lengths.sum(), p=chances / chances.sum())]
+    for length, end in zip(lengths, lengths.cumsum(), strict=True):
+        text = drawn[end - length : end]
         yield ". ".join(" ".join(text[at : at + 17]).capitalize() for at in range(0, length, 17)) + "."
 
 
