@@ -10,7 +10,6 @@ from dataclasses import replace
 import fsspec
 import pytest
 
-from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.export.run import export
 from framescribe.export.target import REPORT
@@ -218,57 +217,6 @@ def test_two_videos_under_one_id_are_said(rows, tmp_path):
     again = rows[1] | {"clip_id": rows[0]["clip_id"], "source_video": rows[0]["source_video"]}
     report = export([rows[0], again], LTX, tmp_path / "set")
     assert (report.exported, dict(report.reasons)) == (1, {"the clip is there already": 1})
-
-
-def asked(rows, *indices):
-    """Rows of clips that were asked several prompts in one pass."""
-    return [
-        each
-        | {"prompt_index": index, "caption": f"{each['clip_id'][-1]} answers {index}, in words of its own."}
-        for each in rows
-        for index in indices
-    ]
-
-
-@pytest.mark.parametrize(
-    ("indices", "options", "answered"),
-    [
-        ((None, 1), {}, None),  # rows of older versions have no prompt's place: it is the first
-        ((0, 1, 2), {}, 0),
-        ((2, 0), {"prompt_index": 2}, 2),
-        ((1, 2), {}, 1),  # chosen by a condition, or left of a run
-    ],
-)
-def test_an_export_holds_the_captions_of_one_prompt(indices, options, answered, rows, tmp_path):
-    report = export(asked(rows[:3], *indices), LTX, tmp_path / "set", **options)
-    assert [caption.split(",")[0] for caption in captions(tmp_path / "set")] == [
-        f"{number} answers {answered}" for number in range(3)
-    ]
-    assert dict(report.reasons) == {"of another prompt": 3 * (len(indices) - 1)}
-
-
-def test_a_dataset_chooses_by_sql_and_exports_itself(rows, tmp_path):
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in asked(rows[:3], 0, 1)))
-    dataset = Dataset(path)
-    report = dataset.export(
-        "cogvideo-finetune", tmp_path / "set", where="prompt_index = 1 AND caption LIKE '0%'"
-    )
-    assert (report.rows, report.exported) == (1, 1)
-    assert [caption for _, caption in LOADERS["cogvideo-finetune"](tmp_path / "set")] == [
-        "0 answers 1, in words of its own."
-    ]
-    for where in ("1 = 1", ["caption LIKE '%answers%'", "prompt_index = 0"]):
-        assert dataset.export("csv", tmp_path / "all", where=where, overwrite=True).exported == 3
-    with pytest.raises(UsageError, match="choose among your own"):
-        export(rows, LTX, tmp_path / "new", where="1 = 1")
-
-
-def test_a_prompt_that_failed_is_not_replaced_by_another(rows, tmp_path):
-    first, second, *_ = asked(rows[:2], 0, 1)
-    report = export([first | {"flags": ["looping"]}, second, rows[2]], LTX, tmp_path / "set")
-    assert captions(tmp_path / "set") == [rows[2]["caption"]]
-    assert dict(report.reasons) == {"flagged looping": 1, "of another prompt": 1}
 
 
 def test_settings_that_cannot_be_are_told_before_anything_is_read(tmp_path):
