@@ -25,7 +25,7 @@ _HEAD = """# Commands
 | 3 | the device failed; what was done is kept |
 | 70 | a bug in framescribe, shown with its traceback |
 | 130 | stopped by Ctrl-C; what was written is kept |
-| 141 | whoever read the output stopped reading |
+| 141 | the reader of the output closed it |
 """
 _NAMES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 

@@ -16,7 +16,7 @@ from framescribe.types import DEFAULT_MODEL
 def ask(
     video: Annotated[str, typer.Argument(help="File or URL.")],
     questions: Annotated[
-        list[str] | None, typer.Argument(help="Asked in turn; without any, type them at the prompt.")
+        list[str] | None, typer.Argument(help="Questions, asked in turn; without any, type them at a prompt.")
     ] = None,
     template: options.Template = None,
     model: options.Model = DEFAULT_MODEL,

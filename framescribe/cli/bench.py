@@ -41,7 +41,7 @@ def bench(
     new_tokens: Annotated[
         int | None, typer.Option(min=2, help="Tokens generated per clip.", rich_help_panel=_CLIPS)
     ] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Runs; the median counts.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of runs; the median is reported.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Measure speed: clips and tokens a second, by phase, and the latency of one clip.

@@ -27,7 +27,7 @@ Output = Annotated[
 ]
 Txt = Annotated[
     bool,
-    typer.Option("--txt", help="Write CLIP.txt beside each video, unless its caption came out badly."),
+    typer.Option("--txt", help="Write CLIP.txt beside each video, except for defective captions."),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the output file, or existing .txt files.")
@@ -36,18 +36,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the
 Prompt = Annotated[
     list[str] | None,
     typer.Option(
-        help="What to ask about each clip. Given several times: each clip is decoded once, and gives a row per prompt."
+        help="What to ask about each clip. Repeatable: each clip is decoded once and gets a row per prompt."
     ),
 ]
 PromptFile = Annotated[Path | None, typer.Option(help="Read the prompt from a text file.")]
 BatchSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Clips that decode together; what fits if not given.", rich_help_panel="Model"),
+    typer.Option(min=1, help="Clips decoded together; by default as many as fit.", rich_help_panel="Model"),
 ]
 Fps = Annotated[
     float,
     typer.Option(
-        help="Frames a second that `chat` takes; the model was trained on 1. --frames still limits their number.",
+        help="Frames per second for `chat`; the model was trained on 1. --frames still limits their number.",
         rich_help_panel="Frames",
     ),
 ]
@@ -71,8 +71,9 @@ NewRun = Annotated[
     bool,
     typer.Option(
         "--new-run",
-        help="Caption with other settings into the same folder, all clips or those of --redo; earlier rows are kept, "
-        "a clip's last one counts. Going back to earlier settings captions what others have replaced.",
+        help="Caption with other settings into the same folder: all clips, or those that --redo "
+        "chooses. Earlier rows are kept; a clip's last one counts. Going back to earlier settings"
+        " captions again what others have replaced.",
         rich_help_panel=_RUNS,
     ),
 ]
@@ -96,7 +97,8 @@ RowsPerShard = Annotated[
     typer.Option(
         "--shard-rows",
         min=1,
-        help="Rows per file of the folder; a kill loses fewer. 1,000 if not given, with --ray 128 a worker.",
+        help="Rows per file of the folder; small files lose less when a run is killed. By default "
+        "1,000, with --ray 128 per worker.",
         rich_help_panel=_RUNS,
     ),
 ]
@@ -111,7 +113,7 @@ Sample = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Caption N clips drawn by --seed; the draw does not depend on their order.",
+        help="Caption N clips drawn at random with --seed, whatever their order.",
         rich_help_panel=_WHICH,
     ),
 ]

@@ -52,7 +52,7 @@ def evaluate(
     synthetic: Synthetic = None,
     seed: Seed = 0,
     keep: Keep = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     model: options.Model = DEFAULT_MODEL,
     revision: options.Revision = None,
     device: options.DeviceName = "auto",

@@ -26,9 +26,7 @@ def _layouts(incomplete: str) -> list[str]:
 
 
 To = Annotated[str, typer.Option("--to", autocompletion=_layouts, help="Layout: one of those above.")]
-Target = Annotated[
-    Path | None, typer.Option("--target", "-t", help="Folder to make; OUT-LAYOUT if not given.")
-]
+Target = Annotated[Path | None, typer.Option("--target", "-t", help="Folder to make; by default OUT-LAYOUT.")]
 LinkName = Annotated[
     Literal["copy", "symlink", "hardlink", "reference"],
     typer.Option("--link", help="Copy or link the clips, or reference them where they are."),
@@ -46,7 +44,7 @@ PromptIndex = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="The prompt whose captions are exported, by its place in the run's list; the first if not given.",
+        help="The prompt whose captions are exported, by its place in the run's list; by default the first.",
     ),
 ]
 MinFrames = Annotated[int, typer.Option(min=1, help="Leave out clips of fewer frames.")]
@@ -104,12 +102,14 @@ NormalizeFlag = Annotated[
     ),
 ]
 Fps = Annotated[
-    float | None, typer.Option(help="Frames per second; otherwise the models' own.", rich_help_panel=_CLIPS)
+    float | None, typer.Option(help="Frames per second; by default the models' own.", rich_help_panel=_CLIPS)
 ]
 Size = Annotated[
     str | None,
     typer.Option(
-        metavar="WxH", help="Width and height, such as 832x480; otherwise the clip's.", rich_help_panel=_CLIPS
+        metavar="WxH",
+        help="Width and height, such as 832x480; by default the clip's.",
+        rich_help_panel=_CLIPS,
     ),
 ]
 FitName = Annotated[
@@ -123,7 +123,7 @@ FitName = Annotated[
 Frames = Annotated[
     int | None,
     typer.Option(
-        help="Frames at most, from the start, such as 81; --min-frames leaves out shorter clips.",
+        help="Maximum number of frames from the start, such as 81; --min-frames leaves out shorter clips.",
         rich_help_panel=_CLIPS,
     ),
 ]
@@ -133,7 +133,7 @@ KeepAudio = Annotated[
 Crf = Annotated[
     int | None,
     typer.Option(
-        min=0, max=51, help="x264's quality; 16 if not given, to the eye the source.", rich_help_panel=_CLIPS
+        min=0, max=51, help="x264's quality; by default 16, visually lossless.", rich_help_panel=_CLIPS
     ),
 ]
 DecodeTimeout = Annotated[

@@ -20,7 +20,7 @@ def inspect(
     frames: options.NumFrames = 24,
     start: options.Start = 0.0,
     end: options.End = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show a video's facts and the frames that each strategy chooses, without loading a model.
 

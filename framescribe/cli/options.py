@@ -76,36 +76,44 @@ Dtype = Annotated[
 Quant = Annotated[
     Literal["8", "4", "fp8", "fp8-kv"] | None,
     typer.Option(
-        help="8 or 4: the linear layers' weights in so many bits, to fit. fp8: weights and "
-        "activations, for speed; fp8-kv: the KV cache too.",
+        help="8 or 4: linear-layer weights in that many bits, to save memory. fp8: weights and "
+        "activations, for speed. fp8-kv: the KV cache as well.",
         rich_help_panel=_MODEL,
     ),
 ]
 Strategy = Annotated[
     StrategyName,
     typer.Option(
-        help="chat: a frame a second, the first 24 s. base: 24 frames over 60 s. uniform: 24 over all of the clip.",
+        help="chat: one frame per second of the first 24 s. base: 24 frames over the first 60 s. "
+        "uniform: 24 frames over the clip.",
         rich_help_panel=_FRAMES,
     ),
 ]
-NumFrames = Annotated[int, typer.Option("--frames", help="Frames at most.", rich_help_panel=_FRAMES)]
-Start = Annotated[float, typer.Option(help="First second of the span to look at.", rich_help_panel=_FRAMES)]
+NumFrames = Annotated[
+    int, typer.Option("--frames", help="Maximum number of frames.", rich_help_panel=_FRAMES)
+]
+Start = Annotated[float, typer.Option(help="Start of the span, in seconds.", rich_help_panel=_FRAMES)]
 End = Annotated[
-    float | None, typer.Option(help="Last second of the span, exclusive.", rich_help_panel=_FRAMES)
+    float | None, typer.Option(help="End of the span, in seconds (exclusive).", rich_help_panel=_FRAMES)
 ]
 Template = Annotated[
     TemplateName | None,
-    typer.Option(help="Prompt layout; the strategy's own if not given."),
+    typer.Option(help="Prompt layout; by default the strategy's own."),
 ]
 MaxNewTokens = Annotated[
     int,
     typer.Option(help="Token limit; a caption that reaches it is `truncated`.", rich_help_panel=_DECODING),
 ]
 Temperature = Annotated[
-    float, typer.Option(help="0 is greedy, as published; above, tokens are drawn.", rich_help_panel=_DECODING)
+    float,
+    typer.Option(help="0 is greedy, as published; above 0, tokens are sampled.", rich_help_panel=_DECODING),
 ]
 TopP = Annotated[
-    float, typer.Option(help="Draw from the most probable tokens up to this sum.", rich_help_panel=_DECODING)
+    float,
+    typer.Option(
+        help="Sample from the most probable tokens that together reach this probability.",
+        rich_help_panel=_DECODING,
+    ),
 ]
 RepetitionPenalty = Annotated[
     float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
@@ -115,7 +123,7 @@ StopLoops = Annotated[
     bool,
     typer.Option(
         "--stop-loops/--no-stop-loops",
-        help="End a caption that certainly loops there, instead of at the token limit.",
+        help="Stop a caption as soon as it certainly loops, not at the token limit.",
         rich_help_panel=_DECODING,
     ),
 ]
@@ -124,7 +132,7 @@ Segment = Annotated[
     typer.Option(
         "--segment",
         autocompletion=_one_of("whole", "scenes", "window:"),
-        help="whole, window:SECONDS, or scenes (needs the extra `scenes`).",
+        help="whole, window:SECONDS, or scenes.",
         rich_help_panel=_FRAMES,
     ),
 ]
@@ -134,13 +142,14 @@ MinLength = Annotated[
 ]
 MaxLength = Annotated[
     float | None,
-    typer.Option("--max-seconds", help="Divide segments longer than this evenly.", rich_help_panel=_FRAMES),
+    typer.Option("--max-seconds", help="Split segments longer than this evenly.", rich_help_panel=_FRAMES),
 ]
 DecodeWorkers = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Processes that decode; one per core, up to 32, if not given. 0: none, and no time-out.",
+        help="Decoding processes; by default one per core, at most 32. 0 decodes in this process, "
+        "without a time-out.",
         rich_help_panel=_READING,
     ),
 ]
@@ -149,7 +158,7 @@ DecodeMemory = Annotated[
     typer.Option(
         callback=above_zero,
         metavar="GB",
-        help="Memory that a decoding process may take for one clip; what takes more is an `error` row.",
+        help="Memory a decoding process may use for one clip; a clip that needs more is an `error` row.",
         rich_help_panel=_READING,
     ),
 ]
@@ -157,7 +166,7 @@ DecodeTimeout = Annotated[
     float,
     typer.Option(
         callback=above_zero,
-        help="Seconds for fetching and decoding one clip; what takes longer is an `error` row.",
+        help="Seconds allowed for fetching and decoding one clip; a clip that takes longer is an `error` row.",
         rich_help_panel=_READING,
     ),
 ]

@@ -13,7 +13,7 @@ def parity(
     checkpoint: Annotated[str, typer.Argument(help="Folder, bundled name or repository id.")],
     cases: Annotated[Path, typer.Argument(help="Folder with cases.json and the recorded tensors.")],
     device: Annotated[str, typer.Option(help="Where to compute, in fp32.")] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Compare a checkpoint with recorded outputs of the published code.
 

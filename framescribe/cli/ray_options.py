@@ -29,7 +29,7 @@ Workers = Annotated[
     typer.Option(
         "--ray-workers",
         min=1,
-        help="Processes that caption. One per GPU if not given, one on CPUs.",
+        help="Captioning processes; by default one per GPU, or one on CPUs.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -38,7 +38,7 @@ WorkersPerGpu = Annotated[
     typer.Option(
         "--ray-workers-per-gpu",
         min=1,
-        help="Workers that share a GPU. One if not given.",
+        help="Workers that share a GPU; by default one.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -47,7 +47,7 @@ Queue = Annotated[
     typer.Option(
         "--ray-queue",
         min=1,
-        help="Clips that a worker has at a time. A quarter more than decode together if not given.",
+        help="Clips that a worker holds at a time; by default a quarter more than are decoded together.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -56,7 +56,7 @@ TaskClips = Annotated[
     typer.Option(
         "--ray-task-clips",
         min=1,
-        help="Clips that Ray hands over at a time. One if not given.",
+        help="Clips that Ray hands over at a time; by default one.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -65,7 +65,7 @@ DecoderCpus = Annotated[
     typer.Option(
         "--ray-decoder-cpus",
         callback=above_zero,
-        help="CPUs that each decoder takes. One if not given.",
+        help="CPUs that each decoder takes; by default one.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -30,16 +30,18 @@ def rows(
     where: options.Where = None,
     order_by: Annotated[
         str | None,
-        typer.Option("--order-by", metavar="SQL", help="Sort by these, such as 'duration_s DESC'."),
+        typer.Option("--order-by", metavar="SQL", help="Sort by SQL expressions, such as 'duration_s DESC'."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Print at most so many rows.")] = None,
-    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the first rows.")] = 0,
-    count: Annotated[bool, typer.Option("--count", help="Count by status and flag, print no rows.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one row a line.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, help="Maximum number of rows to print.")] = None,
+    offset: Annotated[int, typer.Option(min=0, help="Number of rows to skip.")] = 0,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count by status and flag instead of printing rows.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, one row per line.")] = False,
 ) -> None:
     """Print, filter, sort and count caption rows: the last one of each clip and prompt.
 
-    One line a row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`. Conditions are SQL expressions over the
+    One line per row, `clip_id<TAB>status<TAB>source<TAB>caption or reason`. Conditions are SQL expressions over the
     columns of a row, as DuckDB has them: `duration_s > 2 AND caption LIKE '%kite%'`.
 
     Examples:

@@ -19,7 +19,7 @@ def split(
     max_length: options.MaxLength = None,
     write: Annotated[
         Path | None,
-        typer.Option(help="Write each span to a file in this folder: H.264 and AAC, encoded anew."),
+        typer.Option(help="Write each span to a file in this folder, re-encoded as H.264 and AAC."),
     ] = None,
     sound: Annotated[bool, typer.Option(help="Whether the files have the sound of their spans.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span.")] = False,

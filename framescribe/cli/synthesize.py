@@ -11,7 +11,7 @@ import typer
 def synthesize(
     count: Annotated[int, typer.Argument(metavar="N", min=1, help="How many clips.")],
     folder: Annotated[Path, typer.Argument(help="Where to write them.")],
-    seed: Annotated[int, typer.Option(help="Decides everything; the same seed gives the same clips.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same clips.")] = 0,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only subjects in motions that training never shows.")
     ] = False,

@@ -28,10 +28,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     minutes: Annotated[
         float | None,
-        typer.Option(callback=above_zero, help="Stop after so many minutes; run it again to resume."),
+        typer.Option(callback=above_zero, help="Stop after this many minutes; run it again to resume."),
     ] = None,
     max_shard_mb: Annotated[
-        int, typer.Option(min=1, help="Maximal size of each of the checkpoint's files.")
+        int, typer.Option(min=1, help="Maximum size of each checkpoint file, in MB.")
     ] = 5000,
     example: Annotated[
         bool,
@@ -39,7 +39,7 @@ def train(
             "--example",
             callback=_print_example,
             is_eager=True,
-            help="Print settings to start from, which train for a minute, and stop.",
+            help="Print example settings, which train for a minute, and exit.",
         ),
     ] = False,
 ) -> None:
