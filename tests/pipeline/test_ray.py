@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from framescribe.dataset.store import RowFolder
+from framescribe.distinct import Distinct
 from framescribe.errors import DeviceError
 from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.caption_run import CaptionRun, Ray
@@ -100,7 +101,8 @@ def tiny_job(folder: RowFolder, listed: Path, changed, slice_clips: int = 1) -> 
     captioner, preparer = pretrained(spec, rows, 4)
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=6))
     job = Job(partial(changed, captioner), preparer, rows, settings, folder.root, "test", 0, os.getcwd())
-    clips = [(ClipTask.of(clip, [settings.prompt]), None) for clip in read_list(str(listed))]
+    different = Distinct(read_list(str(listed)))
+    clips = [(ClipTask.of(clip, [settings.prompt]), None) for clip in different]
     return job, ClipList.write(folder, clips, len(clips), slice_clips), facts.frame_bytes
 
 
