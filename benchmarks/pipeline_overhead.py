@@ -73,7 +73,7 @@ def measure(work: Path, clips: int) -> dict[str, Any]:
         done = caption(run, folder, limit=clips)
         seconds, cpu_s = time.perf_counter() - began, time.process_time() - began_cpu_s
     assert len(seen) == clips
-    assert folder.num_rows() == clips
+    assert folder.table.num_rows() == clips
     began = time.perf_counter()
     assert sum(1 for _ in folder.table.rows()) == clips
     return {
@@ -85,7 +85,7 @@ def measure(work: Path, clips: int) -> dict[str, Any]:
         "write_s": round(seconds - counted_s, 2),
         "rows_read_per_s": round(clips / (time.perf_counter() - began)),
         "peak_rss_growth_mb": round(peak_rss_mb() - before_mb, 1),
-        "bytes_per_row": round(folder.size_bytes() / clips),
+        "bytes_per_row": round(folder.table.size_bytes() / clips),
     }
 
 

@@ -39,16 +39,10 @@ class RowFolder(Folder):
     def __init__(self, target: str) -> None:
         super().__init__(target)
         self.table = Table(self, CAPTIONS)
-        self.append, self.shards, self.next_number = (
-            self.table.append,
-            self.table.shards,
-            self.table.next_number,
-        )
-        self.num_rows, self.size_bytes = self.table.num_rows, self.table.size_bytes
 
     def exists(self) -> bool:
         """Whether there is a run's description or a shard."""
-        return self.has(RUN_FILE) or self.has(OLD_NAMES[RUN_FILE]) or bool(self.shards())
+        return self.has(RUN_FILE) or self.has(OLD_NAMES[RUN_FILE]) or bool(self.table.shards())
 
     def prepare(self) -> None:
         """Makes the folder; removes nothing.
@@ -87,7 +81,7 @@ class RowFolder(Folder):
         """
         found: dict[str, str | None] = {}
         wanted = ["clip_id", "prompt_index", "caption_status", "source_sha256"]
-        for made_by, batch in self.table.all_batches(self.shards(), wanted):
+        for made_by, batch in self.table.all_batches(self.table.shards(), wanted):
             columns = [batch[name].to_pylist() for name in wanted]
             for clip_id, index, status, sha256 in zip(*columns, strict=True):
                 key = row_key(clip_id, index)
@@ -99,7 +93,7 @@ class RowFolder(Folder):
 
     def keys(self, since: int) -> set[str]:
         """Keys of all rows in the shards from number ``since`` on."""
-        shards = [shard for shard in self.shards() if shard_number(shard) >= since]
+        shards = [shard for shard in self.table.shards() if shard_number(shard) >= since]
         batches = self.table.all_batches(shards, ["clip_id", "prompt_index"])
         return {
             row_key(*key)

@@ -44,7 +44,7 @@ class RowWriter:
         self._folder, self._log, self._run, self._hardware = folder, log, run, hardware
         self._rows_per_shard = rows_per_shard
         self._rows: list[dict[str, Any]] = []
-        self._number = folder.next_number()
+        self._number = folder.table.next_number()
 
     def __enter__(self) -> RowWriter:
         self._last_flush = time.monotonic()
@@ -64,7 +64,7 @@ class RowWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        self._folder.append(self._rows, self._run.fingerprint, self._number)
+        self._folder.table.append(self._rows, self._run.fingerprint, self._number)
         self._number += 1
         now = time.monotonic()
         self._run.add_rate(self._hardware, len(self._rows), now - self._last_flush)

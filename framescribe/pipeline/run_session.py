@@ -104,8 +104,8 @@ class RunSession:
         """Fills in what earlier sessions tell of time and disk."""
         report.clips_per_s = self._run.clips_per_s(self._hardware) if self._run else None
         report.has_folder = True
-        if rows := self.folder.num_rows():
-            report.bytes_per_row = self.folder.size_bytes() / rows
+        if rows := self.folder.table.num_rows():
+            report.bytes_per_row = self.folder.table.size_bytes() / rows
         if self.folder.is_local:
             root = Path(self.folder.root)
             existing = next(parent for parent in [root, *root.parents] if parent.exists())

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.lock import locked
 from framescribe.dataset.row_file import RowFile
+from framescribe.dataset.runs import RunLog
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.types import SCHEMA_VERSION
@@ -27,7 +29,7 @@ def shard(tmp_path):
         row(2, caption="猫"),
         rows_per_shard=3,
     )
-    (shard,) = folder.shards()
+    (shard,) = folder.table.shards()
     return tmp_path / "out" / "rows" / shard.rsplit("/", 1)[-1]
 
 
@@ -100,7 +102,7 @@ def test_what_was_cut_off_is_told_whatever_is_asked(shard, keep):
     folder = RowFolder(shard.parent.parent)
     for read in (
         lambda: list(folder.table.rows()),
-        folder.num_rows,
+        folder.table.num_rows,
         lambda: folder.chosen("failed"),
         lambda: folder.done("x"),
         lambda: folder.keys(since=0),
@@ -162,6 +164,13 @@ def test_rows_of_a_newer_version_are_refused_and_nothing_is_touched(shard):
     is_refused(out, "_run.json")
 
 
+def begin(folder: RowFolder) -> None:
+    """What a run does first."""
+    with locked(folder):
+        RunLog(folder)
+        folder.done("")
+
+
 def is_refused(out, name: str) -> None:
     def held() -> dict[str, bytes]:
         files = {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -169,7 +178,7 @@ def is_refused(out, name: str) -> None:
 
     before = held()
     with pytest.raises(UsageError, match=rf"{name}: a newer framescribe wrote it.*update framescribe"):
-        write(str(out), row(9))
+        begin(RowFolder(str(out)))
     assert held() == before
 
 

@@ -83,7 +83,7 @@ def test_a_folder_with_the_old_names_goes_on_under_the_new(tmp_path):
     assert folder.exists()
     write(str(tmp_path), row(1))
     assert sorted(os.listdir(tmp_path)) == ["_lock", "_run.json", "rows"]
-    assert folder.num_rows() == 2
+    assert folder.table.num_rows() == 2
     assert len(pq.read_table(tmp_path)) == 2
 
 

@@ -54,8 +54,8 @@ def test_rows_come_back_whole_and_in_order(target):
     rows = [row(0), row(1, **ERROR), *(row(2 + n, caption=text) for n, text in enumerate(AWKWARD_TEXTS))]
     folder = write(target, *rows)
     assert list(Dataset(target)) == [each.to_dict() for each in rows]
-    assert len(folder.shards()) == 4
-    assert folder.num_rows() == len(rows)
+    assert len(folder.table.shards()) == 4
+    assert folder.table.num_rows() == len(rows)
 
 
 def test_the_last_row_for_a_clip_counts(target):
@@ -100,7 +100,7 @@ def test_what_another_run_has_mended_is_done(target):
     folder = write(target, row(0), row(1))
     log = RunLog(folder)
     run = log.begin(mending, beside=True, redo=True)
-    folder.append([row(1, source_sha256="ab").to_dict()], run.fingerprint, folder.next_number())
+    folder.table.append([row(1, source_sha256="ab").to_dict()], run.fingerprint, folder.table.next_number())
     log = RunLog(folder)
     assert log.differences(IDENTITY) == {}
     ours = log.find(IDENTITY)
@@ -138,7 +138,7 @@ def test_leftovers_of_a_kill_are_not_read_and_go(tmp_path):
     assert left.exists()  # who is refused removes nothing
     write(str(tmp_path), row(1))
     assert not left.exists()
-    assert folder.num_rows() == 2
+    assert folder.table.num_rows() == 2
 
 
 def test_a_kill_before_the_first_row_is_no_obstacle(tmp_path):
@@ -151,7 +151,7 @@ def test_a_kill_before_the_first_row_is_no_obstacle(tmp_path):
 
 def test_a_damaged_shard_is_named(tmp_path):
     folder = write(str(tmp_path), row(0))
-    (shard,) = folder.shards()
+    (shard,) = folder.table.shards()
     with open(shard, "r+b") as file:
         file.truncate(100)
     with pytest.raises(ValueError, match=rf"{os.path.basename(shard)} is damaged.*move it away"):

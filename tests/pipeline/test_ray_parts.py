@@ -305,7 +305,7 @@ def test_the_next_pass_has_the_questions_that_have_no_row(folder, captioner):
     rows = [
         row.to_dict() for task in written for row in ROWS.failed(task, SETTINGS, "generate", "as a stand-in")
     ]
-    folder.append(rows, "test", 0)
+    folder.table.append(rows, "test", 0)
     assert list(_without_row(job_of(folder, captioner), clips)) == [
         (ClipTask(tasks[0].clip, tasks[0].questions[1:]), "hash"), (tasks[2], "hash"),
     ]  # fmt: skip
@@ -320,8 +320,8 @@ def test_a_task_that_is_tried_again_writes_no_row_twice(folder, captioner):
     other = CAPTIONS.table([row(2).to_dict()])
     for table in (first, first, again, other):
         write_shard(table, job, 3)
-    assert folder.num_rows() == 3
-    assert len(folder.shards()) == 2
+    assert folder.table.num_rows() == 3
+    assert len(folder.table.shards()) == 2
     assert {each["clip_id"]: each["created_at"] for each in folder.table.rows()} == {
         f"{0:016x}": "later", f"{1:016x}": "later", f"{2:016x}": None,
     }  # fmt: skip

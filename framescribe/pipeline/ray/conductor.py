@@ -79,7 +79,7 @@ class Conductor:
             for task, sha256 in left
             for row in job.rows.failed(task, job.settings, "generate", f"{task.clip.source_video}: {reason}")
         ]
-        job.folder.append([row.to_dict() for row in rows], job.fingerprint, shard)
+        job.folder.table.append([row.to_dict() for row in rows], job.fingerprint, shard)
         self._tally.note(*(f"error {row.error_message}" for row in rows))
         statuses["error"] += len(rows)
         return statuses

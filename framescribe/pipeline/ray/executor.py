@@ -81,7 +81,7 @@ class OnRay:
             settings=replace(run.settings, repair=run.repairs),
             output=folder.root if folder.is_local else folder.name,
             fingerprint=session.run.fingerprint,
-            shard=folder.next_number(),
+            shard=folder.table.next_number(),
             working_folder=os.getcwd(),
             limits=run.limits,
         )

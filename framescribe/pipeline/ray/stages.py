@@ -104,7 +104,7 @@ def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
     keys = zip(rows["clip_id"].to_pylist(), rows["prompt_index"].to_pylist(), strict=True)
     ids = "\0".join(sorted(f"{clip_id}\0{index}" for clip_id, index in keys))
     token = hashlib.sha256(ids.encode()).hexdigest()[:16]
-    job.folder.append(rows.to_pylist(), job.fingerprint, number, token)
+    job.folder.table.append(rows.to_pylist(), job.fingerprint, number, token)
     counts = Counter(rows["caption_status"].to_pylist())
     return pa.table({"status": list(counts), "rows": list(counts.values())})
 
