@@ -45,6 +45,9 @@ def test_conditions_sorting_and_paging(dataset):
     assert ids(dataset) == ids(dataset.rows("true")) == "0123"
     assert ids(dataset.rows("caption LIKE '%kite%'")) == "02"
     assert ids(dataset.rows(["duration_s > 2", "list_contains(flags, 'long')"])) == "2"
+    assert (
+        ids(dataset.rows(["duration_s > 2 OR true", "caption IS NULL OR seed > 0 -- each by itself"])) == "1"
+    )
     assert ids(dataset.rows(order_by="output_tokens DESC NULLS LAST, duration_s")) == "3201"
     assert ids(dataset.rows(order_by="clip_id DESC", limit=2, offset=1)) == "21"
     assert ids(dataset.rows(limit=2, offset=1)) == ids(dataset.rows("1 = 1", limit=2, offset=1)) == "12"
