@@ -10,7 +10,9 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     stored = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
     executed = nbformat.from_dict(stored.copy())
-    client = NotebookClient(executed, timeout=120, resources={"metadata": {"path": str(ROOT / "docs")}})
+    client = NotebookClient(
+        executed, timeout=600, startup_timeout=300, resources={"metadata": {"path": str(ROOT / "docs")}}
+    )
     client.execute()
     assert [_shown(cell) for cell in executed.cells] == [_shown(cell) for cell in stored.cells]
 
