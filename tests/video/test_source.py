@@ -6,9 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from framescribe.errors import ClipError
 from framescribe.types import Clip
+from framescribe.video.random_access import RandomAccess
 from framescribe.video.source import open_source
 
 CONTENT = bytes(range(256)) * 100
@@ -125,3 +128,27 @@ def test_a_closed_file():
 
 def test_an_empty_file():
     assert "0 bytes" in error_of(Clip("label", data=io.BytesIO()))
+
+
+class _Bytes(RandomAccess):
+    def __init__(self, content: bytes) -> None:
+        super().__init__(len(content))
+        self._content = content
+
+    def read_at(self, at: int, count: int) -> bytes:
+        assert 0 <= at < at + count <= len(self._content)
+        return self._content[at : at + min(count, 3)]  # as a server may send less
+
+
+@given(
+    st.binary(max_size=20),
+    st.lists(st.tuples(st.integers(-30, 30), st.sampled_from([0, 1, 2]), st.integers(0, 30)), max_size=8),
+)
+def test_a_file_read_by_position_is_read_as_any_other(content, steps):
+    found, wanted = _Bytes(content), io.BytesIO(content)
+    for offset, whence, count in steps:
+        place = max(offset, 0) if whence == io.SEEK_SET else offset
+        assert found.seek(place, whence) == wanted.seek(place, whence)
+        assert found.read(min(count, 3)) == wanted.read(min(count, 3))
+    found.seek(0)
+    assert found.readall() == content

@@ -190,6 +190,20 @@ def test_sparse_members(form, tmp_path):
         assert file.read() == content[-5:]
 
 
+@pytest.mark.parametrize("places", ["0,3,1,3", "0,3,48,3", "5,3,0,3"])
+def test_maps_of_holes_that_make_no_sense(places, tmp_path):
+    """Pieces that overlap, lie beyond the file's 50 bytes, or come in another order."""
+    info = tarfile.TarInfo("GNUSparseFile.0/a.mp4")
+    info.size = 6
+    info.pax_headers = {
+        "GNU.sparse.name": "a.mp4", "GNU.sparse.map": places, "GNU.sparse.size": "50", "GNU.sparse.numblocks": "2",
+    }  # fmt: skip
+    path = tmp_path / "x.tar"
+    path.write_bytes(info.tobuf(tarfile.PAX_FORMAT) + b"abcdef".ljust(512, b"\0") + bytes(1024))
+    (clip,) = expand_sources([str(path)])
+    assert "its map of holes makes no sense" in (clip.problem or "")
+
+
 def test_what_is_no_file_is_counted_and_said(tmp_path, caplog):
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as archive:
