@@ -1,5 +1,6 @@
 """The site builds without a warning, and its pages ask nothing of other servers."""
 
+import html
 import re
 import subprocess
 import sys
@@ -48,3 +49,8 @@ def test_the_python_page_has_every_public_name(site):
     page = (site / "python" / "index.html").read_text(encoding="utf-8")
     for name in set(framescribe.__all__) - {"__version__"}:
         assert re.search(rf'id="?framescribe\.(?:\w+\.)*{name}\b', page), name
+
+
+def test_the_quickstart_shows_the_script_of_the_examples(site):
+    page = re.sub(r"<[^>]*>", "", (site / "quickstart" / "index.html").read_text(encoding="utf-8"))
+    assert 'dataset.export("diffsynth"' in html.unescape(page)
