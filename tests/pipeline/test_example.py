@@ -50,4 +50,6 @@ def test_a_folder_is_captioned_over_a_kill_filtered_and_exported(executor, tmp_p
     by_name = {row["source_video"]: row for row in rows}
     assert [by_name[line.partition(":")[0]]["output_tokens"] for line in lines[2:5]] == longest
     exported = [json.loads(line)["prompt"] for line in (target / "metadata.jsonl").read_text().splitlines()]
-    assert sorted(exported) == sorted({row["caption"] for row in good})  # of clips with one caption only the first
+    assert sorted(exported) == sorted(
+        {row["caption"] for row in good}
+    )  # of clips with one caption only the first
