@@ -24,7 +24,7 @@ _WORD_LIMIT = 100
 _REPEAT_CHARS = 60
 _REPEATS = {
     True: "Captions that several clips have, or nearly have",
-    False: "Captions that several clips have, letter for letter",
+    False: "Captions of the same text",
 }
 
 Share = tuple[str, int, float, str]
