@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.store import RowFolder
 from framescribe.engine.model_runner import ModelRunner
 from framescribe.types import CaptionSettings, GenerationSettings
@@ -148,6 +149,13 @@ def test_text_files_are_repaired_as_a_folder_s_captions_are(videos):
         again = ("--txt", "--overwrite", "-o", rows, *more, *QUICK)
         assert invoke("caption", videos / "a.mp4", *again).exit_code == 0
         assert bool(rows_of(rows)[0]["repairs"]) is is_repaired
+
+
+def test_a_folder_s_captions_are_repaired_unless_told_otherwise(videos, tmp_path):
+    for folder, more, is_repaired in (("as it is", (), True), ("told", ("--no-repair",), False)):
+        assert invoke("caption", videos / "a.mp4", "-o", tmp_path / folder, *more, *QUICK).exit_code == 0
+        (row,) = Dataset(tmp_path / folder).rows()
+        assert bool(row["repairs"]) is is_repaired
 
 
 def test_a_video_called_txt_is_not_written_over(videos):

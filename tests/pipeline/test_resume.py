@@ -180,6 +180,13 @@ def test_hashes_tell_what_changed(videos, out):
     assert after["b.mp4"]["caption"] == before["a.mp4"]["caption"] != before["b.mp4"]["caption"]
 
 
+def test_a_row_from_before_hashes_stays(videos, out):
+    invoke("caption", videos, "-o", out, *QUICK)
+    invoke("caption", videos, "-o", out, "--hash", *QUICK)
+    again = [os.path.basename(row["source_video"]) for row in rows_of(out)[3:]]
+    assert again == ["bad.mp4"]  # which could not be opened before
+
+
 def test_a_dry_run_tells_and_writes_nothing(videos, out):
     result = invoke("caption", videos, videos / "a.mp4", "-o", out, "--dry-run", *QUICK)
     assert result.exit_code == 0
@@ -265,6 +272,7 @@ def test_ctrl_c_keeps_the_rows_so_far(many, out):
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "stopped by Ctrl-C" in said
+    assert "run it again to resume" in said
     assert 5 <= len(rows_of(out)) < 400
 
 
