@@ -1,13 +1,14 @@
 """One GPU of a host, then all of them: does ``--ray`` caption so many times faster, and are the GPUs busy?
 
     python -m benchmarks.ray_two_gpus --json benchmarks/results/ray_two_gpus.json
+    python -m benchmarks.ray_two_gpus --from mp4 --clips-per-worker 1024 --batch-size 256
     python -m benchmarks.ray_two_gpus --tiny --cpu       # only whether it runs
 
 The run of ``framescribe caption --ray``, from clip list to shards, with the official sizes: each worker draws its
-random weights on its own GPU from one seed. Clips are frames of noise, as no file is to be decoded; resizing, prompt,
-transport, generation and shards are the real ones. No caption ends before its token limit. A rate counts the rows from
-the moment that all workers were ready until the last one was made; GPU busy is NVML's, sampled in that time. Last
-line: JSON.
+random weights on its own GPU from one seed. Clips are frames of noise, so that nothing is decoded, or 720p files of 6 s
+(``--from mp4``); resizing, prompt, transport, generation and shards are the real ones. No caption ends before its token
+limit. A rate counts the rows from the moment that all workers were ready until the last one was made; GPU busy is
+NVML's, sampled in that time. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.provenance import provenance
+from benchmarks.speed.from_files import write_videos
 from framescribe.bench.official import RANDOM_MODEL
 from framescribe.bench.subject import open_subject
 from framescribe.caption_row import CaptionRow
@@ -66,7 +68,9 @@ def _warm_up(captioner: Captioner, is_tiny: bool) -> None:
     """One clip, so that no kernel is left to compile: the second run would find the first one's on disk."""
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
     rows = RowMaker("random", "seed 0", str(captioner.precision))
-    prepared = make_preparer(is_tiny, rows).prepare(ClipTask.of(Clip("0"), [settings.prompt]), settings)
+    prepared = make_preparer(NoisePreparer, is_tiny, rows).prepare(
+        ClipTask.of(Clip("0"), [settings.prompt]), settings
+    )
     assert isinstance(prepared, Prepared)
     session = captioner.session(settings)
     session.add(prepared)
@@ -99,11 +103,11 @@ class NoisePreparer(Preparer):
         return self.ready(task, frames, settings)
 
 
-def make_preparer(is_tiny: bool, rows: RowMaker) -> NoisePreparer:
+def make_preparer(kind: type[Preparer], is_tiny: bool, rows: RowMaker) -> Preparer:
     import torch
 
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(rows.precision, torch.float32)
-    return NoisePreparer(subject(is_tiny), rows, dtype=dtype)
+    return kind(subject(is_tiny), rows, dtype=dtype)
 
 
 class GpuSamples:
@@ -142,11 +146,13 @@ class GpuSamples:
             self._samples.append((time.time(), loads))
 
 
-def measure(cluster: Cluster, device: str, workers: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One run with so many workers, each on a device of its own."""
+def measure(
+    cluster: Cluster, device: str, workers: int, videos: list[Path], options: argparse.Namespace
+) -> dict[str, Any]:
+    """One run with so many workers, each on a device of its own; of frames of noise without ``videos``."""
     precision = str(choose_precision(ModelSpec(device=device))) if device == "cpu" else "bf16"
     rows = RowMaker("random", "seed 0", precision)
-    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=options.new_tokens))
+    settings = CaptionSettings(generation=GenerationSettings(options.new_tokens, stop_loops=False))
     on_ray = Ray(workers=workers)
     wanted = CaptionRun(
         sources=("noise",), output="out", model=ModelSpec(device=device), batch_size=options.batch_size,
@@ -164,11 +170,15 @@ def measure(cluster: Cluster, device: str, workers: int, options: argparse.Names
         folder.prepare()
         job = Job(
             functools.partial(make_captioner, options.tiny, device, options.batch_size, name),
-            functools.partial(make_preparer, options.tiny, rows),
+            functools.partial(make_preparer, Preparer if videos else NoisePreparer, options.tiny, rows),
             rows, settings, folder.root, "benchmark", 0, os.getcwd(),
         )  # fmt: skip
         count = workers * options.clips_per_worker
-        clips = ((ClipTask.of(Clip(str(number)), [settings.prompt]), None) for number in range(count))
+        names = (str(videos[number % len(videos)] if videos else number) for number in range(count))
+        clips = (
+            (ClipTask.of(Clip(name, given_id=str(number)), [settings.prompt]), None)
+            for number, name in enumerate(names)
+        )
         listed = ClipList.write(folder, clips, count, spread.task_clips)
         run = ClusterRun(job, spread, listed, frame_bytes)
         with samples.taken():
@@ -201,23 +211,25 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--decoders", type=int, help="processes; the CPUs that are left if not given")
+    parser.add_argument("--from", dest="source", choices=("frames", "mp4"), default="frames")
     parser.add_argument("--workers", type=int, help="of the second run; one per GPU if not given")
     parser.add_argument("--tiny", action="store_true", help="the tiny random model's sizes")
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     made_by = provenance()
-    with connected("local") as cluster:
+    with tempfile.TemporaryDirectory() as folder, connected("local") as cluster:
+        videos = write_videos(Path(folder)) if options.source == "mp4" else []
         device = choose_device("cpu" if options.cpu else "cuda", cluster)
         workers = options.workers or max(2, cluster.gpus)
-        one, many = (measure(cluster, device, count, options) for count in (1, workers))
+        one, many = (measure(cluster, device, count, videos, options) for count in (1, workers))
     result = {
         "one": one,
         "many": many,
         "ratio": round(many["clips_per_s"] / one["clips_per_s"], 3),
         "new_tokens": options.new_tokens,
         "batch_size": options.batch_size,
-        "frames": FRAMES,
+        "from": options.source,
         "model": "tiny sizes" if options.tiny else "official sizes",
         **made_by,
     }
