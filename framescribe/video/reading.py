@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from framescribe.video.needed import NeededPackets
 from framescribe.video.packets import SEEKABLE_FORMATS, Clock, packets
 from framescribe.video.timeline import PacketIndex
 
@@ -51,7 +52,8 @@ def announced_frames(
         stream.codec_context.thread_count = 1
     may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
     announced: list[int] = index.pts.tolist()
-    frames = _decoded(container, stream, index)
+    needed = NeededPackets(stream, set(index.pts[wanted].tolist()))
+    frames = _decoded(container, stream, index, needed)
     position = 0  # number of the frame that comes next
     for number in wanted:
         keyframe = int(
@@ -60,8 +62,10 @@ def announced_frames(
         at = int(np.searchsorted(index.pts, keyframe))
         if may_seek and at - position > _SEEK_FRAMES:
             container.seek(keyframe, stream=stream)
-            frames, position = _from(keyframe, _decoded(container, stream, index)), at
+            frames, position = _from(keyframe, _decoded(container, stream, index, needed)), at
         for frame in frames:
+            while position < len(announced) and announced[position] in needed.left_out_pts:
+                position += 1
             if position == len(announced) or frame.pts != announced[position]:
                 raise IndexDisagrees
             position += 1
@@ -79,10 +83,14 @@ def _from(pts: int, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
     return itertools.dropwhile(lambda frame: frame.pts is not None and frame.pts < pts, frames)
 
 
-def _decoded(container: InputContainer, stream: VideoStream, index: PacketIndex) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, index: PacketIndex, needed: NeededPackets
+) -> Iterator[VideoFrame]:
     clock = Clock(container, stream) if index.has_jumps else None
-    for packet in itertools.chain(packets(container, stream, clock), [None]):  # None: give what is held back
-        yield from stream.codec_context.decode(packet)
+    for packet in packets(container, stream, clock):
+        if needed(packet):
+            yield from stream.codec_context.decode(packet)
+    yield from stream.codec_context.decode(None)  # what is held back
 
 
 class ReadableFrames:

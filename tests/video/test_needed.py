@@ -1,0 +1,151 @@
+"""Which packets lead to the wanted frames: held against FFmpeg's own word, and against decoding everything."""
+
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from framescribe.types import Clip
+from framescribe.video.container import video_stream
+from framescribe.video.needed import DisposablePackets, NeededPackets
+from framescribe.video.packets import index_packets, packets
+from framescribe.video.reading import announced_frames
+from tests.reference import CLIPS
+
+COUNT = 49
+H264 = {
+    "pyramid": {"bf": "3", "g": "24"},
+    "strict pyramid": {"bf": "4", "x264-params": "b-pyramid=strict:b-adapt=0:keyint=24"},
+    "no pyramid": {"bf": "3", "x264-params": "b-pyramid=none:b-adapt=0"},
+    "no B": {"bf": "0"},
+    "open groups": {"bf": "3", "g": "12", "x264-params": "open-gop=1:b-adapt=0"},
+    "intra refresh": {"g": "12", "x264-params": "intra-refresh=1:b-adapt=0"},
+    "interlaced": {"bf": "2", "x264-params": "tff=1:b-adapt=0"},
+    "slices": {"bf": "2", "x264-params": "slices=3:b-adapt=0"},
+}
+HEVC = {
+    "pyramid, open groups": {"x265-params": "log-level=none:bframes=4:keyint=24:b-adapt=0"},
+    "closed groups": {"x265-params": "log-level=none:bframes=3:keyint=24:open-gop=0:b-adapt=0"},
+    "no B": {"x265-params": "log-level=none:bframes=0"},
+    "temporal layers": {"x265-params": "log-level=none:bframes=4:temporal-layers=3:b-adapt=0"},
+}
+STREAMS = [("libx264", name, "mp4") for name in H264] + [("libx265", name, "mp4") for name in HEVC]
+STREAMS += [("libx264", "pyramid", ending) for ending in ("mkv", "ts", "flv")]
+STREAMS += [("libx265", "pyramid, open groups", "ts")]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Real pictures by encoder, options and container, made once."""
+    folder = tmp_path_factory.mktemp("needed")
+    with av.open(str(CLIPS / "kitten.mp4")) as container:
+        pictures = [frame.reformat(96, 64) for frame in container.decode(video=0)]
+
+    def make(encoder: str, name: str, ending: str) -> Path:
+        path = folder / f"{encoder}-{name}.{ending}"
+        if not path.exists():
+            options = (H264 if encoder == "libx264" else HEVC)[name] | {"preset": "veryfast"}
+            with av.open(str(path), "w") as container:
+                stream = container.add_stream(encoder, rate=8, options=options)
+                stream.width, stream.height = 96, 64
+                for number, picture in enumerate(pictures):
+                    picture.pts, picture.time_base = number, Fraction(1, 8)
+                    picture.pict_type = 0
+                    container.mux(stream.encode(picture))
+                container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+def disposable_pts(path: Path) -> set[int]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        needed = NeededPackets(stream, set())
+        return {packet.pts for packet in packets(container, stream) if not needed(packet)}
+
+
+def decoded_pts(path: Path, skip: str) -> set[int]:
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.skip_frame = skip
+        return {frame.pts for frame in container.decode(video=0)}
+
+
+@pytest.mark.parametrize(("encoder", "name", "ending"), STREAMS)
+def test_disposable_are_those_that_ffmpeg_can_skip(encoder, name, ending, made):
+    path = made(encoder, name, ending)
+    skipped = decoded_pts(path, "DEFAULT") - decoded_pts(path, "NONREF")
+    found = disposable_pts(path)
+    if name == "interlaced":
+        assert skipped  # but a packet might be a single field
+        assert not found
+    else:
+        assert found == skipped
+        assert bool(found) == ("no B" not in name)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name", "ending"), [stream for stream in STREAMS if stream[1] != "intra refresh"]
+)
+def test_wanted_frames_are_those_of_decoding_everything(encoder, name, ending, made):
+    path = made(encoder, name, ending)
+    with av.open(str(path)) as container:
+        truth = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for wanted in ([7], [0, COUNT - 1], [3, 22, 23, 24, 41], list(range(0, COUNT, 2))):
+        with path.open("rb") as file, video_stream(file, Clip(str(path))) as opened:
+            index = index_packets(*opened)
+        with path.open("rb") as file, video_stream(file, Clip(str(path))) as opened:
+            found = [frame.to_ndarray(format="rgb24") for frame in announced_frames(*opened, index, wanted)]
+        assert len(found) == len(wanted)
+        for picture, number in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(picture, truth[number])
+
+
+def test_what_a_higher_temporal_layer_may_refer_to_is_needed(made):
+    """HEVC says only of a picture's own layer that it does not refer to it: here, pictures of the highest but one."""
+    with av.open(str(made("libx265", "temporal layers", "mp4"))) as container:
+        stream = container.streams.video[0]
+        disposable = DisposablePackets("hevc", stream.codec_context.extradata)
+        lower = DisposablePackets("hevc", stream.codec_context.extradata)
+        found = [bytes(packet) for packet in packets(container, stream) if disposable(memoryview(packet))]
+    assert found
+    for packet in found:
+        assert lower(memoryview(packet))
+        layer = packet[5] & 7
+        assert layer == 3  # as temporal_id_plus1
+        assert not lower(memoryview(packet[:5] + bytes([packet[5] - 1]) + packet[6:]))
+
+
+def test_nothing_of_an_unknown_codec_is_disposable():
+    disposable = DisposablePackets("vp9", None)
+    assert not any(disposable(memoryview(bytes([byte] * 9))) for byte in range(256))
+
+
+def test_nothing_is_disposable_after_a_packet_that_is_none():
+    with av.open(str(CLIPS / "horse.mp4")) as container:
+        stream = container.streams.video[0]
+        whole = [bytes(packet) for packet in packets(container, stream)]
+        disposable = DisposablePackets("h264", stream.codec_context.extradata)
+        assert sum(map(disposable, map(memoryview, whole))) > 0
+        damaged = b"\xff" * len(whole[0])
+        disposable = DisposablePackets("h264", stream.codec_context.extradata)
+        assert not any(map(disposable, map(memoryview, [damaged, *whole])))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_no_bytes_raise(codec):
+    chance = random.Random(0)
+    with av.open(str(CLIPS / "horse.mp4")) as container:
+        real = [container.streams.video[0].codec_context.extradata or b""]
+        real += [bytes(packet)[:200] for packet in packets(container, container.streams.video[0])]
+    for _ in range(3000):
+        extradata, packet = (bytearray(chance.choice(real)) for _ in range(2))
+        for changed in (extradata, packet):
+            for _ in range(chance.randrange(4)):
+                if changed:
+                    changed[chance.randrange(len(changed))] = chance.randrange(256)
+            del changed[chance.randrange(len(changed) + 1) :]
+        DisposablePackets(codec, bytes(extradata))(memoryview(packet))
