@@ -69,7 +69,7 @@ def caption_logits(model: CaptionModel, answered: list[tuple[Prompt, Request]]) 
     logits = []
     head_WD = model.lm_head.weight.float()
     for prompt, request in answered:
-        pixels = request.pixels_F3SS
+        pixels = request.pixels_P3SS
         assert pixels is not None
         ids, positions, is_vision, labels = (
             torch.tensor(values, device=model.device)

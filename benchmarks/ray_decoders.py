@@ -76,7 +76,7 @@ def main() -> None:
             once = partial(preparer.prepare, ClipTask.of(Clip(str(path)), ["?"]), CaptionSettings(), workers)
             prepared = once()
             assert isinstance(prepared, Prepared), prepared
-            assert len(prepared.pixels_F3SS) == 24
+            assert len(prepared.picture_of_frame) == 24
             runs.append(
                 {
                     "codec": codec,

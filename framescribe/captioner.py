@@ -255,7 +255,9 @@ class Captioner:
             task = ClipTask(clip, (Question(0, question),))
             prepared = self._preparer.ready(task, frames, settings, history)
         (prompt,) = prepared.prompts
-        request = Request(clip.id, prompt, prepared.pixels_F3SS, settings.generation)
+        request = Request(
+            clip.id, prompt, prepared.pixels_P3SS, settings.generation, prepared.picture_of_frame
+        )
         tokenizer = self.checkpoint.tokenizer
         token_ids: list[int] = []
         sent = 0

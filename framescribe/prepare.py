@@ -25,6 +25,7 @@ from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
+from framescribe.video.pictures import find_pictures
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
 
@@ -44,27 +45,30 @@ class Prepared:
         task: which clip, and what it is asked.
         frames: what was decoded, without the pixels.
         prompts: one for each question.
-        pixels_F3SS: the transformed frames.
+        pixels_P3SS: the transformed pictures: a frame that equals the one before it has none of its own.
+        picture_of_frame: the number of the picture that each frame shows.
     """
 
     task: ClipTask
     frames: Frames
     prompts: tuple[Prompt, ...]
-    pixels_F3SS: torch.Tensor
+    pixels_P3SS: torch.Tensor
+    picture_of_frame: tuple[int, ...]
 
     def pack(self) -> tuple[bytes, memoryview]:
-        """The clip as bytes, for another process: the frames' pixels, and all the rest."""
-        pixels_F3SS = self.pixels_F3SS.contiguous()
+        """The clip as bytes, for another process: the pictures' pixels, and all the rest."""
+        pixels_P3SS = self.pixels_P3SS.contiguous()
         rest = {
             "clip": _values(self.task.clip, without="data"),
             "questions": list(map(_values, self.task.questions)),
             "frames": _values(self.frames, without="pixels")
             | {"facts": dataclasses.asdict(self.frames.facts)},
             "prompts": list(map(_values, self.prompts)),
-            "shape": list(pixels_F3SS.shape),
-            "dtype": str(pixels_F3SS.dtype).removeprefix("torch."),
+            "shape": list(pixels_P3SS.shape),
+            "dtype": str(pixels_P3SS.dtype).removeprefix("torch."),
+            "picture_of_frame": self.picture_of_frame,
         }
-        return json.dumps(rest).encode(), pixels_F3SS.view(torch.uint8).flatten().numpy().data
+        return json.dumps(rest).encode(), pixels_P3SS.view(torch.uint8).flatten().numpy().data
 
     @classmethod
     def unpack(cls, rest: bytes, pixels: Buffer) -> Prepared:
@@ -86,7 +90,7 @@ class Prepared:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The given buffer is not writable")
             flat = torch.frombuffer(memoryview(pixels), dtype=getattr(torch, values["dtype"]))
-        return cls(task, frames, prompts, flat.view(values["shape"]))
+        return cls(task, frames, prompts, flat.view(values["shape"]), tuple(values["picture_of_frame"]))
 
 
 def _values(value: Any, without: str = "") -> dict[str, Any]:
@@ -156,10 +160,19 @@ class Preparer:
     ) -> Prepared:
         """From decoded frames, whose pixels are not needed after this call."""
         prompts = tuple(self.prompt(frames, settings, each.text, history) for each in task.questions)
-        pixels_F3SS = self.pixels(frames.pixels)
+        pixels_P3SS, picture_of_frame = self.pictures(frames.pixels)
         # The source's pixels are many times larger, and a worker needs their memory for its next clip.
         frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
-        return Prepared(task, frames, prompts, pixels_F3SS)
+        return Prepared(task, frames, prompts, pixels_P3SS, picture_of_frame)
+
+    def pictures(
+        self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]
+    ) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """uint8 frames [F, 3, H, W] to the pictures that they show, as ``pixels`` makes them, and which each shows."""
+        picture_of_frame, first_frames = find_pictures(torch.from_numpy(pixels_u8))
+        if len(first_frames) < len(pixels_u8):
+            pixels_u8 = pixels_u8[first_frames]
+        return self.pixels(pixels_u8), picture_of_frame
 
     def pixels(self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
         """uint8 frames [F, 3, H, W], on a GPU copied there as they are, to what the model takes: [F, 3, S, S]."""

@@ -89,7 +89,9 @@ class CaptionSession:
 
     def _request(self, asked: _Asked, generation: GenerationSettings) -> None:
         prepared = asked.prepared
-        request = Request(prepared.task.clip.id, asked.prompt, prepared.pixels_F3SS, generation)
+        request = Request(
+            prepared.task.clip.id, asked.prompt, prepared.pixels_P3SS, generation, prepared.picture_of_frame
+        )
         self._in_engine.add(asked)
         asked.sequence = self._engine.add(request, partial(self._complete, asked))
 

@@ -27,12 +27,12 @@ def test_packed_and_unpacked(buffer, dtype):
     prompts = tuple(Prompt((0, 2, 2, last), (0, 1, 1, 2), (False, True, True, False), 3) for last in (5, 6))
     task = ClipTask(Clip("a.mp4", 1.0, 2.0), (Question(0, "Who?"), Question(3, "Where?\n")))
     pixels = torch.randn(2, 3, 8, 8).to(dtype).transpose(2, 3)
-    prepared = Prepared(task, frames, prompts, pixels)
+    prepared = Prepared(task, frames, prompts, pixels, (0, 0, 1))
     rest, content = prepared.pack()
     again = Prepared.unpack(rest, buffer(bytes(content)))
-    assert torch.equal(again.pixels_F3SS, pixels)
-    assert again.pixels_F3SS.dtype == dtype
-    assert (again.task, again.prompts) == (task, prompts)
+    assert torch.equal(again.pixels_P3SS, pixels)
+    assert again.pixels_P3SS.dtype == dtype
+    assert (again.task, again.prompts, again.picture_of_frame) == (task, prompts, (0, 0, 1))
     for field in dataclasses.fields(Frames):
         if field.name != "pixels":
             assert getattr(again.frames, field.name) == getattr(frames, field.name)
@@ -65,7 +65,7 @@ def test_every_question_is_asked_and_the_pixels_have_the_models_dtype(tokenizer)
     for own, questions in ((None, ["What is there?", "Where?"]), ("Who is there?", ["Who is there?"])):
         task = ClipTask.of(Clip(short, prompt=own), ["What is there?", "Where?"])
         prepared = preparer.prepare(task, CaptionSettings())
-        assert prepared.pixels_F3SS.dtype == torch.bfloat16
+        assert prepared.pixels_P3SS.dtype == torch.bfloat16
         assert prepared.frames.pixels.size == 0  # many times larger, and of no more use
         texts = [
             tokenizer.decode([id for id, see in zip(each.input_ids, each.is_vision, strict=True) if not see])

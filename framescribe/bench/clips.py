@@ -96,6 +96,6 @@ class ClipRunner:
 
     def request(self, number: int, new_tokens: int) -> Request:
         """Clip ``number``, to be given exactly ``new_tokens`` tokens."""
-        pixels_F3SS = self._preparer.pixels(self._frames[number % len(self._frames)])
+        pixels_P3SS, picture_of_frame = self._preparer.pictures(self._frames[number % len(self._frames)])
         generation = replace(self._generation, max_new_tokens=new_tokens)
-        return Request(str(number), self._prompt, pixels_F3SS, generation)
+        return Request(str(number), self._prompt, pixels_P3SS, generation, picture_of_frame)

@@ -251,7 +251,7 @@ class Engine:
 
     def _complete(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
         sequence.is_done = True
-        sequence.features_FVD = None
+        sequence.features_PVD = None
         sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))
 
     def _shrink(self, phase: Phase[Sequence], error: BaseException) -> None:

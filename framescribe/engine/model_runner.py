@@ -1,6 +1,7 @@
 """The three phases on the device: sequences in, features and next tokens out; nothing here waits for a result.
 
-Shape legend: B sequences, T packed tokens, F frames, S image size, V visual tokens, D width, W vocabulary.
+Shape legend: B sequences, T packed tokens, P pictures, F frames that show them, S image size, V visual tokens, D width,
+W vocabulary.
 """
 
 from __future__ import annotations
@@ -55,29 +56,29 @@ class ModelRunner:
         return self._batch.rows
 
     def encode(self, sequences: list[Sequence], others: Iterable[Sequence], chunk_frames: int) -> None:
-        """Computes the features of these clips' frames, in full chunks, whosever the frames are.
+        """Computes the features of these clips' pictures, in full chunks, whosever the pictures are.
 
         Requests of one clip share its pixels (the same tensor), which are encoded once for all of them.
 
         Args:
-            sequences: those whose frames are encoded.
+            sequences: those whose pictures are encoded.
             others: get the features too where they share the pixels.
-            chunk_frames: that go through the vision tower at once.
+            chunk_frames: pictures that go through the vision tower at once.
         """
         model = self._model
-        missing = [each.request.pixels_F3SS for each in sequences if each.features_FVD is None]
-        pixels = list({id(frames): frames for frames in missing if frames is not None}.values())
-        if not pixels:
+        missing = [each.request.pixels_P3SS for each in sequences if each.features_PVD is None]
+        clips = list({id(pictures): pictures for pictures in missing if pictures is not None}.values())
+        if not clips:
             return
-        pixels_F3SS = torch.cat(
-            [frames.to(model.device, model.dtype, non_blocking=True) for frames in pixels]
+        pixels_P3SS = torch.cat(
+            [pictures.to(model.device, model.dtype, non_blocking=True) for pictures in clips]
         )
-        features_FVD = torch.cat([model.vision(chunk) for chunk in pixels_F3SS.split(chunk_frames)])
-        parts = features_FVD.split([len(frames) for frames in pixels])
-        made = {id(frames): part for frames, part in zip(pixels, parts, strict=True)}
+        features_PVD = torch.cat([model.vision(chunk) for chunk in pixels_P3SS.split(chunk_frames)])
+        parts = features_PVD.split([len(pictures) for pictures in clips])
+        made = {id(pictures): part for pictures, part in zip(clips, parts, strict=True)}
         for sequence in (*sequences, *others):
-            if (part := made.get(id(sequence.request.pixels_F3SS))) is not None:
-                sequence.features_FVD = part
+            if (part := made.get(id(sequence.request.pixels_P3SS))) is not None:
+                sequence.features_PVD = part
 
     def prefill(self, sequences: list[Sequence]) -> Tensor:
         """Computes prompts, packed into one without padding, and chooses the first new token of each, int64 [B]."""
@@ -90,14 +91,14 @@ class ModelRunner:
         positions_T = packed(lambda sequence: sequence.known_positions)
         is_vision_T = packed(lambda sequence: list(map(int, sequence.known_is_vision))).bool()
         lengths = [sequence.tokens for sequence in sequences]
-        features = [each.features_FVD for each in sequences if each.features_FVD is not None]
+        features = [part for each in sequences if (part := frame_features(each)) is not None]
         x_1TD = model.embed(input_ids_T[None], is_vision_T[None], torch.cat(features) if features else None)
         attend = self._cache.prefill(packed(lambda sequence: sequence.slot_mapping), lengths)
         last_token_indices_B = to_device([end - 1 for end in accumulate(lengths)], device)
         hidden_BD = model.decoder(x_1TD, positions_T[None], attend, last_token_indices_B)[0]
         tokens_B = self._batch.add(sequences, model.lm_head(hidden_BD))
         for sequence in sequences:
-            sequence.features_FVD = None
+            sequence.features_PVD = None
         return tokens_B
 
     def decode(self, grown: list[Sequence]) -> Tensor:
@@ -113,3 +114,11 @@ class ModelRunner:
     def remove(self, sequences: list[Sequence]) -> None:
         """Takes sequences out of the batch; those that are not in it do not matter."""
         self._batch.remove(sequences)
+
+
+def frame_features(sequence: Sequence) -> Tensor | None:
+    """The features of each of the clip's frames, [F, V, D], from those of its pictures; None for text only."""
+    features_PVD, picture_of_frame = sequence.features_PVD, sequence.request.picture_of_frame
+    if features_PVD is None or picture_of_frame is None:
+        return features_PVD
+    return features_PVD[to_device(picture_of_frame, features_PVD.device)]

@@ -18,14 +18,16 @@ class Request:
     Attributes:
         id: names the completion.
         prompt: without labels.
-        pixels_F3SS: normalised frames [F, 3, S, S] of any float dtype and device; None for text only.
+        pixels_P3SS: normalised pictures [P, 3, S, S] of any float dtype and device; None for text only.
         settings: how to decode.
+        picture_of_frame: the number of the picture that each of the prompt's frames shows; None where each has its own.
     """
 
     id: str
     prompt: Prompt
-    pixels_F3SS: Tensor | None
+    pixels_P3SS: Tensor | None
     settings: GenerationSettings
+    picture_of_frame: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Schedulable:
     """One sequence as the scheduler sees it; the engine's own extends it.
 
     Attributes:
-        frames: of its clip.
+        frames: of its clip that go through the vision tower: equal ones once.
         prompt_tokens: length of its prompt.
         max_new_tokens: where it ends at the latest.
         new_tokens: generated so far, those whose computation has merely been started included.

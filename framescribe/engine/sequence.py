@@ -26,7 +26,7 @@ class Sequence(Schedulable):
         request: what to generate.
         deliver: called once, with its completion.
         rng: its random numbers.
-        features_FVD: of its frames, between encoding and prefill.
+        features_PVD: of its pictures, between encoding and prefill.
         token_ids: new tokens that have been read from the device; ``new_tokens`` may be one ahead.
         is_done: completed or cancelled; what is still computed for it is dropped.
     """
@@ -34,7 +34,7 @@ class Sequence(Schedulable):
     request: Request
     deliver: Deliver
     rng: SequenceRng
-    features_FVD: Tensor | None = None
+    features_PVD: Tensor | None = None
     token_ids: list[int] = field(default_factory=list)
     is_done: bool = False
 
@@ -42,7 +42,7 @@ class Sequence(Schedulable):
     def of(cls, request: Request, deliver: Deliver) -> Sequence:
         """A sequence of which nothing has been computed."""
         return cls(
-            frames=0 if request.pixels_F3SS is None else len(request.pixels_F3SS),
+            frames=0 if request.pixels_P3SS is None else len(request.pixels_P3SS),
             prompt_tokens=len(request.prompt),
             max_new_tokens=request.settings.max_new_tokens,
             request=request,
@@ -54,7 +54,7 @@ class Sequence(Schedulable):
         """Goes back to the tokens that have been read: whatever was begun after them is begun again."""
         self.new_tokens = len(self.token_ids)
         self.rng = SequenceRng(self.request.settings.seed, used=self.new_tokens)
-        self.features_FVD = None
+        self.features_PVD = None
 
     @property
     def next_position(self) -> int:

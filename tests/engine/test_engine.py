@@ -85,7 +85,7 @@ def test_end_of_text_as_the_last_token_allowed_is_a_stop(model, prompts):
     tokens = alone(model, request).token_ids
     first = next(place for place, token in enumerate(tokens) if token not in tokens[:place] and place > 3)
     limited = Request(
-        "dog", request.prompt, request.pixels_F3SS, GenerationSettings(max_new_tokens=first + 1)
+        "dog", request.prompt, request.pixels_P3SS, GenerationSettings(max_new_tokens=first + 1)
     )
     assert alone(model, limited, frozenset({tokens[first]})) == Completion("dog", tokens[:first], "stop")
 
@@ -173,7 +173,7 @@ def test_decoding_is_the_whole_sequence_recomputed(model, prompts):
     request = case_request("vqa-1f", prompts, GenerationSettings(max_new_tokens=6))
     tokens = alone(model, request).token_ids
     prompt = request.prompt
-    features = model.vision(request.pixels_F3SS)
+    features = model.vision(request.pixels_P3SS)
     for count, token in enumerate(tokens):
         ids_BL = torch.tensor([[*prompt.input_ids, *tokens[:count]]])
         positions_BL = torch.tensor(
@@ -186,7 +186,7 @@ def test_decoding_is_the_whole_sequence_recomputed(model, prompts):
 
 def test_more_frames_than_go_through_the_tower_at_once(model, prompts):
     request = random_request(prompts, "a long clip", 30, GenerationSettings(max_new_tokens=2))
-    whole = model.vision(request.pixels_F3SS)
+    whole = model.vision(request.pixels_P3SS)
     ids_BL = torch.tensor([request.prompt.input_ids])
     x_BLD = model.embed(ids_BL, torch.tensor([request.prompt.is_vision]), whole)
     hidden = model.decoder(x_BLD, torch.tensor([request.prompt.position_ids]), causal_attention)
