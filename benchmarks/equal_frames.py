@@ -71,7 +71,7 @@ def main() -> None:
     precision = choose_precision(ModelSpec(device=arguments.device, quant=arguments.quant))
     clips = arguments.clips or (LONG.clips if precision.device.type == "cuda" else 4)
     film = replace(LONG, clips=clips, batch=min(clips, LONG.batch), new_tokens=arguments.new_tokens)
-    still = replace(film, is_still=True)
+    still = replace(film, frames_per_picture=film.frames)
     subject = open_subject(default_model(precision))
     model, preparer = build_subject(subject, precision), subject_preparer(subject, precision)
     timer = PhaseTimer(model.device)

@@ -29,7 +29,7 @@ class Workload:
         new_tokens: that are generated for each clip, exactly; at least 2, so that there is a decode step.
         batch: clips that decode together at most.
         width, height: of the uint8 frames, in pixels.
-        is_still: whether all frames of a clip are one picture.
+        frames_per_picture: frames in a row that are equal; divides ``frames``.
     """
 
     clips: int
@@ -39,7 +39,7 @@ class Workload:
     batch: int
     width: int = 398
     height: int = 224
-    is_still: bool = False
+    frames_per_picture: int = 1
 
     @property
     def decoding(self) -> int:
@@ -63,11 +63,10 @@ class Workload:
         """Random frames in host memory, uint8 [F, 3, height, width] a clip; clips take them in turn."""
         import numpy as np
 
-        pictures = 1 if self.is_still else self.frames
-        shape = (pictures, 3, self.height, self.width)
+        shape = (self.frames // self.frames_per_picture, 3, self.height, self.width)
         generator = np.random.default_rng(0)
         return [
-            generator.integers(0, 256, shape, dtype=np.uint8).repeat(self.frames // pictures, axis=0)
+            generator.integers(0, 256, shape, dtype=np.uint8).repeat(self.frames_per_picture, axis=0)
             for _ in range(min(self.clips, _DISTINCT_CLIPS))
         ]
 
