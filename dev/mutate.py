@@ -2,6 +2,7 @@
 
     python -m dev.mutate                          every change that dev/mutations/*.toml lists
     python -m dev.mutate --only store --jobs 2    those whose id holds "store", two at a time
+    python -m dev.mutate --json FILE              writes verdicts as they come; run again, it goes on with the rest
 
 A list names the tests of its room and its changes: an id, a file, a text that stands in it exactly once, what takes
 its place, why that would matter, and the tests that should notice. Where these do not, the room's tests are run too.
@@ -17,6 +18,7 @@ import argparse
 import ast
 import compileall
 import contextlib
+import json
 import multiprocessing
 import os
 import py_compile
@@ -33,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 LISTS = ROOT / "dev" / "mutations"
@@ -100,17 +103,19 @@ def read_changes(folder: Path = LISTS) -> Iterator[Change]:
             yield Change(**entry, tests=tests, room_tests=tuple(values["tests"]))
 
 
-def failing(tree: Path, tests: Sequence[str], limit_s: float | None, stop_after: int = 0) -> set[str]:
+def failing(tree: Path, tests: Sequence[str], limit_s: float, stop_after: int = 0) -> set[str]:
     """Runs tests in a tree; gives the names of those that fail, or what else ended the run."""
     if not tests:
         return set()
     log = tree.parent / "log"
     process = _FORKS.Process(target=_run_pytest, args=(tree, log, [f"--maxfail={stop_after}", *tests]))
     process.start()
-    process.join(limit_s)
-    is_late = process.is_alive()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # its processes too
+    try:
+        process.join(limit_s)
+        is_late = process.is_alive()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its processes too
     process.join()
     code, output = process.exitcode, log.read_text(encoding="utf-8", errors="replace")
     if is_late:
@@ -123,7 +128,7 @@ def failing(tree: Path, tests: Sequence[str], limit_s: float | None, stop_after:
     return failed
 
 
-def late(limit_s: float | None) -> str:
+def late(limit_s: float) -> str:
     """How it is told that tests were stopped."""
     return f"the tests had not ended after {limit_s:g} s"
 
@@ -160,7 +165,7 @@ def attempt(change: Change, tree: Path, known: dict[str, bool], limit_s: float) 
             if late(limit_s) in by and late(limit_s) in failing(tree, tests, limit_s):
                 raise Unusable(f"without it too its tests had not ended after {limit_s:g} s")
             if names := [name for name in by if " " not in name and name not in known]:
-                fail_anyway = failing(tree, names, None)
+                fail_anyway = failing(tree, names, limit_s)
                 known |= {name: name in fail_anyway for name in names}
             if by := {name for name in by if not known.get(name, False)}:
                 break
@@ -205,6 +210,11 @@ def attempt_all(changes: Sequence[Change], root: Path, jobs: int, limit_s: float
 
 def main() -> int:
     """The command."""
+    from benchmarks.provenance import (
+        provenance,
+    )  # not above: a fork that runs tests must import the tree's own
+    from framescribe.files import write_file
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -218,20 +228,29 @@ def main() -> int:
     chosen = [change for change in read_changes() if options.only in f"{change.id} {change.file}"]
     if options.named:
         chosen = [replace(change, room_tests=()) for change in chosen]
-    verdicts = []
-    for verdict in attempt_all(chosen, ROOT, options.jobs, options.limit):
-        verdicts.append(verdict)
+    figures = {"changes": len(chosen), "limit_s": options.limit, **provenance()}
+    done = _done(options.json, figures["commit"])
+    left = [change for change in chosen if change.id not in done]
+    for verdict in attempt_all(left, ROOT, options.jobs, options.limit):
+        done[verdict.id] = asdict(verdict)
         print(
             f"{verdict.verdict:9} {verdict.seconds:6.1f} s  {verdict.id}: {', '.join(verdict.by)}", flush=True
         )
-    counts = Counter(verdict.verdict for verdict in verdicts)
-    print(f"{counts['noticed']} of {len(verdicts)} noticed, {counts['unusable']} could not be tried")
-    if options.json is not None:
-        from benchmarks.provenance import provenance, publish
+        if options.json is not None:
+            counts = Counter(each["verdict"] for each in done.values())
+            result = figures | counts | {"verdicts": list(done.values())}
+            write_file(options.json, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    counts = Counter(done[change.id]["verdict"] for change in chosen)
+    print(f"{counts['noticed']} of {len(chosen)} noticed, {counts['unusable']} could not be tried")
+    return int(counts["noticed"] < len(chosen))
 
-        figures = {"changes": len(verdicts), **counts, "limit_s": options.limit, **provenance()}
-        publish(figures | {"verdicts": [asdict(verdict) for verdict in verdicts]}, options.json)
-    return int(counts["noticed"] < len(verdicts))
+
+def _done(path: Path | None, commit: str | None) -> dict[str, dict[str, Any]]:
+    """By id, the verdicts that a file has of this commit."""
+    if path is None or not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {each["id"]: each for each in found["verdicts"]} if found["commit"] == commit else {}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
 from tests.reference import CPU, TINY
 
+# Models of tests are so small that threads wait for each other longer than they compute; processes inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:

@@ -62,7 +62,7 @@ class QueryEngine:
             UsageError: at once, an expression that is none; from the iterator, one that fails for some row.
         """
         names = self._schema.names
-        with _database(self._schema.empty_table()) as connection:
+        with _database(self._no_rows()) as connection:
             for condition in where:
                 WHERE.check(condition, connection, names)
             if order_by is not None:
@@ -93,10 +93,15 @@ class QueryEngine:
         """
         names = self._schema.names
         name = name or f"`sql` {shown(sql)}"
-        with _database(self._schema.empty_table()) as connection, told(name, names, sql):
+        with _database(self._no_rows()) as connection, told(name, names, sql):
             columns = needed_columns(parsed(sql, connection), names)
             bind(sql, connection)
         return self._answers(sql, columns, name)
+
+    def _no_rows(self) -> pyarrow.Table:
+        import pyarrow as pa
+
+        return pa.Table.from_batches([], self._schema)  # Schema.empty_table would import pandas
 
     @contextmanager
     def database(self, columns: Sequence[str] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -11,12 +11,16 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """``requests`` are (method, path as it came, headers); ``pages`` what is answered, by path."""
+    """``requests`` are (method, path as it came, headers); ``pages`` what is answered, by path.
+
+    ``sent_endlessly`` counts the bytes of answers without an end that clients, or the system for them, have taken.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.pages: dict[str, bytes | Answer] = {}
         self.sends_ranges = False
+        self.sent_endlessly = 0
         self.port = 0
 
     @property
@@ -68,6 +72,7 @@ def endless(chunk: bytes, headers: dict[str, str] | None = None) -> Answer:
         handler.end_headers()
         while True:
             handler.wfile.write(chunk)
+            handler.server.noted.sent_endlessly += len(chunk)
 
     return answer
 
@@ -90,6 +95,7 @@ def serving() -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        server.noted = noted
         noted.port = server.server_port
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

@@ -1,11 +1,12 @@
 """``framescribe split``, and ``caption --segment``."""
 
 import json
+import resource
 
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.cutting import cut_path
 from framescribe.video.decode import decode_frames
-from tests.cli.run import invoke
+from tests.cli.run import invoke, start
 from tests.reference import CLIPS
 
 LONG = CLIPS / "long-70s.mp4"
@@ -76,3 +77,16 @@ def test_names_of_the_greatest_length_are_cut_and_one_that_cannot_be_stops_no_ot
     assert "Is a directory" in result.stderr
     assert len(result.stdout.splitlines()) == 3
     assert sorted(path.name[:1] for path in folder.iterdir() if path.is_file()) == ["a", "l", "字"]
+
+
+def test_a_full_disk_ends_it(tmp_path):
+    """Every write beyond a few bytes fails, as on a full disk."""
+    process = start(
+        "split", *[CLIPS / "short-half-second.mp4"] * 2, "--write", tmp_path / "cuts",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY)),
+    )  # fmt: skip
+    output, messages = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert output == ""
+    assert messages.count("File too large") == messages.count("framescribe:") == 1
+    assert list((tmp_path / "cuts").iterdir()) == []

@@ -1,6 +1,7 @@
 """What runs on a cluster's hosts, piece by piece and without a cluster."""
 
 import dataclasses
+import hashlib
 import io
 import os
 import pickle
@@ -27,6 +28,7 @@ from framescribe.rows import RowMaker
 from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip, GenerationSettings
 from framescribe.video.source import open_source
+from tests.dataset.test_damage import flip, outcome
 from tests.dataset.test_row_file import ERROR, UNDECODABLE, row
 from tests.reference import CLIPS
 
@@ -79,6 +81,25 @@ def test_clips_arrive_as_they_were(folder, tmp_path):
         if sent.data is not None:
             with open_source(task.clip) as there, open_source(sent) as here:
                 assert there.read() == here.read()
+
+
+def test_a_damaged_list_is_refused_or_read_as_it_was(folder):
+    """Every byte of its pages, whose checksums the format has."""
+    names = [hashlib.sha512(bytes([number])).hexdigest() for number in range(3)]
+    entries = [(asked(Clip(f"{name}.mp4")), None) for name in names]
+    ClipList.write(folder, entries, 3, 3)
+    refused = 0
+    with open(folder.path("_todo.parquet"), "r+b") as file:
+        content = file.read()
+        pages = len(content) - int.from_bytes(content[-8:-4], "little") - 8
+        for place in range(4, pages):
+            file.seek(0)
+            file.write(flip(content, 8 * place + place % 8))
+            file.flush()
+            found = outcome(lambda: ClipList.read(folder, 0))
+            assert found == entries or "_todo.parquet is damaged" in found
+            refused += found != entries
+    assert refused > 100
 
 
 def test_a_clip_in_memory_cannot_be_sent():
