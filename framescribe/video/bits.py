@@ -8,11 +8,15 @@ class Malformed(ValueError):
 
 
 class Bits:
-    """The bits of some bytes, the most significant of each byte first."""
+    """The bits of some bytes, the most significant of each byte first.
+
+    Attributes:
+        left: how many have not been read.
+    """
 
     def __init__(self, content: bytes) -> None:
         self._value = int.from_bytes(content, "big")
-        self._left = 8 * len(content)
+        self.left = 8 * len(content)
 
     def take(self, count: int) -> int:
         """The next ``count`` bits as an unsigned integer.
@@ -20,10 +24,10 @@ class Bits:
         Raises:
             Malformed: there are fewer.
         """
-        if count > self._left:
+        if count > self.left:
             raise Malformed
-        self._left -= count
-        return self._value >> self._left & ((1 << count) - 1)
+        self.left -= count
+        return self._value >> self.left & ((1 << count) - 1)
 
     def skip(self, count: int) -> None:
         self.take(count)

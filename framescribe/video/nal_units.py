@@ -61,6 +61,15 @@ class NalUnits:
                 may_go = False
         return may_go and pictures == 1 and self._has_parameters
 
+    def is_gradual(self, packet: memoryview) -> bool:
+        """Whether decoding may start with a keyframe's packet, but gives whole pictures only some pictures later."""
+        return False
+
+    def _units(self, packet: memoryview) -> Iterator[memoryview]:
+        if self._length_bytes:
+            return _with_lengths(packet, self._length_bytes)
+        return _between_start_codes(packet)
+
     def _kind(self, unit: memoryview) -> int:
         raise NotImplementedError
 
@@ -91,6 +100,10 @@ class H264(NalUnits):
         if len(record) < 7:
             raise Malformed
         return (record[4] & 3) + 1, _counted(record, 6, record[5] & 0x1F)[0]
+
+    def is_gradual(self, packet: memoryview) -> bool:
+        units = (unit for unit in self._units(packet) if len(unit) > 1 and self._kind(unit) == 6)
+        return any(_recovery_frames(Bits(_payload(unit[1:]))) > 0 for unit in units)
 
     def _is_not_referred_to(self, slice_unit: memoryview) -> bool:
         return slice_unit[0] & 0x60 == 0  # nal_ref_idc
@@ -176,6 +189,23 @@ def _counted(record: memoryview, at: int, count: int) -> tuple[list[memoryview],
 def _payload(unit: memoryview) -> bytes:
     """A NAL unit's bytes without those that keep start codes from appearing in them."""
     return bytes(unit[:_LONGEST_PARAMETERS]).replace(b"\0\0\3", b"\0\0")
+
+
+def _recovery_frames(bits: Bits) -> int:
+    """recovery_frame_cnt of supplemental information (H.264, sections 7.3.2.3.1 and D.1.8); 0 if it has none."""
+    while bits.left >= 24:
+        kind, size = _until_not_255(bits), _until_not_255(bits)
+        if kind == 6:
+            return bits.golomb()
+        bits.skip(8 * size)
+    return 0
+
+
+def _until_not_255(bits: Bits) -> int:
+    total = 0
+    while (byte := bits.take(8)) == 255:
+        total += byte
+    return total + byte
 
 
 _PROFILES_WITH_CHROMA = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}

@@ -1,80 +1,83 @@
-"""Which packets lead to the wanted frames: not those of a picture that is neither wanted nor referred to.
-
-Without such a picture a decoder gives the others bit for bit as with it. What is not known to be disposable is needed:
-all of a codec that is not in ``_READERS``, and all that comes after a packet that does not read as its codec says.
-"""
+"""Which packets lead to the wanted frames."""
 
 from __future__ import annotations
 
-import contextlib
-from typing import Protocol
+from collections.abc import Sequence
 
+import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from framescribe.video.bits import Malformed
-from framescribe.video.nal_units import H264, Hevc
+from framescribe.video.disposable import DisposablePackets
+from framescribe.video.packets import is_shown
+from framescribe.video.timeline import PacketIndex
 
-
-class _Reader(Protocol):
-    def is_disposable(self, packet: memoryview) -> bool: ...
-
-
-_READERS = {"h264": H264, "hevc": Hevc}
-
-
-class DisposablePackets:
-    """Says which packets of a stream nothing else depends on.
-
-    Args:
-        codec: FFmpeg's canonical name of the stream's codec.
-        extradata: what the container holds of the stream's start; it says how packets are divided.
-    """
-
-    def __init__(self, codec: str, extradata: bytes | None) -> None:
-        self._reader: _Reader | None = None
-        if codec in _READERS:
-            with contextlib.suppress(Malformed):
-                self._reader = _READERS[codec](extradata or b"")
-
-    def __call__(self, packet: memoryview) -> bool:
-        """Whether the packet can be left out, if its frame is not wanted.
-
-        To be asked of every packet that is read, in decoding order: what later ones mean may depend on it.
-        """
-        if self._reader is None:
-            return False
-        try:
-            return self._reader.is_disposable(packet)
-        except Malformed:
-            self._reader = None  # damage, of which everything is decoded, or pictures that may be fields
-            return False
+_SEEK_PACKETS = 24
+"""About as many packets are read in the time that a seek takes."""
 
 
 class NeededPackets:
     """Chooses the packets of a stream that are decoded.
 
+    They are those from a keyframe to the last wanted frame that depends on it, without the disposable ones.
+
     Args:
-        stream: what they belong to.
-        wanted_pts: stamps of the wanted frames.
+        stream: what the packets belong to.
+        index: what the container says of it.
+        wanted: numbers of the wanted frames.
 
     Attributes:
-        left_out_pts: stamps of the frames that do not come, as their packets were not needed.
+        is_restart: the last packet asked about is a keyframe before which something was left out that others refer to.
+            A decoder has to give what it holds back, and to forget the rest, before it gets the packet.
     """
 
-    def __init__(self, stream: VideoStream, wanted_pts: set[int]) -> None:
+    def __init__(self, stream: VideoStream, index: PacketIndex, wanted: Sequence[int]) -> None:
         context = stream.codec_context
         self._is_disposable = DisposablePackets(context.codec.canonical_name, context.extradata)
-        self._wanted_pts = wanted_pts
-        self.left_out_pts: set[int] = set()
+        self._stream, self._index = stream, index
+        pts = index.pts[list(wanted)]
+        keyframes = index.keyframe_pts[np.searchsorted(index.keyframe_pts, pts, "right") - 1]
+        self._ahead: dict[int, set[int]] = {}  # the wanted stamps behind each keyframe that has not come yet
+        for keyframe, stamp in zip(keyframes.tolist(), pts.tolist(), strict=True):
+            self._ahead.setdefault(keyframe, set()).add(stamp)
+        self._sought: int | None = None
+        self._open: set[int] = set()  # the wanted stamps behind the keyframes that have come
+        self._is_interrupted = False
+        self._first_pts = -(1 << 63)
+        self.is_restart = False
 
     def __call__(self, packet: Packet[VideoStream]) -> bool:
         """Whether a packet leads to a wanted frame; to be asked of every packet, as they are read."""
         if packet.has_sidedata("new_extradata"):
             self._is_disposable = DisposablePackets("", None)  # what follows is divided in some other way
         is_disposable = self._is_disposable(memoryview(packet))
-        if not is_disposable or packet.pts is None or packet.pts in self._wanted_pts:
+        self.is_restart = False
+        if packet.is_keyframe and packet.pts in self._ahead:
+            self._open |= self._ahead.pop(packet.pts)
+            if self._is_interrupted:
+                self._is_interrupted, self.is_restart, self._first_pts = False, True, packet.pts
+        # Shown before the keyframe with which decoding began anew: what it refers to is not there.
+        is_leading = packet.pts is not None and packet.pts < self._first_pts
+        if not self._open or is_leading:
+            self._is_interrupted = self._is_interrupted or not (is_disposable or is_leading)
+            return False
+        if packet.pts in self._open and is_shown(packet, self._stream):
+            self._open.remove(packet.pts)
             return True
-        if not packet.is_discard:
-            self.left_out_pts.add(packet.pts)
-        return False
+        return not is_disposable
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no packet is needed any more."""
+        return not self._open and not self._ahead
+
+    def far_keyframe(self, packet: Packet[VideoStream]) -> int | None:
+        """Stamp of the keyframe with which decoding goes on, if it is so far that seeking is worth it; said once."""
+        if self._open or not self._ahead or packet.pts is None:
+            return None
+        keyframe = next(iter(self._ahead))
+        here, there = np.searchsorted(self._index.pts, (packet.pts, keyframe)).tolist()
+        if keyframe == self._sought or there - here <= _SEEK_PACKETS:
+            return None
+        self._sought = keyframe
+        return keyframe

@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from framescribe.video.disposable import DisposablePackets
 from framescribe.video.timeline import PacketIndex
 
 SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
@@ -91,6 +92,7 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
     first_dts: int | None = None
     is_reliable = True
     clock = Clock(container, stream)
+    reader = DisposablePackets(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
     for packet in packets(container, stream, clock):
         num_packets += 1
         if num_packets > MAX_PACKETS:
@@ -100,9 +102,9 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
             is_reliable = False
         if packet.pts is None:
             continue
-        if packet.is_keyframe:
+        if packet.is_keyframe and not reader.is_gradual(memoryview(packet)):
             keyframe_pts.append(packet.pts)
-        if _is_shown(packet, stream):
+        if is_shown(packet, stream):
             shown.extend((packet.pts, packet.duration or 0))
     pairs = np.array(shown, np.int64).reshape(-1, 2)
     pts, durations = pairs[np.argsort(pairs[:, 0], kind="stable")].T
@@ -151,7 +153,7 @@ def packets(
         return
 
 
-def _is_shown(packet: Packet[VideoStream], stream: VideoStream) -> bool:
+def is_shown(packet: Packet[VideoStream], stream: VideoStream) -> bool:
     """Whether a frame comes of a packet: an edit list may drop it, and VP8 stores hidden reference frames."""
     if packet.is_discard:
         return False

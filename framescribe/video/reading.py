@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator
 
@@ -13,11 +14,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.video.needed import NeededPackets
-from framescribe.video.packets import SEEKABLE_FORMATS, Clock, packets
+from framescribe.video.packets import SEEKABLE_FORMATS, Clock, is_shown, packets
 from framescribe.video.timeline import PacketIndex
-
-_SEEK_FRAMES = 24
-"""About as many frames are decoded in the time that a seek takes."""
 
 _LARGE_PIXELS = 1280 * 720
 """Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
@@ -40,8 +38,8 @@ def announced_frames(
     """The frames with the numbers ``wanted``, ascending, each with the timestamp that the index has for it.
 
     Raises:
-        IndexDisagrees: a frame comes that was not announced as the next one, or one of them does not come, or comes
-            damaged.
+        IndexDisagrees: a frame comes that is not the next one of those whose packets were decoded, or a wanted one does
+            not come, or comes damaged.
     """
     pixels = stream.codec_context.width * stream.codec_context.height
     if pixels > _LARGE_PIXELS:
@@ -50,47 +48,54 @@ def announced_frames(
             stream.codec_context.thread_count = max(1, _PIXELS_OF_THREADS // pixels)
     else:
         stream.codec_context.thread_count = 1
-    may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
-    announced: list[int] = index.pts.tolist()
-    needed = NeededPackets(stream, set(index.pts[wanted].tolist()))
-    frames = _decoded(container, stream, index, needed)
-    position = 0  # number of the frame that comes next
-    for number in wanted:
-        keyframe = int(
-            index.keyframe_pts[np.searchsorted(index.keyframe_pts, index.pts[number], "right") - 1]
-        )
-        at = int(np.searchsorted(index.pts, keyframe))
-        if may_seek and at - position > _SEEK_FRAMES:
-            container.seek(keyframe, stream=stream)
-            frames, position = _from(keyframe, _decoded(container, stream, index, needed)), at
-        for frame in frames:
-            while position < len(announced) and announced[position] in needed.left_out_pts:
-                position += 1
-            if position == len(announced) or frame.pts != announced[position]:
-                raise IndexDisagrees
-            position += 1
-            if position == number + 1:
-                if frame.is_corrupt:
-                    raise IndexDisagrees
-                yield frame
-                break
-        else:
+    needed = NeededPackets(stream, index, wanted)
+    fed: list[int] = []  # stamps of the frames that are to come
+    wanted_pts = set(index.pts[wanted].tolist())
+    for frame in _decoded(container, stream, index, needed, fed):
+        if frame.pts is None or not fed or frame.pts != heapq.heappop(fed):
             raise IndexDisagrees
-
-
-def _from(pts: int, frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    """Frames from a keyframe on. Those that come before it need what was before them, or seeking landed too early."""
-    return itertools.dropwhile(lambda frame: frame.pts is not None and frame.pts < pts, frames)
+        if frame.pts in wanted_pts:
+            if frame.is_corrupt:
+                raise IndexDisagrees
+            wanted_pts.remove(frame.pts)
+            yield frame
+        if not wanted_pts:
+            return
+    raise IndexDisagrees
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, index: PacketIndex, needed: NeededPackets
+    container: InputContainer,
+    stream: VideoStream,
+    index: PacketIndex,
+    needed: NeededPackets,
+    fed: list[int],
 ) -> Iterator[VideoFrame]:
+    """The frames of the needed packets; ``fed`` gets the stamps of those that are to come."""
+    context = stream.codec_context
+    may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
     clock = Clock(container, stream) if index.has_jumps else None
-    for packet in packets(container, stream, clock):
-        if needed(packet):
-            yield from stream.codec_context.decode(packet)
-    yield from stream.codec_context.decode(None)  # what is held back
+    is_at_end = False
+    while not is_at_end:
+        is_at_end = True
+        for packet in packets(container, stream, clock):
+            if needed(packet):
+                if needed.is_restart:
+                    yield from context.decode(None)
+                    context.flush_buffers()
+                if is_shown(packet, stream):
+                    if packet.pts is None:
+                        raise IndexDisagrees
+                    heapq.heappush(fed, packet.pts)
+                yield from context.decode(packet)
+            elif needed.is_done:
+                break
+            elif may_seek and (keyframe := needed.far_keyframe(packet)) is not None:
+                yield from context.decode(None)  # what is held back
+                container.seek(keyframe, stream=stream)
+                is_at_end = False
+                break
+    yield from context.decode(None)
 
 
 class ReadableFrames:

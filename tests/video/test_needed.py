@@ -10,7 +10,8 @@ import pytest
 
 from framescribe.types import Clip
 from framescribe.video.container import video_stream
-from framescribe.video.needed import DisposablePackets, NeededPackets
+from framescribe.video.disposable import DisposablePackets
+from framescribe.video.needed import NeededPackets
 from framescribe.video.packets import index_packets, packets
 from framescribe.video.reading import announced_frames
 from tests.reference import CLIPS
@@ -64,8 +65,8 @@ def made(tmp_path_factory):
 def disposable_pts(path: Path) -> set[int]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        needed = NeededPackets(stream, set())
-        return {packet.pts for packet in packets(container, stream) if not needed(packet)}
+        disposable = DisposablePackets(stream.codec_context.name, stream.codec_context.extradata)
+        return {packet.pts for packet in packets(container, stream) if disposable(memoryview(packet))}
 
 
 def decoded_pts(path: Path, skip: str) -> set[int]:
@@ -87,9 +88,7 @@ def test_disposable_are_those_that_ffmpeg_can_skip(encoder, name, ending, made):
         assert bool(found) == ("no B" not in name)
 
 
-@pytest.mark.parametrize(
-    ("encoder", "name", "ending"), [stream for stream in STREAMS if stream[1] != "intra refresh"]
-)
+@pytest.mark.parametrize(("encoder", "name", "ending"), STREAMS)
 def test_wanted_frames_are_those_of_decoding_everything(encoder, name, ending, made):
     path = made(encoder, name, ending)
     with av.open(str(path)) as container:
@@ -102,6 +101,31 @@ def test_wanted_frames_are_those_of_decoding_everything(encoder, name, ending, m
         assert len(found) == len(wanted)
         for picture, number in zip(found, wanted, strict=True):
             np.testing.assert_array_equal(picture, truth[number])
+
+
+@pytest.mark.parametrize(("encoder", "name"), [("libx264", "pyramid"), ("libx265", "closed groups")])
+def test_nothing_is_read_of_what_leads_to_no_wanted_frame(encoder, name, made):
+    """Two frames of the second group and one of the third, which begin with frames 24 and 48: of the former the packets
+    up to the last of the two in decoding order, without what nobody refers to."""
+    path = made(encoder, name, "mp4")
+    wanted = [25, 27, 48]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        index = index_packets(container, stream)
+        assert index.keyframe_pts.tolist() == index.pts[[0, 24, 48]].tolist()
+    disposable = disposable_pts(path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stored = [packet.pts for packet in packets(container, stream)]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        needed = NeededPackets(stream, index, wanted)
+        fed = [(packet.pts, needed.is_restart) for packet in packets(container, stream) if needed(packet)]
+        assert needed.is_done
+    first, second = (stored.index(index.pts[number]) for number in (24, 48))
+    last = max(stored.index(index.pts[number]) for number in wanted[:2])
+    expected = [pts for pts in stored[first : last + 1] if pts not in disposable or pts in index.pts[wanted]]
+    assert fed == [(expected[0], True), *((pts, False) for pts in expected[1:]), (stored[second], True)]
 
 
 def test_what_a_higher_temporal_layer_may_refer_to_is_needed(made):
