@@ -1,0 +1,270 @@
+"""NVIDIA's decoder on one GPU: packets in, the wanted pictures as NV12 in device memory out.
+
+The driver's parser says in callbacks what to decode and when it is shown; only wanted pictures are given out. The
+decoder itself is kept from clip to clip, as making one takes longer than decoding some clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ctypes import byref, c_int, c_uint, c_uint64, c_void_p, pointer
+from typing import Any
+
+from framescribe.video.nvdec import cuvid
+from framescribe.video.nvdec.cuda import Cuda, Library
+
+_DISPLAY_DELAY = 4
+"""So many pictures are decoded before one is waited for."""
+
+_ROOM = 1920, 1920
+"""A decoder is made for pictures of at least this size, so that it can be set to those of the next clip."""
+
+
+class Unfit(Exception):
+    """The stream is one that this decoder does not take, or not exactly as FFmpeg does."""
+
+
+class Damaged(Exception):
+    """The decoder met damage."""
+
+
+class Nvdec:
+    """The decoder of one GPU, for one clip at a time. For one thread.
+
+    Args:
+        device: number of the GPU.
+
+    Raises:
+        OSError: there is no driver with a decoder.
+        CudaError: the GPU cannot be used.
+    """
+
+    def __init__(self, device: int) -> None:
+        self.call = Library("libnvcuvid.so.1")
+        self.cuda = Cuda(device)
+        self.cuda.make_current()
+        self.handle = c_void_p()
+        self._made: cuvid.CreateInfo | None = None
+
+    def takes(self, codec: str, width: int, height: int) -> bool:
+        """Whether the card decodes 8-bit 4:2:0 pictures of this codec and size."""
+        if codec not in cuvid.CODECS:
+            return False
+        caps = cuvid.DecodeCaps(codec=cuvid.CODECS[codec], chroma_format=cuvid.CHROMA_420)
+        self.call("cuvidGetDecoderCaps", byref(caps))
+        return bool(
+            caps.is_supported
+            and caps.min_width <= width <= caps.max_width
+            and caps.min_height <= height <= caps.max_height
+            and width * height <= 256 * caps.max_macroblocks
+        )
+
+    def decode(
+        self,
+        codec: str,
+        size: tuple[int, int],
+        packets: Iterable[tuple[bytes, int]],
+        targets: Mapping[int, int],
+    ) -> Iterator[int]:
+        """Decodes packets from a keyframe on.
+
+        Args:
+            codec: ``h264`` or ``hevc``.
+            size: width and height that the pictures must have.
+            packets: (Annex B bytes, time stamp) of one picture each, in decoding order.
+            targets: device address for each wanted time stamp: NV12, width x height x 3/2 bytes, is written there.
+
+        Yields:
+            The time stamps of all pictures in the order in which they are shown; a wanted one has been written.
+
+        Raises:
+            Unfit, Damaged: as they say.
+            CudaError: the decoder failed.
+        """
+        parsing = _Parsing(self, codec, size, targets)
+        try:
+            for payload, pts in packets:
+                yield from parsing.feed(payload, pts)
+            yield from parsing.finish()
+        finally:
+            parsing.close()
+
+    def set(self, format: cuvid.VideoFormat) -> int:
+        """Makes the decoder ready for a sequence; returns how many pictures it holds."""
+        width, height = format.coded_width, format.coded_height
+        surfaces = format.min_decode_surfaces + _DISPLAY_DELAY
+        made = self._made
+        if made is not None and (made.codec, made.width, made.height) == (format.codec, width, height):
+            if made.num_decode_surfaces >= surfaces:
+                return int(made.num_decode_surfaces)
+        elif made is not None and _can_hold(made, format, surfaces):
+            info = cuvid.ReconfigureInfo(width, height, width, height, made.num_decode_surfaces)
+            self.call("cuvidReconfigureDecoder", self.handle, byref(info))
+            made.width, made.height = width, height
+            return int(made.num_decode_surfaces)
+        self.close()
+        made = cuvid.CreateInfo(
+            width=width,
+            height=height,
+            num_decode_surfaces=max(surfaces, 12),
+            codec=format.codec,
+            chroma_format=cuvid.CHROMA_420,
+            creation_flags=cuvid.PREFER_CUVID,
+            max_width=max(width, _ROOM[0]),
+            max_height=max(height, _ROOM[1]),
+            output_format=cuvid.NV12,
+            deinterlace_mode=cuvid.WEAVE,
+            target_width=width,
+            target_height=height,
+            num_output_surfaces=1,
+        )
+        self.call("cuvidCreateDecoder", byref(self.handle), byref(made))
+        self._made = made
+        return int(made.num_decode_surfaces)
+
+    def close(self) -> None:
+        """Frees the decoder's memory."""
+        if self._made is not None:
+            self._made = None
+            self.call("cuvidDestroyDecoder", self.handle)
+
+
+def _can_hold(made: cuvid.CreateInfo, format: cuvid.VideoFormat, surfaces: int) -> bool:
+    return bool(
+        made.codec == format.codec
+        and format.coded_width <= made.max_width
+        and format.coded_height <= made.max_height
+        and surfaces <= made.num_decode_surfaces
+    )
+
+
+class _Parsing:
+    """One run of the parser, from a keyframe on."""
+
+    def __init__(
+        self, decoder: Nvdec, codec: str, size: tuple[int, int], targets: Mapping[int, int]
+    ) -> None:
+        self._decoder = decoder
+        self._size = size
+        self._targets = targets
+        self._shown: list[int] = []
+        self._unchecked: set[int] = set()  # pictures that were decoded last into their places
+        self._error: BaseException | None = None
+        self._row_offset = 0
+        # The parser calls these as long as it lives.
+        self._callbacks = (
+            cuvid.SequenceCallback(self._guarded(self._on_sequence)),
+            cuvid.DecodeCallback(self._guarded(self._on_decode)),
+            cuvid.DisplayCallback(self._guarded(self._on_display)),
+        )
+        params = cuvid.ParserParams(
+            codec=cuvid.CODECS[codec],
+            max_decode_surfaces=1,  # until the sequence is known
+            max_display_delay=_DISPLAY_DELAY,
+            on_sequence=self._callbacks[0],
+            on_decode=self._callbacks[1],
+            on_display=self._callbacks[2],
+        )
+        self._parser = c_void_p()
+        decoder.call("cuvidCreateVideoParser", byref(self._parser), byref(params))
+
+    def feed(self, payload: bytes, pts: int) -> list[int]:
+        flags = cuvid.TIMESTAMP | cuvid.END_OF_PICTURE
+        return self._parse(cuvid.SourcePacket(flags, len(payload), payload, pts))
+
+    def finish(self) -> list[int]:
+        shown = self._parse(cuvid.SourcePacket(cuvid.END_OF_STREAM, 0, None, 0))
+        for index in tuple(self._unchecked):
+            self._check(index)
+        return shown
+
+    def close(self) -> None:
+        self._decoder.call("cuvidDestroyVideoParser", self._parser)
+
+    def _parse(self, packet: cuvid.SourcePacket) -> list[int]:
+        try:
+            self._decoder.call("cuvidParseVideoData", self._parser, pointer(packet))
+        finally:
+            if self._error is not None:
+                raise self._error
+        shown, self._shown = self._shown, []
+        return shown
+
+    def _guarded(self, callback: Callable[[Any], int]) -> Callable[[Any, Any], int]:
+        """An exception cannot pass through the parser: it is kept, and raised when the parser returns."""
+
+        def call(_: Any, argument: Any) -> int:
+            try:
+                return callback(argument)
+            except BaseException as error:  # noqa: BLE001 - raised by `_parse`
+                self._error = error
+                return 0
+
+        return call
+
+    def _on_sequence(self, argument: Any) -> int:
+        format = argument.contents
+        area = format.display_area
+        if (format.chroma_format, format.luma_bits_minus_8, format.chroma_bits_minus_8) != (1, 0, 0):
+            raise Unfit("no 8-bit 4:2:0 pictures")
+        if not format.is_progressive:
+            raise Unfit("interlaced")
+        if (area.left, area.top, area.right, area.bottom) != (0, 0, *self._size):
+            raise Unfit("pictures of another size")
+        self._row_offset = format.coded_height + 1 & ~1
+        return self._decoder.set(format)
+
+    def _on_decode(self, argument: Any) -> int:
+        index = argument.contents.index
+        if index in self._unchecked:
+            self._check(index)
+        self._decoder.call("cuvidDecodePicture", self._decoder.handle, argument)
+        self._unchecked.add(index)
+        return 1
+
+    def _check(self, index: int) -> None:
+        """Whether what was decoded into a place is whole; it is done by now."""
+        status = cuvid.DecodeStatus()
+        self._decoder.call("cuvidGetDecodeStatus", self._decoder.handle, c_int(index), byref(status))
+        self._unchecked.discard(index)
+        if status.status not in (cuvid.IN_PROGRESS, cuvid.SUCCESS):
+            raise Damaged(f"decoding status {status.status}")
+
+    def _on_display(self, argument: Any) -> int:
+        if not argument:
+            return 1
+        shown = argument.contents
+        target = self._targets.get(shown.timestamp)
+        if target is not None:
+            self._write(shown, target)
+        self._shown.append(shown.timestamp)
+        return 1
+
+    def _write(self, shown: cuvid.DisplayInfo, target: int) -> None:
+        decoder, (width, height) = self._decoder, self._size
+        params = cuvid.ProcessingParams(
+            is_progressive=shown.is_progressive,
+            second_field=shown.repeat_first_field + 1,
+            top_field_first=shown.top_field_first,
+            unpaired_field=shown.repeat_first_field < 0,
+        )
+        source, pitch = c_uint64(), c_uint()
+        decoder.call(
+            "cuvidMapVideoFrame64",
+            decoder.handle,
+            c_int(shown.index),
+            byref(source),
+            byref(pitch),
+            byref(params),
+        )
+        try:
+            if shown.index in self._unchecked:
+                self._check(shown.index)
+            rows = pitch.value * self._row_offset
+            decoder.cuda.copy_rows(source.value, pitch.value, target, width, height)
+            decoder.cuda.copy_rows(
+                source.value + rows, pitch.value, target + width * height, width, height // 2
+            )
+            decoder.cuda.synchronize()
+        finally:
+            decoder.call("cuvidUnmapVideoFrame64", decoder.handle, source)
