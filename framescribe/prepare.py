@@ -10,6 +10,8 @@ import json
 import logging
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +27,11 @@ from framescribe.rows import RowMaker
 from framescribe.task import ClipTask, Question
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
+from framescribe.video.nvdec.rgb import ToRgb
 from framescribe.video.pictures import find_pictures
 from framescribe.video.transform import transform
 from framescribe.video.workers import DecodeWorkers
+from framescribe.yuv import Yuv
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -128,8 +132,9 @@ class Preparer:
         # Copies and transforms on a GPU go beside the engine's work, and before what of it has not begun: they are
         # short, and it waits for them. One clip at a time, as their memory adds up.
         self._stream = torch.cuda.Stream(device, priority=-1) if device.type == "cuda" else None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._prompts = checkpoint.prompts
+        self._to_rgb = ToRgb(device)
 
     def prepare(
         self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers | None = None
@@ -166,28 +171,45 @@ class Preparer:
         return Prepared(task, frames, prompts, pixels_P3SS, picture_of_frame)
 
     def pictures(
-        self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]
+        self, decoded: np.ndarray[Any, np.dtype[np.uint8]] | Yuv
     ) -> tuple[torch.Tensor, tuple[int, ...]]:
-        """uint8 frames [F, 3, H, W] to the pictures that they show, as ``pixels`` makes them, and which each shows."""
-        picture_of_frame, first_frames = find_pictures(torch.from_numpy(pixels_u8))
-        if len(first_frames) < len(pixels_u8):
-            pixels_u8 = pixels_u8[first_frames]
-        return self.pixels(pixels_u8), picture_of_frame
+        """Frames to the pictures that they show, as the model takes them: [P, 3, S, S]; and which each frame shows.
 
-    def pixels(self, pixels_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
-        """uint8 frames [F, 3, H, W], on a GPU copied there as they are, to what the model takes: [F, 3, S, S]."""
-        if self._stream is None:
-            return transform(pixels_u8, self._image_size).to(self._dtype)
+        Args:
+            decoded: uint8 [F, 3, H, W], on a GPU copied there as they are; or pictures that are there already.
+        """
         try:
-            with self._lock, torch.cuda.stream(self._stream):
-                frames_F3HW = torch.from_numpy(pixels_u8).to(self._device)
-                pixels_F3SS = transform(frames_F3HW, self._image_size).to(self._dtype)
-                self._stream.synchronize()
+            if isinstance(decoded, Yuv):
+                with self._beside_the_engine():
+                    return self._transformed(self._to_rgb(decoded), self._device)
+            return self._transformed(torch.from_numpy(decoded), self._device)
         except torch.OutOfMemoryError:
             # A GPU filled by others still has room for what comes out.
-            return transform(pixels_u8, self._image_size).to(self._dtype)
-        pixels_F3SS.record_stream(torch.cuda.default_stream(self._device))
-        return pixels_F3SS
+            frames_F3HW = ToRgb(_CPU)(decoded) if isinstance(decoded, Yuv) else torch.from_numpy(decoded)
+            return self._transformed(frames_F3HW, _CPU)
+
+    def _transformed(
+        self, frames_F3HW: torch.Tensor, device: torch.device
+    ) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """As ``pictures``, computed on ``device``."""
+        picture_of_frame, first_frames = find_pictures(frames_F3HW)
+        if len(first_frames) < len(frames_F3HW):
+            frames_F3HW = frames_F3HW[first_frames]
+        with self._beside_the_engine():
+            pixels_P3SS = transform(frames_F3HW.to(device), self._image_size).to(self._dtype)
+        if pixels_P3SS.is_cuda:
+            pixels_P3SS.record_stream(torch.cuda.default_stream(self._device))
+        return pixels_P3SS, picture_of_frame
+
+    @contextmanager
+    def _beside_the_engine(self) -> Iterator[None]:
+        """What is computed on a GPU within this block is there after it."""
+        if self._stream is None:
+            yield
+            return
+        with self._lock, torch.cuda.stream(self._stream):
+            yield
+            self._stream.synchronize()
 
     def prompt(
         self, frames: Frames, settings: CaptionSettings, question: str, history: History = ()

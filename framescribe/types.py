@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
     from framescribe.reading import Member
     from framescribe.video_frames import VideoFrames
+    from framescribe.yuv import Yuv
 
 Strategy = Literal["chat", "base", "uniform"]
 Template = Literal["chat", "base", "vqa"]
 CaptionStatus = Literal["success", "truncated", "repetitive", "empty", "error"]
 CAPTION_STATUSES: tuple[CaptionStatus, ...] = get_args(CaptionStatus)
 FinishReason = Literal["stop", "length", "loop", "error"]
+Decoder = Literal["cpu", "gpu"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TEMPLATES: tuple[Template, ...] = get_args(Template)
@@ -150,18 +152,20 @@ class Frames:
     """The frames of one clip that the model will see.
 
     Attributes:
-        pixels: uint8 [T, 3, H, W], RGB, upright.
+        pixels: uint8 [T, 3, H, W], RGB, upright; or as a GPU's decoder leaves them.
         indices: of the frames within the clip, in presentation order, T of them; may repeat.
         timestamps_s: T seconds, counted from the clip's start.
         covered_s: seconds of the clip, from its start, that the frames stand for.
         facts: of the clip they come from.
+        decoder: what decoded them.
     """
 
-    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    pixels: np.ndarray[Any, np.dtype[np.uint8]] | Yuv
     indices: tuple[int, ...]
     timestamps_s: tuple[float, ...]
     covered_s: float
     facts: VideoFacts
+    decoder: Decoder = "cpu"
 
     def text_seconds(self, sampling: FrameSampling) -> list[int]:
         """The number that ``chat`` prompts write behind each frame.

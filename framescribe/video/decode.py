@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.errors import ClipError
-from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
+from framescribe.types import Clip, Decoder, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
@@ -41,6 +41,7 @@ from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex, Span, Timeline, cut
 from framescribe.video_frames import VideoFrames
+from framescribe.yuv import Yuv
 
 Opened = tuple[InputContainer, VideoStream]
 Chooser = Callable[[Span, float], Selection]
@@ -86,17 +87,8 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
     if isinstance(clip.data, VideoFrames):
         return chosen_frames(clip.data, clip, sampling)
 
-    def choose(span: Span, average_fps: float) -> Selection:
-        return select_frames(span.timestamps_s, average_fps, span.duration_s, sampling)
-
-    seen, selection, pixels = _read(clip, choose, allocate)
-    return Frames(
-        pixels=pixels,
-        indices=tuple(seen.numbers[list(selection.indices)].tolist()),
-        timestamps_s=tuple(seen.timestamps_s[list(selection.indices)].tolist()),
-        covered_s=selection.covered_s,
-        facts=seen.facts,
-    )
+    seen, selection, pixels = _read(clip, chooser(sampling), allocate)
+    return chosen(seen, selection, pixels, "cpu")
 
 
 def probe(clip: Clip) -> Probe:
@@ -162,7 +154,7 @@ class ShownFrame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class Plan:
     """What is read of a clip, after one way of finding out what there is."""
 
     span: Span
@@ -177,8 +169,13 @@ class _Plan:
         """Of the frames, counted in the video: ascending, each once."""
         return np.unique(self.span.numbers[list(self.selection.indices)]).tolist()  # type: ignore[no-any-return]
 
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """Of each chosen frame, its place in ``numbers``."""
+        return np.searchsorted(self.numbers, self.span.numbers[list(self.selection.indices)])
 
-def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFrame]]:
+
+def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[Plan, int, VideoFrame]]:
     """The frames that are chosen: the plan, the place among ``plan.numbers``, the frame.
 
     If the packets did not tell the truth, it all comes once more under another plan.
@@ -189,8 +186,8 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
                 index = index_packets(*opened)
                 if index.is_reliable:
                     try:
-                        with _from_start(file, clip, opened, index) as again:
-                            plan = _plan(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
+                        with from_start(file, clip, opened, index) as again:
+                            plan = plan_of(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
                             frames = announced_frames(*again, index, plan.numbers)
                             yield from ((plan, place, frame) for place, frame in enumerate(frames))
                             return
@@ -205,7 +202,7 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
             with video_stream(file, clip) as opened:
                 timeline = index.timeline(pts, readable.is_whole)
-                plan = _plan(clip, choose, index, timeline, pts, opened[1])
+                plan = plan_of(clip, choose, index, timeline, pts, opened[1])
                 frames = frames_numbered(ReadableFrames(*opened, index), plan.numbers)
                 yield from ((plan, place, frame) for place, frame in enumerate(frames))
         except MemoryError:
@@ -214,24 +211,24 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[_Plan, int, VideoFra
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
 
 
-def _plan(
+def plan_of(
     clip: Clip,
     choose: Chooser,
     index: PacketIndex,
     timeline: Timeline,
     pts: NDArray[np.int64],
     stream: VideoStream,
-) -> _Plan:
+) -> Plan:
     span = cut(timeline, clip)
     codec = stream.codec_context.codec.canonical_name
     first_s = float(pts[0]) * index.time_base_s
     ratio = stream.sample_aspect_ratio  # PyAV's own kind of fraction, or none
     pixel_aspect = Fraction(ratio.numerator, ratio.denominator) if ratio else Fraction(1)
-    return _Plan(span, choose(span, index.average_fps), index.average_fps, codec, first_s, pixel_aspect)
+    return Plan(span, choose(span, index.average_fps), index.average_fps, codec, first_s, pixel_aspect)
 
 
 @contextlib.contextmanager
-def _from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) -> Iterator[Opened]:
+def from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) -> Iterator[Opened]:
     """A stream whose packets have been read, to be read once more."""
     container, stream = opened
     # Opening again takes about as long as decoding a frame.
@@ -249,25 +246,43 @@ def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Sele
     for plan, place, frame in _planned(clip, choose):
         if place == 0:
             display = Display()
-            slots = np.searchsorted(plan.numbers, plan.span.numbers[list(plan.selection.indices)])
+            slots = plan.slots
             picture = display(frame)
             pixels = allocate((len(slots), *picture.shape))
         else:
             picture = display(frame)
         pixels[slots == place] = picture
+    return probe_of(plan, pixels.shape[3], pixels.shape[2], display.quarter_turns), plan.selection, pixels
+
+
+def probe_of(plan: Plan, width: int, height: int, quarter_turns: int) -> Probe:
+    """What is known of a clip once its first frame is there; width and height are those of the displayed picture."""
     span = plan.span
     facts = VideoFacts(
-        width=pixels.shape[3],
-        height=pixels.shape[2],
+        width=width,
+        height=height,
         fps=plan.average_fps,
         duration_s=span.duration_s,
         codec=plan.codec,
         num_frames=span.num_frames,
         missing_s=span.missing_s,
-        rotation=display.quarter_turns % 4 * 90,
+        rotation=quarter_turns % 4 * 90,
     )
-    return (
-        Probe(facts, span.timestamps_s, span.numbers - span.numbers[0]),
-        plan.selection,
-        pixels,
+    return Probe(facts, span.timestamps_s, span.numbers - span.numbers[0])
+
+
+def chosen(seen: Probe, selection: Selection, pixels: Pixels | Yuv, decoder: Decoder) -> Frames:
+    """The frames that were chosen of a clip."""
+    return Frames(
+        pixels=pixels,
+        indices=tuple(seen.numbers[list(selection.indices)].tolist()),
+        timestamps_s=tuple(seen.timestamps_s[list(selection.indices)].tolist()),
+        covered_s=selection.covered_s,
+        facts=seen.facts,
+        decoder=decoder,
     )
+
+
+def chooser(sampling: FrameSampling) -> Chooser:
+    """What chooses the frames of a span as ``sampling`` says."""
+    return lambda span, average_fps: select_frames(span.timestamps_s, average_fps, span.duration_s, sampling)

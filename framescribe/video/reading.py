@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -32,15 +34,34 @@ class IndexDisagrees(Exception):
         return "its frames differ from one reading to the next"
 
 
+class Shown(Protocol):
+    """A frame that a decoder gives."""
+
+    @property
+    def pts(self) -> int | None: ...
+
+    @property
+    def is_corrupt(self) -> bool: ...
+
+
+F = TypeVar("F", bound=Shown)
+F_co = TypeVar("F_co", bound=Shown, covariant=True)
+
+
+class PacketDecoder(Protocol[F_co]):
+    """Packets in, frames out in the order in which they are shown: FFmpeg's decoder, or a GPU's."""
+
+    def decode(self, packet: Packet[VideoStream] | None) -> Sequence[F_co]:
+        """What comes with a packet; None gives what is held back."""
+
+    def flush_buffers(self) -> None:
+        """What comes next is from another place of the stream."""
+
+
 def announced_frames(
     container: InputContainer, stream: VideoStream, index: PacketIndex, wanted: list[int]
 ) -> Iterator[VideoFrame]:
-    """The frames with the numbers ``wanted``, ascending, each with the timestamp that the index has for it.
-
-    Raises:
-        IndexDisagrees: a frame comes that is not the next one of those whose packets were decoded, or a wanted one does
-            not come, or comes damaged.
-    """
+    """``announced``, decoded by FFmpeg."""
     pixels = stream.codec_context.width * stream.codec_context.height
     if pixels > _LARGE_PIXELS:
         stream.thread_type = "AUTO"
@@ -48,10 +69,26 @@ def announced_frames(
             stream.codec_context.thread_count = max(1, _PIXELS_OF_THREADS // pixels)
     else:
         stream.codec_context.thread_count = 1
+    return announced(container, stream, index, wanted, stream.codec_context)
+
+
+def announced(
+    container: InputContainer,
+    stream: VideoStream,
+    index: PacketIndex,
+    wanted: list[int],
+    decoder: PacketDecoder[F],
+) -> Iterator[F]:
+    """The frames with the numbers ``wanted``, ascending, each with the timestamp that the index has for it.
+
+    Raises:
+        IndexDisagrees: a frame comes that is not the next one of those whose packets were decoded, or a wanted one does
+            not come, or comes damaged.
+    """
     needed = NeededPackets(stream, index, wanted)
     fed: list[int] = []  # stamps of the frames that are to come
     wanted_pts = set(index.pts[wanted].tolist())
-    for frame in _decoded(container, stream, index, needed, fed):
+    for frame in _decoded(container, stream, index, needed, fed, decoder):
         if frame.pts is None or not fed or frame.pts != heapq.heappop(fed):
             raise IndexDisagrees
         if frame.pts in wanted_pts:
@@ -70,9 +107,9 @@ def _decoded(
     index: PacketIndex,
     needed: NeededPackets,
     fed: list[int],
-) -> Iterator[VideoFrame]:
+    decoder: PacketDecoder[F],
+) -> Iterator[F]:
     """The frames of the needed packets; ``fed`` gets the stamps of those that are to come."""
-    context = stream.codec_context
     may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
     clock = Clock(container, stream) if index.has_jumps else None
     is_at_end = False
@@ -81,21 +118,22 @@ def _decoded(
         for packet in packets(container, stream, clock):
             if needed(packet):
                 if needed.is_restart:
-                    yield from context.decode(None)
-                    context.flush_buffers()
+                    yield from decoder.decode(None)
+                    decoder.flush_buffers()
                 if is_shown(packet, stream):
                     if packet.pts is None:
                         raise IndexDisagrees
                     heapq.heappush(fed, packet.pts)
-                yield from context.decode(packet)
+                yield from decoder.decode(packet)
             elif needed.is_done:
                 break
             elif may_seek and (keyframe := needed.far_keyframe(packet)) is not None:
-                yield from context.decode(None)  # what is held back
+                yield from decoder.decode(None)  # what is held back
+                decoder.flush_buffers()
                 container.seek(keyframe, stream=stream)
                 is_at_end = False
                 break
-    yield from context.decode(None)
+    yield from decoder.decode(None)
 
 
 class ReadableFrames:

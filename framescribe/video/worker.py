@@ -30,6 +30,7 @@ from framescribe.errors import ClipError, FramescribeError
 from framescribe.types import Clip
 from framescribe.video.display import Pixels
 from framescribe.video.memory import MemoryLimit, too_large
+from framescribe.yuv import Yuv
 
 _SIGN_OF_LIFE_S = 0.5
 
@@ -43,7 +44,8 @@ class Task:
         function: returns the answer; a generator yields as it goes on before it returns.
         args: its arguments, of which the first is the clip.
         memory_bytes: memory that it may take, the pixels included.
-        has_pixels: the function's last argument is what gives an array for pixels, and it returns ``Frames``.
+        has_pixels: the function is also given what gives an array for pixels, and it returns ``Frames``.
+        may_borrow: it is then given what gives a handle of so many bytes that the parent lends.
     """
 
     folder: str
@@ -51,6 +53,14 @@ class Task:
     args: tuple[Any, ...]
     memory_bytes: int
     has_pixels: bool = False
+    may_borrow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A message within a task: the parent is to lend so many bytes, and answers with their handle."""
+
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +107,23 @@ def main() -> None:
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     block = SharedBlock(int(sys.argv[2]))
     limit = MemoryLimit()
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def borrow(size: int) -> bytes:
+        connection.send(Needs(size))
+        handle: bytes = tasks.get()
+        return handle
+
     threading.Thread(target=_receive, args=(connection, tasks, sys.argv[3]), daemon=True).start()
     connection.send(None)  # ready: only now does a task's time begin
     while True:
         task = tasks.get()
         connection.send(None)  # begun
         os.chdir(task.folder)
-        connection.send(_done(task, connection, block, limit))
+        connection.send(_done(task, connection, block, limit, borrow))
 
 
-def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task], folder: str) -> None:
+def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Any], folder: str) -> None:
     """Passes tasks on. In a thread, so that a process that is stuck in a clip notices the end of its parent."""
     while True:
         try:
@@ -117,7 +133,13 @@ def _receive(connection: Connection[Any, Any], tasks: queue.SimpleQueue[Task], f
             os._exit(0)
 
 
-def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock, limit: MemoryLimit) -> Answer:
+def _done(
+    task: Task,
+    connection: Connection[Any, Any],
+    block: SharedBlock,
+    limit: MemoryLimit,
+    borrow: Callable[[int], bytes],
+) -> Answer:
     clip: Clip = task.args[0]
 
     def allocate(shape: tuple[int, ...]) -> Pixels:
@@ -127,7 +149,9 @@ def _done(task: Task, connection: Connection[Any, Any], block: SharedBlock, limi
     try:
         limit.set(task.memory_bytes, block.size)
         if task.has_pixels:
-            frames = task.function(*task.args, allocate)
+            frames = task.function(*task.args, allocate, *([borrow] if task.may_borrow else []))
+            if isinstance(frames.pixels, Yuv):
+                return Answer(frames)
             shape = frames.pixels.shape
             return Answer(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
         value = task.function(*task.args)

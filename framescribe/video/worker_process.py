@@ -16,11 +16,12 @@ import sys
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO
 
 from framescribe.video.display import Pixels
-from framescribe.video.worker import Answer, SharedBlock, Task
+from framescribe.video.worker import Answer, Needs, SharedBlock, Task
 
 log = logging.getLogger("framescribe")
 
@@ -53,9 +54,14 @@ class WorkerStuck(Exception):
 
 
 class Worker:
-    """One decoding process with the memory that it shares; of this process alone, not of a fork of it."""
+    """One decoding process with the memory that it shares; of this process alone, not of a fork of it.
 
-    def __init__(self) -> None:
+    Args:
+        lend: gives the handle of so many bytes of other memory, for tasks that ask for it.
+    """
+
+    def __init__(self, lend: Callable[[int], bytes] | None = None) -> None:
+        self._lend = lend
         file = _unnamed_file()
         self._block = SharedBlock(file.fileno())
         # Its own, so that what a killed worker was fetching goes too.
@@ -113,8 +119,10 @@ class Worker:
             self._connection.send(task)
             self._receive(timeout_s)  # it has the task: a death before this is not the clip's doing
             has_begun = True
-            while (answer := self._receive(timeout_s)) is None:
-                pass
+            while not isinstance(answer := self._receive(timeout_s), Answer):
+                if isinstance(answer, Needs):
+                    assert self._lend is not None
+                    self._connection.send(self._lend(answer.size))
         except TimeoutError:
             raise WorkerStuck(has_begun) from None
         except (EOFError, ConnectionError):
@@ -123,11 +131,11 @@ class Worker:
             raise WorkerDied(exit_code, not has_begun and (self._is_ready or exit_code < 0)) from None
         return answer
 
-    def _receive(self, timeout_s: float) -> Answer | None:
+    def _receive(self, timeout_s: float) -> Answer | Needs | None:
         """The next message: None is a sign of life."""
         if not self._connection.poll(timeout_s):
             raise TimeoutError
-        message: Answer | None = self._connection.recv()
+        message: Answer | Needs | None = self._connection.recv()
         return message
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:

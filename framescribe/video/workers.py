@@ -15,6 +15,7 @@ A fork of this process has no workers: those that it finds belong to its parent,
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import signal
 import threading
@@ -29,12 +30,17 @@ from framescribe.errors import ClipError
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.decode import decode_frames
+from framescribe.video.gpu import GpuDecoders, Seat
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
 from framescribe.video.memory import too_large
+from framescribe.video.nvdec.frames import HardwareName, decode_on
 from framescribe.video.source import crossing
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
+from framescribe.yuv import Yuv
+
+log = logging.getLogger("framescribe")
 
 _TRIES_AFTER_CRASHES = 3
 """A crash may have another cause than the clip; so many in a row have not."""
@@ -68,16 +74,20 @@ class DecodeWorkers:
         idle: list[Worker] | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         memory_gb: float = DEFAULT_MEMORY_GB,
+        gpu: GpuDecoders | None = None,
     ) -> None:
         """
         Args:
             idle: workers of earlier runs, used first; this run's are given back here. None: this run keeps them.
             timeout_s: seconds that a clip may take, opening and fetching included.
             memory_gb: memory that a worker may take for a clip, the pixels included, in 10^9 bytes.
+            gpu: processes that decode on a GPU, which decode what they can when they are free; what one of them does
+                not decode a worker does.
         """
         self._idle = [] if idle is None else idle
         self._timeout_s = timeout_s
         self._memory_bytes = int(memory_gb * 1e9)
+        self._gpu = gpu
         self._busy: set[Worker] = set()
         self._is_over = False
         self._lock = threading.Lock()
@@ -98,7 +108,8 @@ class DecodeWorkers:
     def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
 
-        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again.
+        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again. What fails on a
+        GPU is decoded by a worker.
 
         Raises:
             ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that dies each time.
@@ -107,12 +118,60 @@ class DecodeWorkers:
             yield decode_frames(clip, sampling)  # there is nothing to decode
             return
         with crossing(clip) as readable:
+            with self._decoded_on_gpu(readable, sampling) as frames:
+                if frames is not None:
+                    yield frames
+                    return
             task = Task(os.getcwd(), decode_frames, (readable, sampling), self._memory_bytes, has_pixels=True)
             worker, answer = self._answered(clip, task)
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
         finally:
             self._release(worker)
+
+    @contextmanager
+    def _decoded_on_gpu(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames | None]:
+        """The frames by a process that decodes on a GPU; None where none is free, or it fails."""
+        seat = None if self._gpu is None else self._gpu.take()
+        if self._gpu is None or seat is None:
+            yield None
+            return
+        frames, has_failed = None, False
+        try:
+            try:
+                frames = self._ask_gpu(self._gpu.name, seat, clip, sampling)
+            except (WorkerDied, WorkerStuck) as error:
+                log.debug("%s: its decoder on the GPU: %r", clip.source_video, error)
+                has_failed = True
+            if frames is not None:
+                yield frames
+        finally:
+            self._gpu.give_back(seat, has_failed)
+        if frames is None:
+            yield None
+
+    def _ask_gpu(self, name: HardwareName, seat: Seat, clip: Clip, sampling: FrameSampling) -> Frames | None:
+        args = (clip, sampling, name)
+        task = Task(os.getcwd(), decode_on, args, self._memory_bytes, has_pixels=True, may_borrow=True)
+        worker = seat.worker()
+        with self._lock:
+            self._busy.add(worker)
+            if self._is_over:
+                worker.kill()
+        try:
+            answer = worker.ask(task, self._timeout_s)
+        finally:
+            with self._lock:
+                self._busy.discard(worker)
+        if isinstance(answer.error, ClipError) and answer.error.stage == "decode":
+            return None
+        if answer.error is not None:
+            raise answer.error
+        pictures = answer.value.pixels
+        if isinstance(pictures, Yuv):
+            planes = seat.memory.pictures(pictures.shape)
+            return dataclasses.replace(answer.value, pixels=dataclasses.replace(pictures, planes=planes))
+        return dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
 
     @overload
     def call(self, function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...

@@ -6,7 +6,7 @@ decoder itself is kept from clip to clip, as making one takes longer than decodi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from ctypes import byref, c_int, c_uint, c_uint64, c_void_p, pointer
 from typing import Any
 
@@ -18,6 +18,10 @@ _DISPLAY_DELAY = 4
 
 _ROOM = 1920, 1920
 """A decoder is made for pictures of at least this size, so that it can be set to those of the next clip."""
+
+
+_LENT_STEP = 32 << 20
+"""So that it need not grow for each clip that is a little larger."""
 
 
 class Unfit(Exception):
@@ -45,6 +49,7 @@ class Nvdec:
         self.cuda.make_current()
         self.handle = c_void_p()
         self._made: cuvid.CreateInfo | None = None
+        self._lent, self._lent_bytes = 0, 0
 
     def takes(self, codec: str, width: int, height: int) -> bool:
         """Whether the card decodes 8-bit 4:2:0 pictures of this codec and size."""
@@ -59,35 +64,32 @@ class Nvdec:
             and width * height <= 256 * caps.max_macroblocks
         )
 
-    def decode(
-        self,
-        codec: str,
-        size: tuple[int, int],
-        packets: Iterable[tuple[bytes, int]],
-        targets: Mapping[int, int],
-    ) -> Iterator[int]:
+    def memory(self, size: int, lend: Callable[[int], bytes]) -> int:
+        """The address of memory for ``size`` bytes of pictures, which another process lends.
+
+        Raises:
+            Unfit: there is no room for them.
+        """
+        if size > self._lent_bytes:
+            if self._lent_bytes:
+                self.cuda.close(self._lent)  # before its owner frees it
+                self._lent_bytes = 0
+            size = -(-size // _LENT_STEP) * _LENT_STEP
+            if not (handle := lend(size)):
+                raise Unfit("no memory for its pictures")
+            self._lent, self._lent_bytes = self.cuda.open(handle), size
+        return self._lent
+
+    def run(self, codec: str, size: tuple[int, int], targets: Mapping[int, int]) -> Run:
         """Decodes packets from a keyframe on.
 
         Args:
             codec: ``h264`` or ``hevc``.
             size: width and height that the pictures must have.
-            packets: (Annex B bytes, time stamp) of one picture each, in decoding order.
-            targets: device address for each wanted time stamp: NV12, width x height x 3/2 bytes, is written there.
-
-        Yields:
-            The time stamps of all pictures in the order in which they are shown; a wanted one has been written.
-
-        Raises:
-            Unfit, Damaged: as they say.
-            CudaError: the decoder failed.
+            targets: for each wanted time stamp the address that its picture is written to as NV12, uint8
+                [3/2 height, width].
         """
-        parsing = _Parsing(self, codec, size, targets)
-        try:
-            for payload, pts in packets:
-                yield from parsing.feed(payload, pts)
-            yield from parsing.finish()
-        finally:
-            parsing.close()
+        return Run(self, codec, size, targets)
 
     def set(self, format: cuvid.VideoFormat) -> int:
         """Makes the decoder ready for a sequence; returns how many pictures it holds."""
@@ -138,8 +140,8 @@ def _can_hold(made: cuvid.CreateInfo, format: cuvid.VideoFormat, surfaces: int) 
     )
 
 
-class _Parsing:
-    """One run of the parser, from a keyframe on."""
+class Run:
+    """One run of the parser, from a keyframe on; see ``Nvdec.run``."""
 
     def __init__(
         self, decoder: Nvdec, codec: str, size: tuple[int, int], targets: Mapping[int, int]
@@ -169,17 +171,37 @@ class _Parsing:
         decoder.call("cuvidCreateVideoParser", byref(self._parser), byref(params))
 
     def feed(self, payload: bytes, pts: int) -> list[int]:
+        """Decodes the packet of a picture.
+
+        Args:
+            payload: in the form of H.264's and HEVC's Annex B, parameter sets included.
+            pts: its time stamp.
+
+        Returns:
+            The time stamps of pictures that are shown next; wanted ones have been written.
+
+        Raises:
+            Unfit, Damaged: as they say.
+            CudaError: the decoder failed.
+        """
         flags = cuvid.TIMESTAMP | cuvid.END_OF_PICTURE
         return self._parse(cuvid.SourcePacket(flags, len(payload), payload, pts))
 
     def finish(self) -> list[int]:
-        shown = self._parse(cuvid.SourcePacket(cuvid.END_OF_STREAM, 0, None, 0))
-        for index in tuple(self._unchecked):
-            self._check(index)
-        return shown
+        """What is held back; as ``feed``."""
+        return self._parse(cuvid.SourcePacket(cuvid.END_OF_STREAM, 0, None, 0))
 
     def close(self) -> None:
-        self._decoder.call("cuvidDestroyVideoParser", self._parser)
+        """Ends the run.
+
+        Raises:
+            Damaged: a picture was, whether it was wanted or others refer to it.
+        """
+        if self._parser:
+            self._decoder.call("cuvidDestroyVideoParser", self._parser)
+            self._parser = c_void_p()
+        for index in tuple(self._unchecked):
+            self._check(index)
 
     def _parse(self, packet: cuvid.SourcePacket) -> list[int]:
         try:

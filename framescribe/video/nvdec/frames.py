@@ -1,0 +1,172 @@
+"""From a clip to the frames that the model sees, decoded by a GPU: what one of its decoding processes does.
+
+Which frames are wanted, and which packets lead to them, is found out as for FFmpeg, and the frames that come are
+matched with those that were announced in the same way. The first picture is decoded by FFmpeg too: it says how all of
+them are to be read. Whatever this decoder does not take, or meets with damage, FFmpeg decodes, here and as ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from framescribe.types import Clip, Frames, FrameSampling
+from framescribe.video.colour import FORMATS, colour_of
+from framescribe.video.container import video_stream
+from framescribe.video.decode import Allocator, chooser, chosen, decode_frames, from_start, plan_of, probe_of
+from framescribe.video.nvdec.cuda import CudaError
+from framescribe.video.nvdec.decoder import Damaged, Unfit
+from framescribe.video.packets import TooManyPackets, index_packets
+from framescribe.video.reading import IndexDisagrees, announced
+from framescribe.video.source import open_source
+from framescribe.yuv import Yuv
+
+Lend = Callable[[int], bytes]
+
+log = logging.getLogger("framescribe")
+
+
+class HardwareRun(Protocol):
+    """See ``nvdec.decoder.Run``."""
+
+    def feed(self, payload: bytes, pts: int) -> list[int]: ...
+
+    def finish(self) -> list[int]: ...
+
+    def close(self) -> None: ...
+
+
+class Hardware(Protocol):
+    """See ``nvdec.decoder.Nvdec``."""
+
+    def takes(self, codec: str, width: int, height: int) -> bool: ...
+
+    def memory(self, size: int, lend: Lend) -> int: ...
+
+    def run(self, codec: str, size: tuple[int, int], targets: Mapping[int, int]) -> HardwareRun: ...
+
+
+class HardwareName(Protocol):
+    """Names a decoder to another process."""
+
+    def opened(self) -> Hardware:
+        """The decoder: one for all clips of a process."""
+
+
+def decode_on(
+    clip: Clip, sampling: FrameSampling, name: HardwareName, allocate: Allocator, lend: Lend
+) -> Frames:
+    """As ``decode_frames``, by a GPU's decoder where that can.
+
+    Args:
+        clip, sampling, allocate: as for ``decode_frames``.
+        name: of the decoder.
+        lend: gives the handle of memory for so many bytes of pictures.
+
+    Returns:
+        Frames whose pictures are in the memory that was lent; or as ``decode_frames`` gives them.
+
+    Raises:
+        ClipError: as ``decode_frames``.
+    """
+    with open_source(clip) as file:
+        try:
+            return _decoded(clip, file, sampling, name, lend)
+        except MemoryError:
+            raise  # FFmpeg's is one of its errors
+        except (Unfit, Damaged, CudaError, IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
+            log.debug("%s: not decoded by the GPU: %s", clip.source_video, error)
+        return decode_frames(dataclasses.replace(clip, data=file), sampling, allocate)
+
+
+def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: HardwareName, lend: Lend) -> Frames:
+    with video_stream(file, clip) as opened:
+        context = opened[1].codec_context
+        codec, size = context.codec.canonical_name, (context.width, context.height)
+        if context.pix_fmt not in FORMATS or size[0] % 2 or size[1] % 2:
+            raise Unfit("no 8-bit 4:2:0 pictures of even size")
+        hardware = name.opened()
+        if not hardware.takes(codec, *size):
+            raise Unfit(f"{codec} of {size[0]}x{size[1]} is not for this card")
+        index = index_packets(*opened)
+        if not index.is_reliable:
+            raise IndexDisagrees
+        with from_start(file, clip, opened, index) as (container, stream):
+            timeline = index.timeline(index.pts)
+            plan = plan_of(clip, chooser(sampling), index, timeline, index.pts, stream)
+            bytes_each = size[0] * size[1] * 3 // 2
+            address = hardware.memory(len(plan.numbers) * bytes_each, lend)
+            targets = {
+                pts: address + place * bytes_each for place, pts in enumerate(index.pts[plan.numbers].tolist())
+            }
+            decoder = _HardwareDecoder(hardware, stream, codec, size, targets)
+            try:
+                for _ in announced(container, stream, index, plan.numbers, decoder):
+                    pass
+            finally:
+                decoder.close()
+    first = decoder.first
+    if first is None or first.format.name not in FORMATS or (first.width, first.height) != size:
+        raise Unfit("pictures that differ from what the file says")
+    turns = round(first.rotation / 90)
+    pictures = Yuv(None, size, colour_of(first), turns, tuple(plan.slots.tolist()))
+    seen = probe_of(plan, *(size if turns % 2 == 0 else size[::-1]), turns)
+    return chosen(seen, plan.selection, pictures, "gpu")
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture that was shown; damage is raised."""
+
+    pts: int
+    is_corrupt: bool = False
+
+
+class _HardwareDecoder:
+    """A ``PacketDecoder`` for packets as a container has them."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        stream: VideoStream,
+        codec: str,
+        size: tuple[int, int],
+        targets: Mapping[int, int],
+    ) -> None:
+        self._start = lambda: hardware.run(codec, size, targets)
+        self._run: HardwareRun | None = None
+        self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
+        self._software = stream.codec_context
+        self._software.thread_count = 1
+        self._has_begun = False
+        self.first: VideoFrame | None = None
+
+    def decode(self, packet: Packet[VideoStream] | None) -> list[_Picture]:
+        if not self._has_begun and packet is not None:
+            self._has_begun = True
+            self.first = next(iter((*self._software.decode(packet), *self._software.decode(None))), None)
+        self._run = run = self._run or self._start()
+        shown = [
+            pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)
+        ]
+        if packet is None:
+            shown += run.finish()
+        return [_Picture(pts) for pts in shown]
+
+    def flush_buffers(self) -> None:
+        self.close()
+        self._filter.flush()
+
+    def close(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
