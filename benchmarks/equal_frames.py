@@ -40,7 +40,7 @@ def compare(engine: Engine, preparer: Preparer, still: Workload) -> dict[str, fl
     runner = ClipRunner(engine, preparer, still)
     once = [runner.request(number, still.new_tokens) for number in range(len(frames))]
     each = [
-        replace(request, pixels_P3SS=preparer.pixels(pixels), picture_of_frame=None)
+        replace(request, pixels_P3SS=preparer.pixels(torch.from_numpy(pixels)), picture_of_frame=None)
         for request, pixels in zip(once, frames, strict=True)
     ]
     tokens = [{done.id: done.token_ids for done in engine.generate(side)} for side in (once, each)]

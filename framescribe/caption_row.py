@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from framescribe.errors import ErrorStage
-from framescribe.types import SCHEMA_VERSION, CaptionStatus, FinishReason, Strategy, Template
+from framescribe.types import SCHEMA_VERSION, CaptionStatus, Decoder, FinishReason, Strategy, Template
 from framescribe.views import row_html, row_text
 
 
@@ -41,6 +41,7 @@ class CaptionRow:
         frame_indices: numbers of the frames that the model saw, within the clip, in presentation order.
         frame_timestamps_s: their times in seconds, counted from the clip's start.
         covered_s: seconds of the clip, from its start, that these frames stand for.
+        decoder: what decoded them: ``cpu`` or ``gpu``; null in older rows.
         strategy: how frames were chosen: ``chat``, ``base`` or ``uniform``.
         num_frames: most frames that could be chosen.
         sample_fps: frames a second that ``chat`` took; null is 1.
@@ -85,6 +86,7 @@ class CaptionRow:
     frame_indices: tuple[int, ...] = ()
     frame_timestamps_s: tuple[float, ...] = ()
     covered_s: float | None = None
+    decoder: Decoder | None = None
     strategy: Strategy
     num_frames: int
     sample_fps: float = 1.0

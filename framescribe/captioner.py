@@ -27,7 +27,7 @@ from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.given import Source, as_clip, given_clips
-from framescribe.prepare import Prepared, Preparer
+from framescribe.prepare import Prepared, Preparer, check_can_decode, gpu_decoders
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
 from framescribe.session import CaptionSession
@@ -36,6 +36,7 @@ from framescribe.task import (
     DEFAULT_TIMEOUT_S,
     ClipTask,
     DecodeLimits,
+    DecoderChoice,
     Question,
     check_prompts,
 )
@@ -63,12 +64,20 @@ class Captioner:
         checkpoint: OpenCheckpoint,
         precision: Precision,
         batch_size: int,
+        decoder: DecoderChoice = "cpu",
     ) -> None:
         self.checkpoint = checkpoint
         self.precision = precision
         self._batch_size = batch_size
+        self._gpu_decoders = gpu_decoders(decoder, model.device)
         # One for all calls, which may overlap: its KV cache takes most of the memory.
-        self._engine = Engine(model, checkpoint.stop_ids, batch_size, kv_dtype=precision.kv_dtype)
+        self._engine = Engine(
+            model,
+            checkpoint.stop_ids,
+            batch_size,
+            kv_dtype=precision.kv_dtype,
+            reserved_bytes=0 if self._gpu_decoders is None else self._gpu_decoders.memory_bytes,
+        )
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
         self._preparer = Preparer(checkpoint, self._rows, device=model.device, dtype=model.dtype)
         self._idle_workers: list[Worker] = []
@@ -83,6 +92,7 @@ class Captioner:
         dtype: str | torch.dtype = "auto",
         quant: int | str | None = None,
         batch_size: int | None = None,
+        decoder: DecoderChoice = "auto",
         progress: Progress | None = None,
     ) -> Captioner:
         """Loads a checkpoint of the official layout.
@@ -96,10 +106,13 @@ class Captioner:
                 ``choose_precision``).
             quant: 8, 4, ``"fp8"`` or ``"fp8-kv"`` for the linear layers (see ``quantizer``).
             batch_size: clips that decode together at most; None takes what the memory left allows.
+            decoder: ``auto`` decodes videos on the GPU too, where it has a decoder for them; ``cpu`` does not; ``gpu``
+                as ``auto``, and refuses to load where the GPU has none. The frames are the same.
             progress: called with the parameters loaded so far, and all there are.
 
         Raises:
-            UsageError: the checkpoint cannot be had or is not whole, or the memory is too small for it.
+            UsageError: the checkpoint cannot be had or is not whole, the memory is too small for it, or the GPU
+                has no decoder.
             DeviceError: memory ran out all the same.
 
         Examples:
@@ -109,13 +122,18 @@ class Captioner:
             raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
         spec = model if isinstance(model, ModelSpec) else ModelSpec(model, revision, device, dtype, quant)
         precision = choose_precision(spec)
+        check_can_decode(decoder, precision.device)
         checkpoint = open_checkpoint(spec.name, spec.revision)
         log.info("%s: %s", checkpoint.name, check_memory(checkpoint.config, precision))
         with explain_out_of_memory("loading the model"):
             loaded = checkpoint.load(precision, progress)
         with explain_out_of_memory("for the clips that decode together"):
             return cls(
-                loaded, checkpoint, precision, batch_size or choose_batch(checkpoint.config, precision)
+                loaded,
+                checkpoint,
+                precision,
+                batch_size or choose_batch(checkpoint.config, precision),
+                decoder,
             )
 
     def caption(
@@ -178,12 +196,12 @@ class Captioner:
             settings, limits: the same for all.
         """
         session = self.session(settings)
+        gpu = None if limits.decoder == "cpu" else self._gpu_decoders
         decoders = limits.workers or min(_MAX_DECODERS, usable_cpus())
-        workers = (
-            None
-            if limits.workers == 0
-            else DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb)
-        )
+        workers = None
+        if limits.workers != 0:
+            workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
+            decoders += 0 if gpu is None else gpu.count
         with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
             preparing: dict[Future[Prepared | tuple[CaptionRow, ...]], None] = {}
             try:

@@ -20,13 +20,14 @@ import torch
 
 from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint
-from framescribe.errors import ClipError, DeviceError
+from framescribe.errors import ClipError, DeviceError, UsageError
 from framescribe.model.device_errors import is_device_failure
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.task import ClipTask, Question
+from framescribe.task import ClipTask, DecoderChoice, Question, check_decoder
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
+from framescribe.video.gpu import GpuDecoders
 from framescribe.video.nvdec.rgb import ToRgb
 from framescribe.video.pictures import find_pictures
 from framescribe.video.transform import transform
@@ -88,6 +89,7 @@ class Prepared:
             timestamps_s=tuple(of_frames["timestamps_s"]),
             covered_s=of_frames["covered_s"],
             facts=VideoFacts(**of_frames["facts"]),
+            decoder=of_frames["decoder"],
         )
         task = ClipTask(Clip(**values["clip"]), tuple(Question(**each) for each in values["questions"]))
         prompts = tuple(Prompt(**with_tuples(each)) for each in values["prompts"])
@@ -105,6 +107,28 @@ def _values(value: Any, without: str = "") -> dict[str, Any]:
 def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
     """JSON values with tuples for lists, as our types have them."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def check_can_decode(decoder: DecoderChoice, device: torch.device) -> None:
+    """Checks that videos can be decoded as it is asked.
+
+    Raises:
+        UsageError: by ``gpu``, and the device has no decoder that can be used.
+    """
+    check_decoder(decoder)
+    if decoder == "gpu" and gpu_decoders(decoder, device) is None:
+        raise UsageError(
+            f"`decoder=gpu`: {device} has no video decoder that can be used; it takes an NVIDIA GPU, and its driver's "
+            "libnvcuvid (in a container, NVIDIA_DRIVER_CAPABILITIES with `video`); leave it out for CPUs"
+        )
+
+
+def gpu_decoders(decoder: DecoderChoice, device: torch.device) -> GpuDecoders | None:
+    """The processes that decode on ``device``; None where it has no decoder, or ``decoder`` asks for none."""
+    if decoder == "cpu" or device.type != "cuda":
+        return None
+    number = torch.cuda.current_device() if device.index is None else device.index
+    return GpuDecoders.of(number, torch.cuda.get_device_properties(device).total_memory)
 
 
 class Preparer:
@@ -165,9 +189,9 @@ class Preparer:
     ) -> Prepared:
         """From decoded frames, whose pixels are not needed after this call."""
         prompts = tuple(self.prompt(frames, settings, each.text, history) for each in task.questions)
-        pixels_P3SS, picture_of_frame = self.pictures(frames.pixels)
+        pixels_P3SS, picture_of_frame = self.pictures(frames.pixels if frames.yuv is None else frames.yuv)
         # The source's pixels are many times larger, and a worker needs their memory for its next clip.
-        frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8))
+        frames = dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8), yuv=None)
         return Prepared(task, frames, prompts, pixels_P3SS, picture_of_frame)
 
     def pictures(
@@ -195,11 +219,16 @@ class Preparer:
         picture_of_frame, first_frames = find_pictures(frames_F3HW)
         if len(first_frames) < len(frames_F3HW):
             frames_F3HW = frames_F3HW[first_frames]
+        return self.pixels(frames_F3HW, device), picture_of_frame
+
+    def pixels(self, frames_F3HW: torch.Tensor, device: torch.device | None = None) -> torch.Tensor:
+        """uint8 frames to what the model takes: [F, 3, S, S], on ``device``; None is the model's."""
         with self._beside_the_engine():
-            pixels_P3SS = transform(frames_F3HW.to(device), self._image_size).to(self._dtype)
-        if pixels_P3SS.is_cuda:
-            pixels_P3SS.record_stream(torch.cuda.default_stream(self._device))
-        return pixels_P3SS, picture_of_frame
+            frames_F3HW = frames_F3HW.to(device or self._device)
+            pixels_F3SS = transform(frames_F3HW, self._image_size).to(self._dtype)
+        if pixels_F3SS.is_cuda:
+            pixels_F3SS.record_stream(torch.cuda.default_stream(self._device))
+        return pixels_F3SS
 
     @contextmanager
     def _beside_the_engine(self) -> Iterator[None]:

@@ -81,6 +81,7 @@ class RowMaker:
             frame_indices=frames.indices,
             frame_timestamps_s=frames.timestamps_s,
             covered_s=frames.covered_s,
+            decoder=frames.decoder,
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
             **self._common(clip, question, settings),

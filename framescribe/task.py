@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import isfinite
+from typing import Literal, get_args
 
 from framescribe.errors import UsageError
 from framescribe.types import Clip
@@ -13,6 +14,9 @@ from framescribe.types import Clip
 DEFAULT_TIMEOUT_S = 120.0
 DEFAULT_MEMORY_GB = 4.0
 """Enough for the frames of a clip in 8K and for their decoder."""
+
+
+DecoderChoice = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +59,33 @@ class DecodeLimits:
             without a time-out.
         timeout_s: seconds for fetching and decoding one clip.
         memory_gb: memory that a worker may take for one clip, in 10^9 bytes.
+        decoder: ``auto`` decodes on the GPU too, where it has a decoder for a clip; ``cpu`` does not; ``gpu`` as
+            ``auto``, and refuses to run where the GPU has none. The frames are the same.
     """
 
     workers: int | None = None
     timeout_s: float = DEFAULT_TIMEOUT_S
     memory_gb: float = DEFAULT_MEMORY_GB
+    decoder: DecoderChoice = "auto"
 
     def __post_init__(self) -> None:
+        check_decoder(self.decoder)
+        if self.decoder == "gpu" and self.workers == 0:
+            raise UsageError("`decoder=gpu` decodes in processes; `decode_workers` must be at least 1")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"`decode_workers` must be 0 or more, not {self.workers}")
         for name in ("timeout_s", "memory_gb"):
             if not (isfinite(value := getattr(self, name)) and value > 0):
                 raise UsageError(f"`decode_{name}` must be a number above 0, not {value}")
+
+
+def check_decoder(decoder: str) -> None:
+    """
+    Raises:
+        UsageError: it is none.
+    """
+    if decoder not in get_args(DecoderChoice):
+        raise UsageError(f"`decoder` takes {', '.join(get_args(DecoderChoice))}, not {decoder!r}")
 
 
 def check_prompts(prompts: Sequence[str]) -> tuple[str, ...]:

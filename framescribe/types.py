@@ -152,20 +152,22 @@ class Frames:
     """The frames of one clip that the model will see.
 
     Attributes:
-        pixels: uint8 [T, 3, H, W], RGB, upright; or as a GPU's decoder leaves them.
+        pixels: uint8 [T, 3, H, W], RGB, upright.
         indices: of the frames within the clip, in presentation order, T of them; may repeat.
         timestamps_s: T seconds, counted from the clip's start.
         covered_s: seconds of the clip, from its start, that the frames stand for.
         facts: of the clip they come from.
         decoder: what decoded them.
+        yuv: in place of ``pixels``, the pictures as a GPU's decoder left them.
     """
 
-    pixels: np.ndarray[Any, np.dtype[np.uint8]] | Yuv
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
     indices: tuple[int, ...]
     timestamps_s: tuple[float, ...]
     covered_s: float
     facts: VideoFacts
     decoder: Decoder = "cpu"
+    yuv: Yuv | None = None
 
     def text_seconds(self, sampling: FrameSampling) -> list[int]:
         """The number that ``chat`` prompts write behind each frame.

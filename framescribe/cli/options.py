@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from framescribe.task import DecoderChoice
 from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 from framescribe.types import Strategy as StrategyName
 from framescribe.types import Template as TemplateName
@@ -150,6 +151,15 @@ DecodeWorkers = Annotated[
         min=0,
         help="Decoding processes; by default one per core, at most 32. 0 decodes in this process, "
         "without a time-out.",
+        rich_help_panel=_READING,
+    ),
+]
+DecoderName = Annotated[
+    DecoderChoice,
+    typer.Option(
+        "--decoder",
+        help="What decodes videos: `auto` also uses the GPU's decoder, where it has one for a video; `cpu` does not; "
+        "`gpu` refuses to run without one. The frames are the same.",
         rich_help_panel=_READING,
     ),
 ]

@@ -50,6 +50,7 @@ class Engine:
         max_batch: sequences that decode together at most.
         kv_tokens: tokens that the KV cache holds; None takes what the memory allows.
         kv_dtype: of the cache; None takes the model's.
+        reserved_bytes: memory of the device that the cache leaves to others.
         use_cuda_graphs: whether decode steps run as CUDA graphs, where there is CUDA.
         observer: told of each phase.
 
@@ -65,6 +66,7 @@ class Engine:
         *,
         kv_tokens: int | None = None,
         kv_dtype: torch.dtype | None = None,
+        reserved_bytes: int = 0,
         use_cuda_graphs: bool = True,
         observer: EngineObserver | None = None,
     ) -> None:
@@ -79,7 +81,7 @@ class Engine:
             num_blocks = -(-kv_tokens // BLOCK_SIZE)
         else:
             with on_device(device):
-                num_blocks, limits = plan_cache(model, limits, dtype)
+                num_blocks, limits = plan_cache(model, limits, dtype, reserved_bytes)
         self._scheduler: Scheduler[Sequence] = Scheduler(limits, BlockPool(num_blocks, BLOCK_SIZE))
         self._runner = ModelRunner(model, max_batch, num_blocks, dtype, use_cuda_graphs=use_cuda_graphs)
         self._in_flight = Readback()

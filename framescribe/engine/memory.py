@@ -42,8 +42,10 @@ def phase_limits(device: torch.device, max_batch: int) -> Limits:
     return Limits(_CPU_FRAMES, _CPU_TOKENS, max_batch)
 
 
-def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tuple[int, Limits]:
-    """Blocks that the KV cache can have, and the limits of the phases that leave it so many.
+def plan_cache(
+    model: CaptionModel, limits: Limits, kv_dtype: torch.dtype, reserved_bytes: int = 0
+) -> tuple[int, Limits]:
+    """Blocks that the KV cache can have, and the limits of the phases that leave it so many, and ``reserved_bytes``.
 
     On a GPU the largest phases are run once: what they take at their peak stays free. Where that leaves too little for
     one clip, smaller ones are tried.
@@ -53,10 +55,10 @@ def plan_cache(model: CaptionModel, limits: Limits, kv_dtype: torch.dtype) -> tu
     """
     block_bytes = BLOCK_SIZE * kv_bytes_per_token(model.config, kv_dtype)
     wanted = limits.batch * -(-_MAX_TOKENS // BLOCK_SIZE)
-    fitting = _free_bytes(model, limits) // block_bytes
+    fitting = (_free_bytes(model, limits) - reserved_bytes) // block_bytes
     while fitting * BLOCK_SIZE < PUBLISHED_CLIP_TOKENS and limits.frames > 1 and model.device.type == "cuda":
         limits = limits.halved()
-        fitting = _free_bytes(model, limits) // block_bytes
+        fitting = (_free_bytes(model, limits) - reserved_bytes) // block_bytes
     if fitting < 1:
         raise UsageError(
             f"{model.device} has no memory left for a KV cache once the model and its work are there; "

@@ -168,6 +168,8 @@ class CaptionRun:
             )
         if self.limits.workers == 0:
             raise UsageError("on a cluster `decode_workers` must be at least 1")
+        if self.limits.decoder == "gpu":
+            raise UsageError("on a cluster CPUs decode; leave out `decoder=gpu`")
 
 
 def executor_of(executor: Literal["local", "ray"] | Ray) -> Ray | None:

@@ -21,14 +21,16 @@ class ThisProcess:
         run: says with which model.
 
     Raises:
-        UsageError: its device is not there, or cannot compute in such a precision.
+        UsageError: its device is not there, or cannot compute in such a precision, or decode.
     """
 
     def __init__(self, run: CaptionRun) -> None:
         from framescribe.model.hub import fetch_checkpoint
         from framescribe.model.precision import choose_precision
+        from framescribe.prepare import check_can_decode
 
         model, precision = run.model, choose_precision(run.model)
+        check_can_decode(run.limits.decoder, precision.device)
         self.made_by = MadeBy(
             str(precision),
             precision.hardware,
@@ -44,7 +46,9 @@ class ThisProcess:
             for output in work.outputs:  # before the model loads, which may take minutes
                 stack.enter_context(output)
             with observer.loading(run.model) as loaded:
-                captioner = Captioner.from_pretrained(run.model, batch_size=run.batch_size, progress=loaded)
+                captioner = Captioner.from_pretrained(
+                    run.model, batch_size=run.batch_size, decoder=run.limits.decoder, progress=loaded
+                )
             outputs = list(work.outputs)
             if work.session is not None:
                 writer = stack.enter_context(work.session.writer())

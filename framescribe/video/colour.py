@@ -58,7 +58,7 @@ def rgb_tables(colour: Colour) -> RgbTables:
     chroma = np.broadcast_to(np.arange(256 * _STEPS)[:, None] // _STEPS, (256 * _STEPS,) * 2).astype(np.uint8)
     frame = _frame(y.astype(np.uint8), chroma, chroma.T, colour)
     rgb = VideoReformatter().reformat(frame, frame.width, frame.height, "rgb24").to_ndarray()
-    by_place = rgb.reshape(256, _STEPS, 2, 256, _STEPS, 2, 3)
+    by_place = np.asarray(rgb, np.uint8).reshape(256, _STEPS, 2, 256, _STEPS, 2, 3)
     values_3CY = by_place.transpose(6, 0, 3, 1, 4, 2, 5).reshape(3, 65536, 256)
     found = [_distinct(values_CY) for values_CY in values_3CY]
     most = max(len(values) for _, values in found)
@@ -77,6 +77,6 @@ def _frame(y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8], col
     frame.colorspace, frame.color_range = colour.space, colour.range
     frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
     for plane, values in zip(frame.planes, (y, u, v), strict=True):
-        rows: NDArray[Any] = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows: NDArray[Any] = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         rows[:, : plane.width] = values
     return frame

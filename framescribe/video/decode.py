@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from framescribe.errors import ClipError
-from framescribe.types import Clip, Decoder, Frames, FrameSampling, VideoFacts
+from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
@@ -41,7 +41,6 @@ from framescribe.video.sample import Selection, select_frames
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex, Span, Timeline, cut
 from framescribe.video_frames import VideoFrames
-from framescribe.yuv import Yuv
 
 Opened = tuple[InputContainer, VideoStream]
 Chooser = Callable[[Span, float], Selection]
@@ -88,7 +87,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
         return chosen_frames(clip.data, clip, sampling)
 
     seen, selection, pixels = _read(clip, chooser(sampling), allocate)
-    return chosen(seen, selection, pixels, "cpu")
+    return chosen(seen, selection, pixels)
 
 
 def probe(clip: Clip) -> Probe:
@@ -187,7 +186,9 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[Plan, int, VideoFram
                 if index.is_reliable:
                     try:
                         with from_start(file, clip, opened, index) as again:
-                            plan = plan_of(clip, choose, index, index.timeline(index.pts), index.pts, again[1])
+                            plan = plan_of(
+                                clip, choose, index, index.timeline(index.pts), index.pts, again[1]
+                            )
                             frames = announced_frames(*again, index, plan.numbers)
                             yield from ((plan, place, frame) for place, frame in enumerate(frames))
                             return
@@ -271,7 +272,7 @@ def probe_of(plan: Plan, width: int, height: int, quarter_turns: int) -> Probe:
     return Probe(facts, span.timestamps_s, span.numbers - span.numbers[0])
 
 
-def chosen(seen: Probe, selection: Selection, pixels: Pixels | Yuv, decoder: Decoder) -> Frames:
+def chosen(seen: Probe, selection: Selection, pixels: Pixels) -> Frames:
     """The frames that were chosen of a clip."""
     return Frames(
         pixels=pixels,
@@ -279,7 +280,6 @@ def chosen(seen: Probe, selection: Selection, pixels: Pixels | Yuv, decoder: Dec
         timestamps_s=tuple(seen.timestamps_s[list(selection.indices)].tolist()),
         covered_s=selection.covered_s,
         facts=seen.facts,
-        decoder=decoder,
     )
 
 

@@ -105,4 +105,6 @@ class GpuDecoders:
             self._failures = self._failures + 1 if has_failed else 0
             self._free.append(seat)
             if has_failed and self._failures == _FAILURES_UNTIL_GIVEN_UP:
-                log.warning("the GPU's decoder failed %d times in a row; CPUs decode the rest", self._failures)
+                log.warning(
+                    "the GPU's decoder failed %d times in a row; CPUs decode the rest", self._failures
+                )

@@ -30,7 +30,6 @@ from framescribe.errors import ClipError, FramescribeError
 from framescribe.types import Clip
 from framescribe.video.display import Pixels
 from framescribe.video.memory import MemoryLimit, too_large
-from framescribe.yuv import Yuv
 
 _SIGN_OF_LIFE_S = 0.5
 
@@ -150,8 +149,6 @@ def _done(
         limit.set(task.memory_bytes, block.size)
         if task.has_pixels:
             frames = task.function(*task.args, allocate, *([borrow] if task.may_borrow else []))
-            if isinstance(frames.pixels, Yuv):
-                return Answer(frames)
             shape = frames.pixels.shape
             return Answer(dataclasses.replace(frames, pixels=np.empty((0, 3, 0, 0), np.uint8)), shape)
         value = task.function(*task.args)

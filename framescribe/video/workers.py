@@ -38,7 +38,6 @@ from framescribe.video.source import crossing
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
-from framescribe.yuv import Yuv
 
 log = logging.getLogger("framescribe")
 
@@ -167,11 +166,11 @@ class DecodeWorkers:
             return None
         if answer.error is not None:
             raise answer.error
-        pictures = answer.value.pixels
-        if isinstance(pictures, Yuv):
-            planes = seat.memory.pictures(pictures.shape)
-            return dataclasses.replace(answer.value, pixels=dataclasses.replace(pictures, planes=planes))
-        return dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
+        frames: Frames = answer.value
+        if (yuv := frames.yuv) is None:
+            return dataclasses.replace(frames, pixels=worker.pixels(answer.shape))
+        planes = seat.memory.pictures(yuv.shape)
+        return dataclasses.replace(frames, yuv=dataclasses.replace(yuv, planes=planes))
 
     @overload
     def call(self, function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...

@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from framescribe.task import ClipTask
+from framescribe.types import CaptionSettings, Clip
 from framescribe.video.gpu import GpuDecoders
 from framescribe.video.nvdec.decoder import Damaged, Unfit
 
@@ -17,10 +19,13 @@ from framescribe.video.nvdec.decoder import Damaged, Unfit
 class HostMemory:
     """Lends files."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_full: bool = False) -> None:
+        self._is_full = is_full
         self._path = Path(tempfile.mkdtemp()) / "pictures"
 
     def lend(self, size: int) -> bytes:
+        if self._is_full:
+            return b""
         self._path.write_bytes(bytes(size))
         return str(self._path).encode()
 
@@ -54,7 +59,9 @@ class Decoder:
             os._exit(3)
         if self._does == "hangs":
             time.sleep(3600)
-        self.lent = np.memmap(lend(size).decode(), np.uint8, "r+")
+        if not (handle := lend(size)):
+            raise Unfit("no memory")
+        self.lent = np.memmap(handle.decode(), np.uint8, "r+")
         return 0
 
     def run(self, codec: str, size: tuple[int, int], targets: Mapping[int, int]) -> "Run":
@@ -94,4 +101,8 @@ class Run:
 
 
 def decoders(does: str = "works", count: int = 1) -> GpuDecoders:
-    return GpuDecoders(Named(does), count, HostMemory)
+    return GpuDecoders(Named(does), count, lambda: HostMemory(is_full=does == "has no memory"))
+
+
+def task(path: Path) -> ClipTask:
+    return ClipTask.of(Clip(str(path)), [CaptionSettings().prompt])

@@ -108,7 +108,7 @@ def pretrained(
 def _captioner(spec: ModelSpec, rows: RowMaker, batch_size: int | None) -> Captioner:
     from framescribe.captioner import Captioner
 
-    captioner = Captioner.from_pretrained(spec, batch_size=batch_size)
+    captioner = Captioner.from_pretrained(spec, batch_size=batch_size, decoder="cpu")
     _check_revision(captioner.checkpoint.revision, rows)
     return captioner
 

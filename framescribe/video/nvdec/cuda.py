@@ -145,5 +145,3 @@ class Cuda:
     def synchronize(self) -> None:
         """Waits for all work of this context."""
         self._call("cuCtxSynchronize")
-
-

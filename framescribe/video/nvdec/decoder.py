@@ -143,9 +143,7 @@ def _can_hold(made: cuvid.CreateInfo, format: cuvid.VideoFormat, surfaces: int) 
 class Run:
     """One run of the parser, from a keyframe on; see ``Nvdec.run``."""
 
-    def __init__(
-        self, decoder: Nvdec, codec: str, size: tuple[int, int], targets: Mapping[int, int]
-    ) -> None:
+    def __init__(self, decoder: Nvdec, codec: str, size: tuple[int, int], targets: Mapping[int, int]) -> None:
         self._decoder = decoder
         self._size = size
         self._targets = targets

@@ -11,9 +11,11 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Protocol
 
 import av
+import numpy as np
 from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -106,7 +108,8 @@ def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: Hardwar
             bytes_each = size[0] * size[1] * 3 // 2
             address = hardware.memory(len(plan.numbers) * bytes_each, lend)
             targets = {
-                pts: address + place * bytes_each for place, pts in enumerate(index.pts[plan.numbers].tolist())
+                pts: address + place * bytes_each
+                for place, pts in enumerate(index.pts[plan.numbers].tolist())
             }
             decoder = _HardwareDecoder(hardware, stream, codec, size, targets)
             try:
@@ -118,9 +121,10 @@ def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: Hardwar
     if first is None or first.format.name not in FORMATS or (first.width, first.height) != size:
         raise Unfit("pictures that differ from what the file says")
     turns = round(first.rotation / 90)
-    pictures = Yuv(None, size, colour_of(first), turns, tuple(plan.slots.tolist()))
+    yuv = Yuv(None, size, colour_of(first), turns, tuple(plan.slots.tolist()))
     seen = probe_of(plan, *(size if turns % 2 == 0 else size[::-1]), turns)
-    return chosen(seen, plan.selection, pictures, "gpu")
+    frames = chosen(seen, plan.selection, np.empty((0, 3, 0, 0), np.uint8))
+    return dataclasses.replace(frames, decoder="gpu", yuv=yuv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class _HardwareDecoder:
         size: tuple[int, int],
         targets: Mapping[int, int],
     ) -> None:
-        self._start = lambda: hardware.run(codec, size, targets)
+        self._start = partial(hardware.run, codec, size, targets)
         self._run: HardwareRun | None = None
         self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
         self._software = stream.codec_context
@@ -155,9 +159,7 @@ class _HardwareDecoder:
             self._has_begun = True
             self.first = next(iter((*self._software.decode(packet), *self._software.decode(None))), None)
         self._run = run = self._run or self._start()
-        shown = [
-            pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)
-        ]
+        shown = [pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)]
         if packet is None:
             shown += run.finish()
         return [_Picture(pts) for pts in shown]

@@ -20,7 +20,7 @@ class DeviceMemory:
         self._address = 0
 
     def lend(self, size: int) -> bytes:
-        """A handle of so many bytes for the other process, which has let go of what it had; empty if there is no room."""
+        """A handle of so many bytes, once the other process has let go of what it had; empty if there is no room."""
         self.free()
         self._cuda.make_current()
         try:

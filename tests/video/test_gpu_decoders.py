@@ -1,0 +1,137 @@
+"""Clips that a GPU's decoder takes have the frames that FFmpeg gives; whatever it does, its clip is decoded."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from framescribe import CaptionSettings, Clip, FrameSampling, GenerationSettings
+from framescribe.captioner import Captioner
+from framescribe.errors import ClipError, UsageError
+from framescribe.task import DecodeLimits
+from framescribe.types import Frames
+from framescribe.video.decode import decode_frames
+from framescribe.video.nvdec.rgb import ToRgb
+from framescribe.video.workers import DecodeWorkers
+from tests.awkward import AWKWARD, make
+from tests.reference import CLIPS
+from tests.video import hardware
+from tests.video.decoders import HORSE, SAMPLING
+
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def workers(does: str, **options: float) -> Iterator[DecodeWorkers]:
+    with DecodeWorkers(gpu=hardware.decoders(does), **options) as found:
+        yield found
+
+
+def rgb(frames: Frames) -> np.ndarray:
+    return frames.pixels if frames.yuv is None else ToRgb(CPU)(frames.yuv).numpy()
+
+
+def assert_equal(found: Frames, wanted: Frames) -> None:
+    assert np.array_equal(rgb(found), wanted.pixels)
+    assert (found.indices, found.timestamps_s) == (wanted.indices, wanted.timestamps_s)
+    assert (found.covered_s, found.facts) == (wanted.covered_s, wanted.facts)
+
+
+def test_the_frames_are_those_of_ffmpeg():
+    samplings = (FrameSampling(), FrameSampling("base", 6), FrameSampling("uniform", 5))
+    with workers("works") as found:
+        for path, sampling in product(sorted(CLIPS.glob("*.mp4")), samplings):
+            clip = Clip(str(path))
+            with found.decoded(clip, sampling) as frames:
+                assert frames.decoder == "gpu", path.name
+                assert_equal(frames, decode_frames(clip, sampling))
+        clip = Clip(str(CLIPS / "long-70s.mp4"), start_s=40, end_s=60)  # reached by seeking
+        with found.decoded(clip, FrameSampling()) as frames:
+            assert frames.decoder == "gpu"
+            assert_equal(frames, decode_frames(clip, FrameSampling()))
+
+
+def test_awkward_inputs_give_what_they_give_without(tmp_path):
+    with workers("works") as found:
+        for number, name in enumerate(AWKWARD):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            clip = make(name, folder)
+            try:
+                wanted = decode_frames(clip, SAMPLING)
+            except ClipError as error:
+                message = f"^{re.escape(str(error))}$"
+                with pytest.raises(ClipError, match=message), found.decoded(clip, SAMPLING):
+                    pass
+                continue
+            with found.decoded(clip, SAMPLING) as frames:
+                assert_equal(frames, wanted)
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "takes nothing",
+        "finds another format",
+        "is damaged",
+        "gives other stamps",
+        "dies",
+        "hangs",
+        "has no memory",
+    ],
+)
+def test_what_it_does_not_decode_a_cpu_does(does):
+    wanted = decode_frames(Clip(str(HORSE)), SAMPLING)
+    with workers(does, timeout_s=3) as found, found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+        assert frames.decoder == "cpu"
+        assert_equal(frames, wanted)
+
+
+def test_one_that_keeps_dying_is_given_up(caplog):
+    with workers("dies") as found, caplog.at_level(logging.DEBUG, "framescribe"):
+        for _ in range(5):
+            with found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+                assert frames.decoder == "cpu"
+    assert sum("its decoder on the GPU" in record.message for record in caplog.records) == 3
+    (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert "CPUs decode the rest" in warning
+
+
+def test_while_it_is_busy_cpus_decode():
+    with workers("works") as found:
+        with (
+            found.decoded(Clip(str(HORSE)), SAMPLING) as first,
+            found.decoded(Clip(str(HORSE)), SAMPLING) as second,
+        ):
+            assert (first.decoder, second.decoder) == ("gpu", "cpu")
+            assert np.array_equal(rgb(first), second.pixels)
+        with found.decoded(Clip(str(HORSE)), SAMPLING) as third:
+            assert third.decoder == "gpu"
+
+
+def test_rows_say_what_decoded_them_and_are_the_same(captioner, monkeypatch):
+    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+    (wanted,) = captioner.caption(HORSE, settings)
+    monkeypatch.setattr(captioner, "_gpu_decoders", hardware.decoders())
+    (row,) = captioner.caption(HORSE, settings)
+    (again,) = captioner.caption_tasks(iter([hardware.task(HORSE)]), settings, DecodeLimits(decoder="cpu"))
+    assert (wanted.decoder, row.decoder, again.decoder) == ("cpu", "gpu", "cpu")
+    assert (row.caption_raw, row.frame_indices, row.codec) == (
+        wanted.caption_raw,
+        wanted.frame_indices,
+        wanted.codec,
+    )
+
+
+def test_a_decoder_that_is_not_there_is_refused_before_anything_loads(tmp_path):
+    with pytest.raises(UsageError, match="cpu has no video decoder"):
+        Captioner.from_pretrained(tmp_path, device="cpu", decoder="gpu")
+    with pytest.raises(UsageError, match="takes auto, cpu, gpu, not 'nvdec'"):
+        DecodeLimits(decoder="nvdec")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="decode_workers"):
+        DecodeLimits(workers=0, decoder="gpu")
