@@ -3,11 +3,13 @@
     python -m benchmarks.speed --json benchmarks/results/bench_long_bf16_h100.json
     python -m benchmarks.speed --short --quant fp8-kv --no-baseline
     python -m benchmarks.speed --from mp4 --clips 1024 --repeat 1 --no-baseline
+    python -m benchmarks.speed --from mp4 --videos *.mp4 --clips 256 --decoder auto cpu --no-baseline
 
 What ``framescribe bench`` measures, with the same models and clips, and more: floors are the work counted from the
 config over matrix products and copies measured here (``work.py``, ``ceilings.py``); the baseline is transformers'
 ``generate`` on the same weights for one clip, or on a CPU this engine for one clip at a time (``baseline.py``);
-``--from mp4`` captions 720p files of 6 s too, decoding included (``from_files.py``). Last line: JSON.
+``--from mp4`` captions files too, decoding included (``from_files.py``): 720p of 6 s, or those that ``--videos`` names;
+the frames from memory are then of their size. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import torch
 from benchmarks.provenance import provenance, publish
 from benchmarks.speed.baseline import Baseline, OneAtATime, as_published, has_transformers
 from benchmarks.speed.ceilings import measure_ceilings
-from benchmarks.speed.from_files import measure_files, write_videos
+from benchmarks.speed.from_files import measure_files, workload_of, write_videos
 from benchmarks.speed.work import floors, language_weight_bytes
 from framescribe.bench.measure import default_model, default_workload, measure, rates
 from framescribe.bench.subject import build_subject, open_subject, subject_preparer
@@ -42,13 +44,14 @@ def main() -> None:
     name = arguments.model or default_model(precision)
     subject = open_subject(name)
     chosen = {key: getattr(arguments, key) for key in ("clips", "frames", "new_tokens", "batch")}
-    workload = dataclasses.replace(
-        default_workload(precision, arguments.short or arguments.source == "mp4"),
-        **{key: value for key, value in chosen.items() if value is not None},
-    )
+    given = {key: value for key, value in chosen.items() if value is not None}
     result = {"precision": str(precision), "model": name, "hardware": precision.hardware}
     with tempfile.TemporaryDirectory(prefix="framescribe-bench-") as folder:
-        videos = write_videos(Path(folder)) if arguments.source == "mp4" else []
+        videos = arguments.videos
+        if arguments.source == "mp4" and not videos:
+            videos = write_videos(Path(folder))
+        workload = workload_of(videos) if videos else default_workload(precision, arguments.short)
+        workload = dataclasses.replace(workload, **given)
         result |= _measure(subject, precision, workload, videos, arguments)
     publish(result | made_by, arguments.json)
 
@@ -62,6 +65,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--quant")
     parser.add_argument("--short", action="store_true", help="the 6 s clip instead of the 24 s one")
     parser.add_argument("--from", dest="source", choices=("frames", "mp4"), default="frames")
+    parser.add_argument("--videos", type=Path, nargs="+", default=[], help="files in place of made ones")
+    parser.add_argument("--decoder", nargs="+", choices=("auto", "cpu"), default=["auto"])
     for name in ("clips", "frames", "new-tokens", "batch"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--repeat", type=int, default=3)
@@ -94,10 +99,11 @@ def _measure(
     is_gpu = precision.device.type == "cuda"
     peak = torch.cuda.max_memory_allocated(precision.device) if is_gpu else None
     _release(precision)
-    files = None
-    if videos:
-        files = measure_files(model, subject, precision, workload, videos, arguments.repeat)
-        files["rate_to_frames"] = seconds / files["seconds_per_clip"]
+    files = {}
+    for decoder in arguments.decoder if videos else ():
+        found = measure_files(model, subject, precision, workload, videos, arguments.repeat, decoder)
+        files[decoder] = found | {"rate_to_frames": seconds / found["seconds_per_clip"]}
+        _release(precision)
     baseline = slow.result if slow else None
     if not arguments.no_baseline and slow is None:
         baseline = _published(model, subject, precision, workload, arguments.baseline_tokens)

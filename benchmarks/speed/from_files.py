@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.speed.gpu_busy import gpu_busy
-from framescribe.bench.workload import Workload
+from framescribe.bench.workload import LONG, SHORT, Workload
 from framescribe.captioner import Captioner
 from framescribe.checkpoint import OpenCheckpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision
-from framescribe.types import CaptionSettings, Clip, GenerationSettings
+from framescribe.task import DecoderChoice
+from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
+from framescribe.video.decode import decode_frames
 from framescribe.video.encode import write_mp4
 
 WIDTH, HEIGHT, FPS = 1280, 720, 24
@@ -46,28 +51,49 @@ def measure_files(
     workload: Workload,
     videos: list[Path],
     repeat: int,
-) -> dict[str, float | None]:
-    """The workload's clips from files: seconds a clip, and how busy the GPU was (None where that is not known)."""
-    captioner = Captioner(model, subject, precision, workload.batch)
+    decoder: DecoderChoice,
+) -> dict[str, Any]:
+    """The workload's clips from files: seconds a clip, how busy the GPU was (None where that is not known), and how
+    many clips of the last run each kind of decoder took."""
+    captioner = Captioner(model, subject, precision, workload.batch, decoder)
     # Once for worker processes, kernels and CUDA graphs.
-    _caption(captioner, videos, workload.clips, workload.new_tokens)
+    _caption(captioner, videos, min(workload.clips, 2 * workload.batch), workload.new_tokens)
     runs = [_caption(captioner, videos, workload.clips, workload.new_tokens) for _ in range(repeat)]
-    shares = [share for _, share in runs if share is not None]
+    shares = [run.gpu_busy for run in runs if run.gpu_busy is not None]
     return {
-        "seconds_per_clip": statistics.median(seconds for seconds, _ in runs) / workload.clips,
+        "seconds_per_clip": statistics.median(run.seconds for run in runs) / workload.clips,
         "gpu_busy": statistics.median(shares) if shares else None,
+        "decoded_by": dict(runs[-1].decoders),
+        "first_row_s": statistics.median(run.first_row_s for run in runs),
     }
 
 
-def _caption(
-    captioner: Captioner, paths: list[Path], clips: int, new_tokens: int
-) -> tuple[float, float | None]:
-    """Seconds for ``clips`` clips, the files in turn, and the share of them in which the GPU was busy."""
+@dataclass(frozen=True, slots=True)
+class _Run:
+    seconds: float
+    gpu_busy: float | None
+    decoders: Counter[str | None]
+    first_row_s: float
+
+
+def workload_of(videos: list[Path], workload: Workload | None = None) -> Workload:
+    """The clips that these files are: their size, and the frames that ``chat`` sees of the first."""
+    found = decode_frames(Clip(str(videos[0])), FrameSampling())
+    chosen = workload or (LONG if len(found.indices) > SHORT.frames else SHORT)
+    return replace(chosen, frames=len(found.indices), width=found.facts.width, height=found.facts.height)
+
+
+def _caption(captioner: Captioner, paths: list[Path], clips: int, new_tokens: int) -> _Run:
+    """``clips`` clips, the files in turn."""
     settings = CaptionSettings(generation=GenerationSettings(new_tokens, stop_loops=False))
     sources = [Clip(str(paths[number % len(paths)]), given_id=str(number)) for number in range(clips)]
     with gpu_busy(captioner.precision.device) as busy:
         start = time.perf_counter()
+        decoders: Counter[str | None] = Counter()
+        first_row_s = 0.0
         for row in captioner.caption(sources, settings):
             assert not row.error_message, row.error_message
+            decoders[row.decoder] += 1
+            first_row_s = first_row_s or time.perf_counter() - start
         seconds = time.perf_counter() - start
-    return seconds, busy.share
+    return _Run(seconds, busy.share, decoders, first_row_s)
