@@ -79,7 +79,9 @@ class Run:
         return self._shown(packet)
 
     def finish(self) -> list[int]:
-        return self._shown(None)
+        shown = self._shown(None)
+        self._context.flush_buffers()
+        return shown
 
     def _shown(self, packet: av.Packet | None) -> list[int]:
         if self._does == "is damaged":

@@ -150,6 +150,7 @@ class Run:
         self._shown: list[int] = []
         self._unchecked: set[int] = set()  # pictures that were decoded last into their places
         self._error: BaseException | None = None
+        self._is_anew = False
         self._row_offset = 0
         # The parser calls these as long as it lives.
         self._callbacks = (
@@ -183,10 +184,14 @@ class Run:
             CudaError: the decoder failed.
         """
         flags = cuvid.TIMESTAMP | cuvid.END_OF_PICTURE
+        if self._is_anew:
+            flags |= cuvid.DISCONTINUITY
+            self._is_anew = False
         return self._parse(cuvid.SourcePacket(flags, len(payload), payload, pts))
 
     def finish(self) -> list[int]:
-        """What is held back; as ``feed``."""
+        """What is held back; as ``feed``. What is fed next begins with a keyframe."""
+        self._is_anew = True
         return self._parse(cuvid.SourcePacket(cuvid.END_OF_STREAM, 0, None, 0))
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import IO, Protocol
 
 import av
@@ -111,12 +110,13 @@ def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: Hardwar
                 pts: address + place * bytes_each
                 for place, pts in enumerate(index.pts[plan.numbers].tolist())
             }
-            decoder = _HardwareDecoder(hardware, stream, codec, size, targets)
+            run = hardware.run(codec, size, targets)
+            decoder = _HardwareDecoder(run, stream, codec)
             try:
                 for _ in announced(container, stream, index, plan.numbers, decoder):
                     pass
             finally:
-                decoder.close()
+                run.close()
     first = decoder.first
     if first is None or first.format.name not in FORMATS or (first.width, first.height) != size:
         raise Unfit("pictures that differ from what the file says")
@@ -140,14 +140,11 @@ class _HardwareDecoder:
 
     def __init__(
         self,
-        hardware: Hardware,
+        run: HardwareRun,
         stream: VideoStream,
         codec: str,
-        size: tuple[int, int],
-        targets: Mapping[int, int],
     ) -> None:
-        self._start = partial(hardware.run, codec, size, targets)
-        self._run: HardwareRun | None = None
+        self._run = run
         self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
         self._software = stream.codec_context
         self._software.thread_count = 1
@@ -158,17 +155,12 @@ class _HardwareDecoder:
         if not self._has_begun and packet is not None:
             self._has_begun = True
             self.first = next(iter((*self._software.decode(packet), *self._software.decode(None))), None)
-        self._run = run = self._run or self._start()
-        shown = [pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)]
+        shown = [
+            pts for each in self._filter.filter(packet) for pts in self._run.feed(bytes(each), each.pts or 0)
+        ]
         if packet is None:
-            shown += run.finish()
+            shown += self._run.finish()
         return [_Picture(pts) for pts in shown]
 
     def flush_buffers(self) -> None:
-        self.close()
-        self._filter.flush()
-
-    def close(self) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            run.close()
+        self._filter.flush()  # the parser keeps the parameter sets
