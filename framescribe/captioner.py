@@ -41,8 +41,9 @@ from framescribe.task import (
     check_prompts,
 )
 from framescribe.types import DEFAULT_MODEL, CaptionSettings
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers
 
 CaptionProgress = Callable[[int, int | None], None]
 

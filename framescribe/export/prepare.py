@@ -22,9 +22,10 @@ from framescribe.export.reads import Reads
 from framescribe.types import Clip, VideoFacts
 from framescribe.version import __version__
 from framescribe.video.address import local_path, split_member, suffix_of
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.normalize import Normalize
 from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers
 
 _JOBS_AT_ONCE = 32
 """Spans of one video that a worker makes in one reading: more would keep other cores idle at the end."""

@@ -14,8 +14,9 @@ from framescribe.errors import ClipError
 from framescribe.pipeline.run_clips import RunClips
 from framescribe.task import ClipTask
 from framescribe.types import Clip, FrameSampling, VideoFacts
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.sample import select_frames
-from framescribe.video.workers import DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers
 
 LOCAL_PROBES = 1000
 REMOTE_PROBES = 50

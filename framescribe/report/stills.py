@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from framescribe.errors import ClipError, UsageError
 from framescribe.report.overview import Row
 from framescribe.types import Clip, FrameSampling
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.decode import decode_frames
 from framescribe.video.encode import encode_jpeg
-from framescribe.video.workers import DecodeWorkers, usable_cpus
+from framescribe.video.workers import DecodeWorkers
 
 STILLS = 4
 LONG_SIDE_PX = 280

@@ -31,6 +31,7 @@ from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
 from framescribe.video.packets import SEEKABLE_FORMATS, TooManyPackets, index_packets
 from framescribe.video.reading import (
+    MAX_THREADS,
     IndexDisagrees,
     ReadableFrames,
     announced_frames,
@@ -67,13 +68,19 @@ def _allocate(shape: tuple[int, ...]) -> Pixels:
     return np.empty(shape, np.uint8)
 
 
-def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _allocate) -> Frames:
+def decode_frames(
+    clip: Clip,
+    sampling: FrameSampling,
+    allocate: Allocator = _allocate,
+    max_threads: int = MAX_THREADS,
+) -> Frames:
     """Decode the frames of a clip that ``sampling`` chooses.
 
     Args:
         clip: what to read.
         sampling: which of its frames.
         allocate: makes the uint8 array of a given shape that the pixels are written to, such as shared memory.
+        max_threads: threads that may decode large pictures; smaller ones have one.
 
     Returns:
         Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start. Those of a
@@ -86,7 +93,7 @@ def decode_frames(clip: Clip, sampling: FrameSampling, allocate: Allocator = _al
     if isinstance(clip.data, VideoFrames):
         return chosen_frames(clip.data, clip, sampling)
 
-    seen, selection, pixels = _read(clip, chooser(sampling), allocate)
+    seen, selection, pixels = _read(clip, chooser(sampling), allocate, max_threads)
     return chosen(seen, selection, pixels)
 
 
@@ -174,7 +181,9 @@ class Plan:
         return np.searchsorted(self.numbers, self.span.numbers[list(self.selection.indices)])
 
 
-def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[Plan, int, VideoFrame]]:
+def _planned(
+    clip: Clip, choose: Chooser, max_threads: int = MAX_THREADS
+) -> Iterator[tuple[Plan, int, VideoFrame]]:
     """The frames that are chosen: the plan, the place among ``plan.numbers``, the frame.
 
     If the packets did not tell the truth, it all comes once more under another plan.
@@ -189,7 +198,7 @@ def _planned(clip: Clip, choose: Chooser) -> Iterator[tuple[Plan, int, VideoFram
                             plan = plan_of(
                                 clip, choose, index, index.timeline(index.pts), index.pts, again[1]
                             )
-                            frames = announced_frames(*again, index, plan.numbers)
+                            frames = announced_frames(*again, index, plan.numbers, max_threads)
                             yield from ((plan, place, frame) for place, frame in enumerate(frames))
                             return
                     except MemoryError:
@@ -241,10 +250,12 @@ def from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) 
             yield again
 
 
-def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Selection, Pixels]:
+def _read(
+    clip: Clip, choose: Chooser, allocate: Allocator, max_threads: int = MAX_THREADS
+) -> tuple[Probe, Selection, Pixels]:
     pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
     display = Display()
-    for plan, place, frame in _planned(clip, choose):
+    for plan, place, frame in _planned(clip, choose, max_threads):
         if place == 0:
             display = Display()
             slots = plan.slots
@@ -252,7 +263,9 @@ def _read(clip: Clip, choose: Chooser, allocate: Allocator) -> tuple[Probe, Sele
             pixels = allocate((len(slots), *picture.shape))
         else:
             picture = display(frame)
-        pixels[slots == place] = picture
+        for slot in np.flatnonzero(slots == place):
+            pixels[slot] = picture
+        del picture  # so that the next one takes its memory
     return probe_of(plan, pixels.shape[3], pixels.shape[2], display.quarter_turns), plan.selection, pixels
 
 

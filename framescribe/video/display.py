@@ -26,6 +26,7 @@ class Display:
             scale = min(1.0, (self._long_side or math.inf) / max(frame.width, frame.height))
             self._stored = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
             self.quarter_turns = round(frame.rotation / 90)
-        rgb = self._reformatter.reformat(frame, *self._stored, "rgb24").to_ndarray()
+        # One thread: several take longer for one picture, and there are other clips for the cores.
+        rgb = self._reformatter.reformat(frame, *self._stored, "rgb24", threads=1).to_ndarray()
         upright: Pixels = np.rot90(rgb, self.quarter_turns)  # both count counterclockwise
         return upright.transpose(2, 0, 1)

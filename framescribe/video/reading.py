@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.needed import NeededPackets
 from framescribe.video.packets import SEEKABLE_FORMATS, Clock, is_shown, packets
 from framescribe.video.timeline import PacketIndex
@@ -23,7 +24,7 @@ _LARGE_PIXELS = 1280 * 720
 """Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
 
 _PIXELS_OF_THREADS = 8 * 3840 * 2160
-_MAX_THREADS = 16
+MAX_THREADS = 16
 """Each thread holds pictures of its own: fewer of them for pictures above 4K."""
 
 
@@ -59,17 +60,26 @@ class PacketDecoder(Protocol[F_co]):
 
 
 def announced_frames(
-    container: InputContainer, stream: VideoStream, index: PacketIndex, wanted: list[int]
+    container: InputContainer,
+    stream: VideoStream,
+    index: PacketIndex,
+    wanted: list[int],
+    max_threads: int = MAX_THREADS,
 ) -> Iterator[VideoFrame]:
     """``announced``, decoded by FFmpeg."""
-    pixels = stream.codec_context.width * stream.codec_context.height
-    if pixels > _LARGE_PIXELS:
-        stream.thread_type = "AUTO"
-        if pixels * _MAX_THREADS > _PIXELS_OF_THREADS:
-            stream.codec_context.thread_count = max(1, _PIXELS_OF_THREADS // pixels)
-    else:
-        stream.codec_context.thread_count = 1
+    _set_threads(stream, max_threads)
     return announced(container, stream, index, wanted, stream.codec_context)
+
+
+def _set_threads(stream: VideoStream, max_threads: int) -> None:
+    context = stream.codec_context
+    pixels = max(1, context.width * context.height)
+    count = min(max_threads, MAX_THREADS, _PIXELS_OF_THREADS // pixels, usable_cpus())
+    if pixels > _LARGE_PIXELS and count > 1:
+        stream.thread_type = "AUTO"
+        context.thread_count = count
+    else:
+        context.thread_count = 1
 
 
 def announced(

@@ -23,12 +23,14 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from framescribe.errors import ClipError
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
+from framescribe.video.cpus import usable_cpus
 from framescribe.video.decode import decode_frames
 from framescribe.video.gpu import GpuDecoders, Seat
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
@@ -53,13 +55,6 @@ _KEPT_BYTES = 256 << 20
 """A worker whose pixels take more is not kept for the next clip: its memory is given back."""
 
 T = TypeVar("T")
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may run on: under taskset, Slurm or a container's cpuset fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class DecodeWorkers:
@@ -121,7 +116,9 @@ class DecodeWorkers:
                 if frames is not None:
                     yield frames
                     return
-            task = Task(os.getcwd(), decode_frames, (readable, sampling), self._memory_bytes, has_pixels=True)
+            # Several threads for a clip only where cores wait: they take more from them than one.
+            decode = partial(decode_frames, max_threads=max(1, usable_cpus() // (len(self._busy) + 1)))
+            task = Task(os.getcwd(), decode, (readable, sampling), self._memory_bytes, has_pixels=True)
             worker, answer = self._answered(clip, task)
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))

@@ -198,7 +198,9 @@ def vp9(folder: Path) -> Clip:
 def av1(folder: Path) -> Clip:
     os.environ["SVT_LOG"] = "1"  # errors only: the encoder writes to stderr by itself
     path = video(folder / "av1.mp4", "libsvtav1", options={"preset": "13"})
-    if hasattr(os, "sched_setscheduler"):  # root's thread it gives real-time priority, which starves all others
+    if hasattr(
+        os, "sched_setscheduler"
+    ):  # root's thread it gives real-time priority, which starves all others
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return clip(path)
 

@@ -250,3 +250,11 @@ def test_colours_follow_the_matrix_that_the_file_names(tmp_path):
         reds[matrix] = decode_frames(clip(path), FrameSampling("chat", 1)).pixels[0, :, 5, 5].astype(int)
     np.testing.assert_allclose(reds["smpte170m"], (200, 30, 30), atol=6)  # as it was encoded
     assert reds["bt709"][0] > reds["smpte170m"][0] + 8
+
+
+def test_several_threads_give_the_same(tmp_path):
+    """Pictures larger than 720p are decoded by as many threads as there are cores to spare."""
+    large = clip(video(tmp_path / "large.mp4", size=(1296, 736), pts=range(12), options={"bf": "2"}))
+    one, several = (decode_frames(large, FrameSampling("uniform", 5), max_threads=count) for count in (1, 4))
+    assert one.indices == several.indices
+    np.testing.assert_array_equal(one.pixels, several.pixels)

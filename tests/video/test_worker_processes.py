@@ -12,7 +12,7 @@ import pytest
 
 import framescribe
 from framescribe.types import Clip
-from framescribe.video.workers import usable_cpus
+from framescribe.video.cpus import usable_cpus
 from tests.video.decoders import HORSE, own_children, pixels
 
 pytestmark = pytest.mark.usefixtures("earlier_children")
