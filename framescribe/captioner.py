@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.distinct import Distinct
@@ -27,10 +28,10 @@ from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision, check_memory, choose_batch, choose_precision
 from framescribe.model_spec import ModelSpec
 from framescribe.pipeline.given import Source, as_clip, given_clips
-from framescribe.prepare import Prepared, Preparer, check_can_decode, gpu_decoders
+from framescribe.prepare import Preparer, check_can_decode, gpu_decoders
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.session import CaptionSession
+from framescribe.session import CaptionSession, Decoding
 from framescribe.task import (
     DEFAULT_MEMORY_GB,
     DEFAULT_TIMEOUT_S,
@@ -188,13 +189,18 @@ class Captioner:
         return rows if progress is None else _told(rows, clips, tasks, progress)
 
     def caption_tasks(
-        self, tasks: Iterator[ClipTask], settings: CaptionSettings, limits: DecodeLimits = DecodeLimits()
+        self,
+        tasks: Iterator[ClipTask],
+        settings: CaptionSettings,
+        limits: DecodeLimits = DecodeLimits(),
+        spent: TimeSpent | None = None,
     ) -> Iterator[CaptionRow]:
         """As ``caption``, of different clips that are each asked their own questions.
 
         Args:
             tasks: read as they are needed.
             settings, limits: the same for all.
+            spent: is told what the time goes to.
         """
         session = self.session(settings)
         gpu = None if limits.decoder == "cpu" else self._gpu_decoders
@@ -203,30 +209,9 @@ class Captioner:
         if limits.workers != 0:
             workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
             decoders += 0 if gpu is None else gpu.count
-        with ThreadPoolExecutor(decoders, thread_name_prefix="decode") as pool, workers or nullcontext():
-            preparing: dict[Future[Prepared | tuple[CaptionRow, ...]], None] = {}
-            try:
-                while True:
-                    # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
-                    while len(preparing) + len(session) < self._batch_size + decoders:
-                        if (task := next(tasks, None)) is None:
-                            break
-                        preparing[pool.submit(self._preparer.prepare, task, settings, workers)] = None
-                    if not preparing and not len(session):
-                        return
-                    timeout = 0 if len(session) else None
-                    for future in wait(preparing, timeout, return_when=FIRST_COMPLETED).done:
-                        del preparing[future]
-                        prepared = future.result()
-                        if isinstance(prepared, Prepared):
-                            session.add(prepared)
-                        else:
-                            yield from prepared
-                    yield from session.step()
-            finally:
-                # A consumer that stops early leaves no work in the pool.
-                pool.shutdown(wait=False, cancel_futures=True)
-                session.close()
+        prepare = partial(self._preparer.prepare, settings=settings, workers=workers)
+        decoding = Decoding(prepare, decoders, workers or nullcontext())
+        return session.caption(tasks, decoding, self._batch_size, spent or TimeSpent())
 
     def longest_in_progress(self) -> int:
         """Tokens of the longest caption that is being written, of whichever call; to show how far it is."""

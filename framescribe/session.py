@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
+from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
@@ -35,6 +39,21 @@ class _Asked:
     prompt: Prompt
     repair: Repair | None = None
     sequence: Sequence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How clips are prepared ahead of the engine.
+
+    Attributes:
+        prepare: makes a clip ready, or gives the rows that say why it cannot be; from several threads.
+        threads: how many.
+        until_over: left when no more is to be prepared: ends the work in progress.
+    """
+
+    prepare: Callable[[ClipTask], Prepared | tuple[CaptionRow, ...]]
+    threads: int
+    until_over: AbstractContextManager[object]
 
 
 class CaptionSession:
@@ -70,6 +89,51 @@ class CaptionSession:
         """Queues a clip with all its questions; they share its pixels, and so what the vision tower makes of them."""
         for question, prompt in zip(prepared.task.questions, prepared.prompts, strict=True):
             self._request(_Asked(prepared, question, prompt), self._settings.generation)
+
+    def caption(
+        self,
+        tasks: Iterator[ClipTask],
+        decoding: Decoding,
+        batch_size: int,
+        spent: TimeSpent,
+    ) -> Iterator[CaptionRow]:
+        """Captions clips that are prepared ahead; closes the session at the end.
+
+        Args:
+            tasks: read as they are needed.
+            decoding: prepares them.
+            batch_size: clips that decode together in the engine.
+            spent: is told what the time goes to.
+        """
+        preparing: set[Future[Prepared | tuple[CaptionRow, ...]]] = set()
+        spent.start()
+        with ThreadPoolExecutor(decoding.threads, thread_name_prefix="decode") as pool, decoding.until_over:
+            try:
+                while True:
+                    # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
+                    while len(preparing) + len(self) < batch_size + decoding.threads:
+                        if (task := next(tasks, None)) is None:
+                            break
+                        preparing.add(pool.submit(decoding.prepare, task))
+                    if not preparing and not len(self):
+                        return
+                    done, preparing = wait(preparing, 0 if len(self) else None, FIRST_COMPLETED)
+                    rows: list[CaptionRow] = []
+                    for future in done:
+                        prepared = future.result()
+                        if isinstance(prepared, Prepared):
+                            self.add(prepared)
+                        else:
+                            rows += prepared
+                    has_room = bool(preparing) and len(self) < batch_size
+                    rows += self.step()
+                    spent.on("decoding" if has_room else "model")
+                    yield from rows
+                    spent.on("output")
+            finally:
+                # A consumer that stops early leaves no work in the pool.
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.close()
 
     def step(self) -> list[CaptionRow]:
         """Runs one engine step.

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from framescribe.bound import TimeSpent
+
 if TYPE_CHECKING:
     from framescribe.caption_row import CaptionRow
     from framescribe.pipeline.caption_run import CaptionRun
@@ -61,6 +63,7 @@ class Work:
         outputs: where else rows go.
         statuses: rows so far, by ``caption_status``.
         unwritten: captions that could not be written beside their videos.
+        spent: what the time goes to.
         started: when captioning began, by ``time.monotonic``; None before.
     """
 
@@ -71,6 +74,7 @@ class Work:
     outputs: Sequence[Output]
     statuses: Counter[str] = field(default_factory=Counter)
     unwritten: int = 0
+    spent: TimeSpent = field(default_factory=TimeSpent)
     started: float | None = None
 
 

@@ -55,7 +55,7 @@ class ThisProcess:
                 outputs.append(writer)
             work.started = time.monotonic()
             settings = replace(run.settings, repair=run.repairs)
-            rows = captioner.caption_tasks(work.tasks, settings, run.limits)
+            rows = captioner.caption_tasks(work.tasks, settings, run.limits, work.spent)
             with observer.captioning(work.total, captioner.longest_in_progress):
                 for row in rows:
                     with uninterrupted():

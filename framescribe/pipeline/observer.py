@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from framescribe.views import named_values_html
 
 if TYPE_CHECKING:
+    from framescribe.bound import Part
     from framescribe.caption_row import CaptionRow
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.preflight import Preflight
@@ -28,6 +29,8 @@ class RunSummary:
         unwritten: captions that could not be written beside their videos.
         unit: what a row is of: a clip, or one of a clip's captions where there are several prompts.
         note: what else there is to say; if nothing was left to do, why.
+        shares: of its time, what went to ``decoding`` (the model had room for clips that were not decoded yet), to the
+            ``model``, and to ``output``, the writing of rows.
         preflight: what was found of the clips before; None where they were only counted.
     """
 
@@ -37,6 +40,7 @@ class RunSummary:
     unwritten: int = 0
     unit: str = "clip"
     note: str = ""
+    shares: Mapping[Part, float] = field(default_factory=dict)
     preflight: Preflight | None = field(default=None, repr=False)
 
     @property

@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
 
+from framescribe.bound import said
 from framescribe.dataset.row_file import RowFile
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
@@ -243,7 +244,8 @@ def _finish(work: Work, observer: Observer, report: Preflight | None, *notes: st
         output=work.run.output,
         unwritten=work.unwritten,
         unit="clip" if len(work.run.asked) == 1 else "caption",
-        note="; ".join(filter(None, (*notes, *_quality(work)))),
+        note="; ".join(filter(None, (*notes, *_quality(work), said(work.spent.shares)))),
+        shares=work.spent.shares,
         preflight=report,
     )
     observer.finished(summary)

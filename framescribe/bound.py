@@ -1,0 +1,51 @@
+"""What bounds a run: how its time divides among decoding, the model and the writing of rows, and what to change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal, get_args
+
+Part = Literal["decoding", "model", "output"]
+
+_WORTH_SAYING = 0.1
+_ADVICE: dict[Part, str] = {
+    "decoding": "the model had room for clips that were not decoded yet {share:.0%} of the time; give it more CPUs",
+    "output": "rows were being written {share:.0%} of the time; write them to a faster place",
+}
+
+
+class TimeSpent:
+    """Adds up what a run waits for. For one thread.
+
+    Args:
+        clock: in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._seconds: dict[Part, float] = dict.fromkeys(get_args(Part), 0.0)
+
+    def start(self) -> None:
+        """Time counts from now on."""
+        self._last = self._clock()
+
+    def on(self, part: Part) -> None:
+        """All since the last call went to this part."""
+        now = self._clock()
+        self._seconds[part] += now - self._last
+        self._last = now
+
+    @property
+    def shares(self) -> Mapping[Part, float]:
+        """Of all the time, by part; empty if there was none."""
+        total = sum(self._seconds.values())
+        return {part: seconds / total for part, seconds in self._seconds.items()} if total else {}
+
+
+def said(shares: Mapping[Part, float]) -> str:
+    """What bounds a run with such shares, and what to change; nothing if it is the model alone."""
+    largest = max(_ADVICE, key=lambda part: shares.get(part, 0.0))
+    share = shares.get(largest, 0.0)
+    return f"bound by {largest}: " + _ADVICE[largest].format(share=share) if share >= _WORTH_SAYING else ""

@@ -1,0 +1,71 @@
+"""What a run is bound by is what it waited for."""
+
+import threading
+from contextlib import nullcontext
+
+import pytest
+
+from framescribe.bound import TimeSpent, said
+from framescribe.captioner import Captioner
+from framescribe.pipeline.observer import RunSummary
+from framescribe.session import Decoding
+from framescribe.task import ClipTask
+from framescribe.types import CaptionSettings, Clip, GenerationSettings
+from tests.reference import CLIPS
+
+TASKS = [
+    ClipTask.of(Clip(str(CLIPS / "short-half-second.mp4"), given_id=str(number)), ["What?"])
+    for number in range(6)
+]
+SETTINGS = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
+
+
+def shares(captioner: Captioner, decode_s: float, write_s: float, threads: int = 2) -> dict[str, float]:
+    """Of a run whose decoding and writing take so long, by an event that nobody sets."""
+    never, spent = threading.Event(), TimeSpent()
+
+    def prepare(task):
+        never.wait(decode_s)
+        return captioner._preparer.prepare(task, SETTINGS)
+
+    rows = captioner.session(SETTINGS).caption(
+        iter(TASKS), Decoding(prepare, threads, nullcontext()), 2, spent
+    )
+    for _ in rows:
+        never.wait(write_s)
+    return dict(spent.shares)
+
+
+def test_slow_decoding_bounds_a_run(captioner):
+    found = shares(captioner, decode_s=0.3, write_s=0.0, threads=1)
+    assert max(found, key=found.__getitem__) == "decoding"
+    assert "give it more CPUs" in said(found)
+
+
+def test_slow_writing_bounds_a_run(captioner):
+    found = shares(captioner, decode_s=0.0, write_s=0.3)
+    assert max(found, key=found.__getitem__) == "output"
+    assert said(found).startswith("bound by output: rows were being written ")
+
+
+def test_time_is_all_divided_and_what_is_small_is_not_said():
+    times = iter([0.0, 10.0, 13.0, 20.0, 20.5])
+    spent = TimeSpent(lambda: next(times))
+    assert spent.shares == {}
+    spent.start()
+    spent.on("decoding")
+    spent.on("model")
+    spent.on("output")
+    assert spent.shares == pytest.approx({"decoding": 3 / 10.5, "model": 7 / 10.5, "output": 0.5 / 10.5})
+    assert "29%" in said(spent.shares)
+    assert said({"decoding": 0.05, "model": 0.9, "output": 0.05}) == said({}) == ""
+
+
+def test_the_summary_says_it():
+    summary = RunSummary(
+        {"success": 4}, 2.0, note=said({"decoding": 0.5, "model": 0.5}), shares={"decoding": 0.5}
+    )
+    assert str(summary).endswith(
+        "bound by decoding: the model had room for clips that were not decoded yet 50% of the time; "
+        "give it more CPUs"
+    )
