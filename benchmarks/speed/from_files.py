@@ -13,11 +13,12 @@ import numpy as np
 
 from benchmarks.speed.gpu_busy import gpu_busy
 from framescribe.bench.workload import LONG, SHORT, Workload
+from framescribe.bound import Part, TimeSpent
 from framescribe.captioner import Captioner
 from framescribe.checkpoint import OpenCheckpoint
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision
-from framescribe.task import DecoderChoice
+from framescribe.task import ClipTask, DecoderChoice
 from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
 from framescribe.video.decode import decode_frames
 from framescribe.video.encode import write_mp4
@@ -64,6 +65,7 @@ def measure_files(
         "seconds_per_clip": statistics.median(run.seconds for run in runs) / workload.clips,
         "gpu_busy": statistics.median(shares) if shares else None,
         "decoded_by": dict(runs[-1].decoders),
+        "time_shares": runs[-1].shares,
         "first_row_s": statistics.median(run.first_row_s for run in runs),
     }
 
@@ -74,6 +76,7 @@ class _Run:
     gpu_busy: float | None
     decoders: Counter[str | None]
     first_row_s: float
+    shares: dict[Part, float]
 
 
 def workload_of(videos: list[Path], workload: Workload | None = None) -> Workload:
@@ -86,14 +89,16 @@ def workload_of(videos: list[Path], workload: Workload | None = None) -> Workloa
 def _caption(captioner: Captioner, paths: list[Path], clips: int, new_tokens: int) -> _Run:
     """``clips`` clips, the files in turn."""
     settings = CaptionSettings(generation=GenerationSettings(new_tokens, stop_loops=False))
-    sources = [Clip(str(paths[number % len(paths)]), given_id=str(number)) for number in range(clips)]
+    sources = (Clip(str(paths[number % len(paths)]), given_id=str(number)) for number in range(clips))
+    tasks = (ClipTask.of(source, [settings.prompt]) for source in sources)
+    spent = TimeSpent()
     with gpu_busy(captioner.precision.device) as busy:
         start = time.perf_counter()
         decoders: Counter[str | None] = Counter()
         first_row_s = 0.0
-        for row in captioner.caption(sources, settings):
+        for row in captioner.caption_tasks(tasks, settings, spent=spent):
             assert not row.error_message, row.error_message
             decoders[row.decoder] += 1
             first_row_s = first_row_s or time.perf_counter() - start
         seconds = time.perf_counter() - start
-    return _Run(seconds, busy.share, decoders, first_row_s)
+    return _Run(seconds, busy.share, decoders, first_row_s, dict(spent.shares))
