@@ -40,7 +40,7 @@ def main() -> None:
 
 def measure(work: Path, flips: int, seed: int) -> dict[str, Any]:
     rows = [row(number).to_dict() for number in range(ROWS)]
-    folder = RowFolder(work)
+    folder = RowFolder(str(work))
     folder.prepare()
     folder.table.append(rows, "run", 0)
     (shard,) = map(Path, folder.table.shards())
@@ -77,7 +77,7 @@ def in_process(work: Path, shard: Path, content: bytes, bits: list[int]) -> Coun
 
 
 def try_bits(work: Path, shard: Path, content: bytes, bits: list[int], answers: Any) -> None:
-    folder = RowFolder(work)
+    folder = RowFolder(str(work))
     right = read(folder)
     for bit in bits:
         changed = bytearray(content)

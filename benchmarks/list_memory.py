@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
-from framescribe.dataset.store import RowFolder
+from framescribe.dataset.dataset import Dataset
 
 SAMPLE_EVERY = 1000
 
@@ -61,7 +61,7 @@ def measure(work: Path, entries: int) -> dict[str, Any]:
             highest_mb = max(highest_mb, resident_mb(process.pid))
     process.wait()
     seconds = time.monotonic() - began
-    written = sum(1 for _ in RowFolder(work / "out").rows(["clip_id"]))
+    written = Dataset(work / "out").count()
     assert rows == written == entries, (rows, written)
     return {
         "entries": entries,

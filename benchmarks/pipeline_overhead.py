@@ -60,7 +60,7 @@ def main() -> None:
 def measure(work: Path, clips: int) -> dict[str, Any]:
     listed = work / "list.txt"
     listed.write_text("".join(f"folder {number // 1000}/clip {number:07}.mp4\n" for number in range(clips)))
-    folder = RowFolder(work / "out")
+    folder = RowFolder(str(work / "out"))
     folder.prepare()
     run = CaptionRun(sources=(str(listed),), output=str(work / "out"), model=ModelSpec("stub"))
     with ExitStack() as stack:

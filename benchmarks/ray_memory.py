@@ -80,7 +80,7 @@ def measure(clips: int, answer: Any) -> None:
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "clip.mp4"
         make_clip(video, random.Random(0))
-        folder = RowFolder(Path(name) / "out")
+        folder = RowFolder(str(Path(name) / "out"))
         folder.prepare()
         settings = CaptionSettings(
             sampling=FrameSampling("uniform", 4), generation=GenerationSettings(max_new_tokens=2)

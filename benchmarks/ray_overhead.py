@@ -54,7 +54,7 @@ class Nothing:
         facts = VideoFacts(1, 1, 1.0, 1.0, "none", FRAMES)
         frames = Frames(torch.empty(0, 3, 0, 0, dtype=torch.uint8).numpy(), (), (), 0.0, facts)
         pixels = torch.zeros(FRAMES, 3, SIDE, SIDE, dtype=torch.bfloat16)
-        return Prepared(task, frames, (Prompt((0,), (0,), (False,), 1),), pixels)
+        return Prepared(task, frames, (Prompt((0,), (0,), (False,), 1),), pixels, tuple(range(FRAMES)))
 
     def add(self, prepared: Prepared) -> None:
         self._in_it.append(prepared)
@@ -80,7 +80,7 @@ def measure(clips: int, knobs: dict[str, int]) -> tuple[Spread, float]:
     """One run, and its clips per second from the first row seen to the last; ``knobs`` are of ``Ray``."""
     rows = RowMaker("none", "none", "bf16")
     with tempfile.TemporaryDirectory() as name, connected("local") as cluster:
-        folder = RowFolder(Path(name) / "out")
+        folder = RowFolder(str(Path(name) / "out"))
         folder.prepare()
         decoders = knobs.get("decoders", 1)
         on_ray = Ray(workers=1, **{name: knobs[name] for name in knobs if name != "decoders"})

@@ -10,30 +10,21 @@ import typer
 
 from framescribe.cli import options
 from framescribe.errors import UsageError
-from framescribe.types import DEFAULT_MODEL
+from framescribe.types import CaptionSettings, Clip
 
 
 def ask(
+    *,
     video: Annotated[str, typer.Argument(help="File or URL.")],
     questions: Annotated[
         list[str] | None, typer.Argument(help="Questions, asked in turn; without any, type them at a prompt.")
     ] = None,
     template: options.Template = None,
-    model: options.Model = DEFAULT_MODEL,
-    revision: options.Revision = None,
-    device: options.DeviceName = "auto",
-    dtype: options.Dtype = "auto",
-    quant: options.Quant = None,
-    strategy: options.Strategy = "chat",
-    frames: options.NumFrames = 24,
+    model: options.Spec,
+    sampling: options.Sampling,
     start: options.Start = 0.0,
     end: options.End = None,
-    max_new_tokens: options.MaxNewTokens = 2048,
-    temperature: options.Temperature = 0.0,
-    top_p: options.TopP = 1.0,
-    repetition_penalty: options.RepetitionPenalty = 1.0,
-    seed: options.Seed = 0,
-    stop_loops: options.StopLoops = True,
+    generation: options.Generation,
 ) -> None:
     """Ask questions about a video; answers stream as they are written.
 
@@ -46,23 +37,10 @@ def ask(
         framescribe ask talk.mp4 'Who speaks?' --start 60 --end 84
     """
     from framescribe.cli.console import load_captioner, out
-    from framescribe.model_spec import ModelSpec
-    from framescribe.types import Clip
     from framescribe.video.decode import probe
     from framescribe.video.workers import DecodeWorkers
 
-    spec = ModelSpec(model, revision, device, dtype, quant)
-    settings = options.caption_settings(
-        strategy=strategy,
-        frames=frames,
-        template=template,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        seed=seed,
-        stop_loops=stop_loops,
-    )
+    settings = CaptionSettings(template=template, sampling=sampling, generation=generation)
     if settings.resolved_template == "base" and len(questions or ()) != 1:
         raise UsageError("the base template has no turns; ask one question, or use --template chat")
     if any(not question.strip() for question in questions or ()):
@@ -70,7 +48,7 @@ def ask(
     clip = Clip(video, start, end)
     with DecodeWorkers() as workers:
         workers.call(probe, clip)  # what cannot be read is told before a model is loaded
-    captioner = load_captioner(spec, batch_size=1)
+    captioner = load_captioner(model, batch_size=1)
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):
         answer = ""

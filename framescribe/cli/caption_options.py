@@ -1,4 +1,4 @@
-"""Options that only ``caption`` has."""
+"""Options that only ``caption`` has, and the values that groups of them spell."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
+from framescribe.cli import options
+from framescribe.cli.groups import Spelled
 from framescribe.dataset.store import Redo as RedoName
 from framescribe.errors import UsageError
+from framescribe.pipeline.caption_run import CaptionOptions
+from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S, DecodeLimits, DecoderChoice
 
-_RUNS, _WHICH = "Runs into a folder", "Which clips"
+_RUNS, _WHICH, _READING = "Runs into a folder", "Which clips", "Reading videos"
 
 Sources = Annotated[
     list[str],
@@ -43,13 +47,6 @@ PromptFile = Annotated[Path | None, typer.Option(help="Read the prompt from a te
 BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Clips decoded together; by default as many as fit.", rich_help_panel="Model"),
-]
-Fps = Annotated[
-    float,
-    typer.Option(
-        help="Frames per second for `chat`; the model was trained on 1. --frames still limits their number.",
-        rich_help_panel="Frames",
-    ),
 ]
 Repair = Annotated[
     bool | None,
@@ -125,35 +122,109 @@ Shard = Annotated[
         rich_help_panel=_WHICH,
     ),
 ]
+DecodeWorkers = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Decoding processes; by default one per core, at most 32. 0 decodes in this process, "
+        "without a time-out.",
+        rich_help_panel=_READING,
+    ),
+]
+DecoderName = Annotated[
+    DecoderChoice,
+    typer.Option(
+        "--decoder",
+        help="What decodes videos: `auto` also uses the GPU's decoder, where it has one for a video; `cpu` does not; "
+        "`gpu` refuses to run without one. The frames are the same.",
+        rich_help_panel=_READING,
+    ),
+]
+DecodeMemory = Annotated[
+    float,
+    typer.Option(
+        callback=options.above_zero,
+        metavar="GB",
+        help="Memory a decoding process may use for one clip; a clip that needs more is an `error` row.",
+        rich_help_panel=_READING,
+    ),
+]
+DecodeTimeout = Annotated[
+    float,
+    typer.Option(
+        callback=options.above_zero,
+        help="Seconds allowed for fetching and decoding one clip; a clip that takes longer is an `error` row.",
+        rich_help_panel=_READING,
+    ),
+]
 
 
-def shard_of(text: str | None) -> tuple[int, int] | None:
-    """``1/4`` as numbers.
+def clip_options(
+    start: options.Start = 0.0,
+    end: options.End = None,
+    segments: options.Segment = "whole",
+    min_length: options.MinLength = 0.0,
+    max_length: options.MaxLength = None,
+    limit: Limit = None,
+    sample: Sample = None,
+    shard: Shard = None,
+) -> CaptionOptions:
+    """Which clips a run takes.
 
     Raises:
-        UsageError: it is not of this form.
+        UsageError: ``shard`` is not of the form I/N.
     """
-    if text is None:
-        return None
-    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard or "1/1")
     if numbers is None:
-        raise UsageError(f"`shard` takes I/N, such as 1/4 to 4/4, not {text!r}")
-    return int(numbers[1]), int(numbers[2])
+        raise UsageError(f"`shard` takes I/N, such as 1/4 to 4/4, not {shard!r}")
+    return {
+        "start_s": start, "end_s": end, "segments": segments, "min_length_s": min_length, "max_length_s": max_length,
+        "limit": limit, "sample": sample, "shard": (int(numbers[1]), int(numbers[2])) if shard else None,
+    }  # fmt: skip
 
 
-def prompts_of(prompts: list[str] | None, file: Path | None) -> list[str]:
+def run_options(
+    dry_run: DryRun = False,
+    new_run: NewRun = False,
+    redo: Redo = None,
+    hash_sources: HashSources = False,
+    rows_per_shard: RowsPerShard = None,
+) -> CaptionOptions:
+    """What a run does in a folder."""
+    return {
+        "dry_run": dry_run, "new_run": new_run, "redo": redo, "hash_sources": hash_sources,
+        "rows_per_shard": rows_per_shard,
+    }  # fmt: skip
+
+
+def decode_limits(
+    decode_workers: DecodeWorkers = None,
+    decoder: DecoderName = "auto",
+    decode_timeout: DecodeTimeout = DEFAULT_TIMEOUT_S,
+    decode_memory: DecodeMemory = DEFAULT_MEMORY_GB,
+) -> DecodeLimits:
+    return DecodeLimits(decode_workers, decode_timeout, decode_memory, decoder)
+
+
+def prompts_of(prompt: Prompt = None, prompt_file: PromptFile = None) -> list[str]:
     """What each clip is asked; empty for the published prompt.
 
     Raises:
         UsageError: prompts in both places, or a file that cannot be read.
     """
-    if file is None:
-        return prompts or []
-    if prompts:
+    if prompt_file is None:
+        return prompt or []
+    if prompt:
         raise UsageError("`prompt` and `prompt_file` exclude each other")
     from framescribe.reading import read_text
 
     try:
-        return [read_text(file).strip()]
+        return [read_text(prompt_file).strip()]
     except OSError as error:
-        raise UsageError(f"--prompt-file {file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"--prompt-file {prompt_file} cannot be read: {error.strerror}") from error
+
+
+Clips = Annotated[CaptionOptions, Spelled(clip_options)]
+Run = Annotated[CaptionOptions, Spelled(run_options)]
+Limits = Annotated[DecodeLimits, Spelled(decode_limits)]
+Prompts = Annotated[list[str], Spelled(prompts_of)]

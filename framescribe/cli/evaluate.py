@@ -15,7 +15,7 @@ from framescribe.caption_row import CaptionRow
 from framescribe.cli import options
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec
-from framescribe.types import DEFAULT_MODEL, CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.types import CaptionSettings, GenerationSettings
 
 if TYPE_CHECKING:
     from framescribe.eval.attributes import AttributeReport
@@ -47,20 +47,16 @@ Keep = Annotated[
 
 
 def evaluate(
+    *,
     rows: Rows = None,
     references: References = None,
     synthetic: Synthetic = None,
     seed: Seed = 0,
     keep: Keep = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-    model: options.Model = DEFAULT_MODEL,
-    revision: options.Revision = None,
-    device: options.DeviceName = "auto",
-    dtype: options.Dtype = "auto",
-    quant: options.Quant = None,
+    model: options.Spec,
     template: options.Template = None,
-    strategy: options.Strategy = "chat",
-    frames: options.NumFrames = 24,
+    sampling: options.Sampling,
     max_new_tokens: options.MaxNewTokens = 256,
 ) -> None:
     """Measure captions: those of rows against references, or the model's own on synthetic clips.
@@ -82,13 +78,11 @@ def evaluate(
         return
     if rows is not None:
         raise UsageError("give ROWS and REFERENCES, or --synthetic N, not both")
-    spec = ModelSpec(model, revision, device, dtype, quant)
-    generation = GenerationSettings(max_new_tokens)
     settings = CaptionSettings(
-        template=template, sampling=FrameSampling(strategy, frames), generation=generation
+        template=template, sampling=sampling, generation=GenerationSettings(max_new_tokens)
     )
     with tempfile.TemporaryDirectory() as temporary:
-        _print(_caption_synthetic(synthetic, keep or Path(temporary), seed, spec, settings), as_json)
+        _print(_caption_synthetic(synthetic, keep or Path(temporary), seed, model, settings), as_json)
 
 
 def _caption_synthetic(

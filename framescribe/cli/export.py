@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def export(
+    *,
     rows: options.Rows,
     to: given.To,
     target: given.Target = None,
@@ -32,12 +33,7 @@ def export(
     keep_clips: given.KeepClips = None,
     decode_timeout: given.DecodeTimeout = 120.0,
     overwrite: given.Overwrite = False,
-    strip_openers: given.StripOpeners = False,
-    replace: given.Replace = None,
-    prefix: given.Prefix = "",
-    suffix: given.Suffix = "",
-    trigger: given.Trigger = "",
-    max_words: given.MaxWords = None,
+    rules: given.Rules,
 ) -> None:
     """Write captions and clips as a trainer reads them.
 
@@ -64,8 +60,7 @@ def export(
         report = export_rows(
             rows, to, target or options.beside_rows(rows, f"-{to}"),
             where=where or (), prompt_index=prompt_index, link=link,
-            rules=given.cleanup_rules(strip_openers, replace, prefix, suffix, trigger, max_words),
-            accepted_flags=accept or (), min_frames=min_frames, sources=sources or (),
+            rules=rules, accepted_flags=accept or (), min_frames=min_frames, sources=sources or (),
             normalize=given.normalized(to, normalize, fps, size, fit, frames, keep_audio, crf),
             first_frames=first_frames, keep_clips=keep_clips, decode_timeout_s=decode_timeout, overwrite=overwrite,
         )  # fmt: skip

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from framescribe.cli import options
+from framescribe.cli.groups import Spelled
 from framescribe.errors import UsageError
+from framescribe.quality.budget import Budget
+from framescribe.quality.cleanup import CleanupRules, Replacement
 
 if TYPE_CHECKING:
-    from framescribe.quality.cleanup import CleanupRules
     from framescribe.video.normalize import Normalize
 
 _CLEANUP, _CLIPS = "Clean-up", "Clips made anew"
@@ -147,21 +149,18 @@ DecodeTimeout = Annotated[
 
 
 def cleanup_rules(
-    strip_openers: bool,
-    replace: list[str] | None,
-    prefix: str,
-    suffix: str,
-    trigger: str,
-    max_words: int | None,
+    strip_openers: StripOpeners = False,
+    replace: Replace = None,
+    prefix: Prefix = "",
+    suffix: Suffix = "",
+    trigger: Trigger = "",
+    max_words: MaxWords = None,
 ) -> CleanupRules:
     """How captions are tidied.
 
     Raises:
         UsageError: a replacement is not written as ``A=B``, or the limit is below 1.
     """
-    from framescribe.quality.budget import Budget
-    from framescribe.quality.cleanup import CleanupRules, Replacement
-
     replacements = []
     for option in replace or ():
         find, equals, text = option.partition("=")
@@ -170,6 +169,9 @@ def cleanup_rules(
         replacements.append(Replacement(find, text))
     budget = None if max_words is None else Budget(max_words)
     return CleanupRules(strip_openers, tuple(replacements), prefix, suffix, trigger, budget)
+
+
+Rules = Annotated[CleanupRules, Spelled(cleanup_rules)]
 
 
 def normalized(

@@ -17,6 +17,7 @@ from framescribe.cli.doctor import doctor
 from framescribe.cli.download import download
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
+from framescribe.cli.groups import unfolded
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
 from framescribe.cli.ray_options import CaptionCommand
@@ -35,11 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=CaptionCommand)(caption)
+app.command(cls=CaptionCommand)(unfolded(caption))
 for command in (
     rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
-    app.command(cls=Command)(command)
+    app.command(cls=Command)(unfolded(command))
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they become settings."""
+"""Options that several commands share, and the values that groups of them spell."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from framescribe.task import DecoderChoice
-from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.cli.groups import Spelled
+from framescribe.model_spec import ModelSpec
+from framescribe.types import DEFAULT_MODEL, FrameSampling, GenerationSettings
 from framescribe.types import Strategy as StrategyName
 from framescribe.types import Template as TemplateName
 
-_MODEL, _FRAMES, _DECODING, _READING = "Model", "Frames", "Decoding", "Reading videos"
+_MODEL, _FRAMES, _DECODING = "Model", "Frames", "Decoding"
 
 
 def above_zero(number: float | None) -> float | None:
@@ -90,6 +91,13 @@ Strategy = Annotated[
         rich_help_panel=_FRAMES,
     ),
 ]
+Fps = Annotated[
+    float,
+    typer.Option(
+        help="Frames per second for `chat`; the model was trained on 1. --frames still limits their number.",
+        rich_help_panel=_FRAMES,
+    ),
+]
 NumFrames = Annotated[
     int, typer.Option("--frames", help="Maximum number of frames.", rich_help_panel=_FRAMES)
 ]
@@ -145,42 +153,6 @@ MaxLength = Annotated[
     float | None,
     typer.Option("--max-seconds", help="Split segments longer than this evenly.", rich_help_panel=_FRAMES),
 ]
-DecodeWorkers = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        help="Decoding processes; by default one per core, at most 32. 0 decodes in this process, "
-        "without a time-out.",
-        rich_help_panel=_READING,
-    ),
-]
-DecoderName = Annotated[
-    DecoderChoice,
-    typer.Option(
-        "--decoder",
-        help="What decodes videos: `auto` also uses the GPU's decoder, where it has one for a video; `cpu` does not; "
-        "`gpu` refuses to run without one. The frames are the same.",
-        rich_help_panel=_READING,
-    ),
-]
-DecodeMemory = Annotated[
-    float,
-    typer.Option(
-        callback=above_zero,
-        metavar="GB",
-        help="Memory a decoding process may use for one clip; a clip that needs more is an `error` row.",
-        rich_help_panel=_READING,
-    ),
-]
-DecodeTimeout = Annotated[
-    float,
-    typer.Option(
-        callback=above_zero,
-        help="Seconds allowed for fetching and decoding one clip; a clip that takes longer is an `error` row.",
-        rich_help_panel=_READING,
-    ),
-]
-
 Where = Annotated[
     list[str] | None,
     typer.Option(
@@ -201,30 +173,31 @@ def beside_rows(rows: str, ending: str) -> Path:
     return Path(name.removesuffix(".jsonl").removesuffix(".parquet") + ending)
 
 
-def caption_settings(
-    *,
-    strategy: StrategyName,
-    frames: int,
-    fps: float = 1.0,
-    template: TemplateName | None,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    repetition_penalty: float,
-    seed: int,
-    stop_loops: bool = True,
-    repair: bool | None = False,
-) -> CaptionSettings:
-    """The settings that the options spell.
+def model_spec(
+    model: Model = DEFAULT_MODEL,
+    revision: Revision = None,
+    device: DeviceName = "auto",
+    dtype: Dtype = "auto",
+    quant: Quant = None,
+) -> ModelSpec:
+    return ModelSpec(model, revision, device, dtype, quant)
 
-    Raises:
-        UsageError: a value that makes no sense.
-    """
-    return CaptionSettings(
-        template=template,
-        sampling=FrameSampling(strategy, frames, fps),
-        generation=GenerationSettings(
-            max_new_tokens, temperature, top_p, repetition_penalty, seed, stop_loops
-        ),
-        repair=repair,
-    )
+
+def frame_sampling(strategy: Strategy = "chat", fps: Fps = 1.0, frames: NumFrames = 24) -> FrameSampling:
+    return FrameSampling(strategy, frames, fps)
+
+
+def generation_settings(
+    max_new_tokens: MaxNewTokens = 2048,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    seed: Seed = 0,
+    stop_loops: StopLoops = True,
+) -> GenerationSettings:
+    return GenerationSettings(max_new_tokens, temperature, top_p, repetition_penalty, seed, stop_loops)
+
+
+Spec = Annotated[ModelSpec, Spelled(model_spec)]
+Sampling = Annotated[FrameSampling, Spelled(frame_sampling)]
+Generation = Annotated[GenerationSettings, Spelled(generation_settings)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from framescribe.cli.command import Command
+from framescribe.cli.groups import Spelled
 from framescribe.cli.options import above_zero
 from framescribe.errors import UsageError
-
-if TYPE_CHECKING:
-    from framescribe.pipeline.caption_run import Ray
+from framescribe.pipeline.caption_run import Ray
 
 _PANEL = "On a cluster"
 
@@ -91,30 +90,28 @@ def _with_address(arguments: list[str]) -> list[str]:
 
 
 def ray_executor(
-    address: str | None,
-    workers: int | None,
-    workers_per_gpu: int | None,
-    queue: int | None,
-    task_clips: int | None,
-    decoder_cpus: float | None,
+    ray: Address = None,
+    ray_workers: Workers = None,
+    ray_workers_per_gpu: WorkersPerGpu = None,
+    ray_queue: Queue = None,
+    ray_task_clips: TaskClips = None,
+    ray_decoder_cpus: DecoderCpus = None,
 ) -> Ray | None:
     """The executor that the options spell; None without ``--ray``.
 
     Raises:
         UsageError: an option for a cluster without ``--ray``.
     """
-    given = {
-        "workers": workers,
-        "workers_per_gpu": workers_per_gpu,
-        "queue_clips": queue,
-        "task_clips": task_clips,
-        "cpus_per_decoder": decoder_cpus,
-    }
+    given: dict[str, Any] = {
+        "workers": ray_workers, "workers_per_gpu": ray_workers_per_gpu, "queue_clips": ray_queue,
+        "task_clips": ray_task_clips, "cpus_per_decoder": ray_decoder_cpus,
+    }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    if address is None:
+    if ray is None:
         for name in given:
             raise UsageError(f"`{name}` is for a cluster: add `ray`")
         return None
-    from framescribe.pipeline.caption_run import Ray
+    return Ray(ray, **given)
 
-    return Ray(address, **given)  # type: ignore[arg-type]
+
+Executor = Annotated[Ray | None, Spelled(ray_executor)]

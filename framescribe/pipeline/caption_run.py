@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
-from framescribe.model_spec import ModelSpec
+from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.task import DecodeLimits, check_prompts
-from framescribe.types import CaptionSettings, Clip
+from framescribe.types import DEFAULT_MODEL, CaptionSettings, Clip
 
 if TYPE_CHECKING:
     from framescribe.pipeline.given import Source
@@ -46,29 +48,35 @@ class Ray:
             raise UsageError(f"`cpus_per_decoder` must be above 0, not {self.cpus_per_decoder}")
 
 
+class CaptionOptions(TypedDict, total=False):
+    """The options of ``framescribe.caption``, which says what they do."""
+
+    model: str | PathLike[str] | ModelSpec
+    settings: CaptionSettings
+    prompts: Iterable[str]
+    txt: bool
+    start_s: float
+    end_s: float | None
+    segments: str
+    min_length_s: float
+    max_length_s: float | None
+    batch_size: int | None
+    limits: DecodeLimits
+    overwrite: bool
+    new_run: bool
+    redo: Redo | None
+    hash_sources: bool
+    limit: int | None
+    sample: int | None
+    shard: tuple[int, int] | None
+    rows_per_shard: int | None
+    dry_run: bool
+    executor: Literal["local", "ray"] | Ray
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionRun:
     """A caption run; ``framescribe.caption`` says what each of its attributes does.
-
-    Attributes:
-        sources: names of videos, folders, globs, URLs, lists and tars; clips; videos in memory.
-        output: a folder or URL of one, or a ``.jsonl`` or ``.parquet`` file; None writes no rows.
-        txt: whether captions go to text files beside their videos.
-        model, batch_size, settings: what captions, how many clips at a time, and how.
-        prompts: what each clip is asked; empty asks the settings' prompt.
-        start_s, end_s: span to take of every video, in seconds.
-        segments, min_length_s, max_length_s: how videos are divided into clips (see ``SegmentRule``).
-        limits: what reading clips may take.
-        executor: None computes in this process.
-        overwrite: whether an output file, or text files, may be replaced.
-        new_run: whether settings may differ from those of the folder's earlier run.
-        redo: caption only clips whose last row failed or is flagged.
-        hash_sources: record their sources' SHA-256, and caption again clips whose bytes have changed.
-        limit: caption the first so many clips of those left to do.
-        sample: caption so many clips, drawn by the settings' seed.
-        shard: (i, n): caption only the i-th of n parts, counted from 1.
-        rows_per_shard: rows per file of the folder.
-        dry_run: only report what would be captioned.
 
     Raises:
         UsageError: options that exclude each other, or a value that makes no sense; nothing has been looked for, loaded
@@ -112,6 +120,29 @@ class CaptionRun:
         self._check_output()
         if self.executor is not None:
             self._check_ray(self.executor)
+
+    @classmethod
+    def of(
+        cls,
+        sources: Source | Iterable[Source],
+        output: str | PathLike[str] | None,
+        *,
+        model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
+        prompts: Iterable[str] = (),
+        executor: Literal["local", "ray"] | Ray = "local",
+        **options: Any,
+    ) -> CaptionRun:
+        """The run that a call of ``framescribe.caption`` asks for."""
+        from framescribe.pipeline.given import listed
+
+        return cls(
+            sources=tuple(listed(sources)),
+            output=None if output is None else fspath(output),
+            model=as_spec(model),
+            prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
+            executor=executor_of(executor),
+            **options,
+        )
 
     @property
     def asked(self) -> tuple[str, ...]:

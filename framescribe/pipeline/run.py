@@ -9,16 +9,14 @@ from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 from framescribe.bound import said
 from framescribe.dataset.row_file import RowFile
-from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
-from framescribe.model_spec import ModelSpec, as_spec
-from framescribe.pipeline.caption_run import CaptionRun, Ray, executor_of
+from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun
 from framescribe.pipeline.executor import Executor, Output, Work
-from framescribe.pipeline.given import Source, listed
+from framescribe.pipeline.given import Source
 from framescribe.pipeline.local import ThisProcess
 from framescribe.pipeline.observer import Observer, RunSummary
 from framescribe.pipeline.preflight import Preflight, summarize
@@ -27,8 +25,7 @@ from framescribe.pipeline.run_session import RunSession, open_session
 from framescribe.pipeline.sidecars import Sidecars, has_sidecar
 from framescribe.pipeline.sources import check_sources
 from framescribe.quality.duplicates import RepeatCounter
-from framescribe.task import ClipTask, DecodeLimits
-from framescribe.types import DEFAULT_MODEL, CaptionSettings
+from framescribe.task import ClipTask
 from framescribe.video.segment import segment
 from framescribe.video.workers import DecodeWorkers
 
@@ -37,28 +34,8 @@ def caption(
     sources: Source | Iterable[Source],
     output: str | PathLike[str] | None = None,
     *,
-    model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
-    settings: CaptionSettings = CaptionSettings(),
-    prompts: Iterable[str] = (),
-    txt: bool = False,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    segments: str = "whole",
-    min_length_s: float = 0.0,
-    max_length_s: float | None = None,
-    batch_size: int | None = None,
-    limits: DecodeLimits = DecodeLimits(),
-    overwrite: bool = False,
-    new_run: bool = False,
-    redo: Redo | None = None,
-    hash_sources: bool = False,
-    limit: int | None = None,
-    sample: int | None = None,
-    shard: tuple[int, int] | None = None,
-    rows_per_shard: int | None = None,
-    dry_run: bool = False,
-    executor: Literal["local", "ray"] | Ray = "local",
     progress: bool | Observer = True,
+    **options: Unpack[CaptionOptions],
 ) -> RunSummary:
     """Captions videos into a dataset folder, a file of rows, or text files, as ``framescribe caption`` does.
 
@@ -109,31 +86,7 @@ def caption(
         DeviceError: what computes failed for good; what was written is kept.
         OSError: rows cannot be written any more; those before are whole.
     """
-    run = CaptionRun(
-        sources=tuple(listed(sources)),
-        output=None if output is None else fspath(output),
-        txt=txt,
-        model=as_spec(model),
-        batch_size=batch_size,
-        settings=settings,
-        prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
-        start_s=start_s,
-        end_s=end_s,
-        segments=segments,
-        min_length_s=min_length_s,
-        max_length_s=max_length_s,
-        limits=limits,
-        executor=executor_of(executor),
-        overwrite=overwrite,
-        new_run=new_run,
-        redo=redo,
-        hash_sources=hash_sources,
-        limit=limit,
-        sample=sample,
-        shard=shard,
-        rows_per_shard=rows_per_shard,
-        dry_run=dry_run,
-    )
+    run = CaptionRun.of(sources, output, **options)
     return run_captions(run, _observer(run, progress))
 
 

@@ -198,9 +198,8 @@ def vp9(folder: Path) -> Clip:
 def av1(folder: Path) -> Clip:
     os.environ["SVT_LOG"] = "1"  # errors only: the encoder writes to stderr by itself
     path = video(folder / "av1.mp4", "libsvtav1", options={"preset": "13"})
-    if hasattr(
-        os, "sched_setscheduler"
-    ):  # root's thread it gives real-time priority, which starves all others
+    if hasattr(os, "sched_setscheduler"):
+        # The encoder gives root's thread real-time priority, which would starve all others.
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return clip(path)
 
