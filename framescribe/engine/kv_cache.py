@@ -1,13 +1,14 @@
 """The paged KV cache, and attention over it for the two phases that use one.
 
 Shape legend: B sequences, T packed tokens, N blocks, P tokens in a block, M blocks of a sequence at most, H query
-heads, K key-value heads, L tokens of this call, E head size.
+heads, K key-value heads, L tokens of this call, E head size, C sequences of one length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -43,8 +44,10 @@ class KVCache:
 
         Args:
             slot_mapping_T: int64, where each token's keys and values go: block * P + place in the block.
-            lengths: tokens of each sequence.
+            lengths: tokens of each sequence; neighbours of one length are attended as one batch.
         """
+        runs = [(length, len(list(group))) for length, group in groupby(lengths)]
+        run_tokens = [length * count for length, count in runs]
 
         def attend(layer: int, q_BHLE: Tensor, k_BKLE: Tensor, v_BKLE: Tensor) -> Tensor:
             write_kv(
@@ -54,16 +57,15 @@ class KVCache:
                 self._values[layer],
                 slot_mapping_T,
             )
-            # Laid out as the next product reads it.
-            y_BHLE = torch.empty_like(
-                q_BHLE.transpose(1, 2), memory_format=torch.contiguous_format
-            ).transpose(1, 2)
-            parts = zip(
-                *(x.split(list(lengths), dim=2) for x in (y_BHLE, q_BHLE, k_BKLE, v_BKLE)), strict=True
-            )
-            for y_part, q_part, k_part, v_part in parts:
-                y_part.copy_(causal(q_part, k_part, v_part))
-            return y_BHLE
+            parts = []
+            for (_, count), *qkv in zip(
+                runs, *(x[0].split(run_tokens, dim=1) for x in (q_BHLE, k_BKLE, v_BKLE)), strict=True
+            ):
+                y_CHLE = causal(*(x.unflatten(1, (count, -1)).transpose(0, 1) for x in qkv))
+                # Laid out as the next product reads it.
+                parts.append(y_CHLE.transpose(1, 2).flatten(0, 1))
+            y_THE = parts[0] if len(parts) == 1 else torch.cat(parts)
+            return y_THE.transpose(0, 1)[None]
 
         return lambda layer: partial(attend, layer)
 
