@@ -70,11 +70,45 @@ def write_kv(
 
 
 @triton.jit
+def _fp16(words_PW, BYTE: tl.constexpr):
+    """One of the e4m3 numbers of each int32 as fp16, whose upper bits e4m3's are but for the exponent's bias."""
+    bits_PW = words_PW >> (8 * BYTE)
+    return (((bits_PW & 0x80) << 8) | ((bits_PW & 0x7F) << 7)).to(tl.int16).to(
+        tl.float16, bitcast=True
+    ) * 256.0
+
+
+@triton.jit
+def _unpack(words_PW, HAS_CONVERSION: tl.constexpr):
+    """Four e4m3 numbers to an int32, as fp16: [P, W] to [P, 4 W]."""
+    if HAS_CONVERSION:
+        first, second, third, fourth = tl.inline_asm_elementwise(
+            """{
+            .reg .b16 low, high;
+            .reg .b32 pair;
+            mov.b32 {low, high}, $4;
+            cvt.rn.f16x2.e4m3x2 pair, low;
+            mov.b32 {$0, $1}, pair;
+            cvt.rn.f16x2.e4m3x2 pair, high;
+            mov.b32 {$2, $3}, pair;
+            }""",
+            "=h,=h,=h,=h,r", [words_PW], dtype=(tl.float16,) * 4, is_pure=True, pack=1,
+        )  # fmt: skip
+    else:
+        first, second, third, fourth = (
+            _fp16(words_PW, 0), _fp16(words_PW, 1), _fp16(words_PW, 2), _fp16(words_PW, 3),
+        )  # fmt: skip
+    all_PW22 = tl.join(tl.join(first, third), tl.join(second, fourth))
+    return all_PW22.reshape(words_PW.shape[0], 4 * words_PW.shape[1])
+
+
+@triton.jit
 def _attend_kernel(
     q, keys, values, tables, lengths, out, lse, scale,
     q_b, q_h, keys_n, keys_k, values_n, values_k, tables_b,
     P: tl.constexpr, K: tl.constexpr, G: tl.constexpr, G_PADDED: tl.constexpr,
     E: tl.constexpr, E_PADDED: tl.constexpr, SPLITS: tl.constexpr, DOT: tl.constexpr,
+    HAS_CONVERSION: tl.constexpr,
 ):  # fmt: skip
     sequence, head, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     length = tl.load(lengths + sequence)
@@ -99,6 +133,9 @@ def _attend_kernel(
     sum_G = tl.zeros([G_PADDED], tl.float32)
     sum_GE = tl.zeros([G_PADDED, E_PADDED], tl.float32)
     in_block_PE = places[:, None] * E + elements[None, :]
+    # A product reads values down their columns, which for single bytes would take a load each.
+    ARE_WORDS: tl.constexpr = values.dtype.element_ty == tl.int32
+    words = tl.arange(0, E_PADDED // 4)
     row = tables + sequence.to(tl.int64) * tables_b
     # A block's number is read one turn ahead: keys do not wait for it.
     block = tl.load(row + first, mask=first < last, other=0).to(tl.int64)
@@ -110,14 +147,20 @@ def _attend_kernel(
         if E != E_PADDED:
             there_PE = there_PE & (elements < E)[None, :]
         k_PE = tl.load(keys + block * keys_n + head * keys_k + in_block_PE, mask=there_PE, other=0.0)
-        v_PE = tl.load(values + block * values_n + head * values_k + in_block_PE, mask=there_PE, other=0.0)
+        v = values + block * values_n + head * values_k
+        if ARE_WORDS:
+            there_PW = (places < left)[:, None] & (words < E // 4)[None, :]
+            words_PW = tl.load(v + places[:, None] * (E // 4) + words[None, :], mask=there_PW, other=0)
+            v_PE = _unpack(words_PW, HAS_CONVERSION)
+        else:
+            v_PE = tl.load(v + in_block_PE, mask=there_PE, other=0.0).to(DOT)
         scores_GP = tl.dot(q_GE, tl.trans(k_PE.to(DOT)), input_precision="ieee") * scale
         scores_GP = tl.where((places < left)[None, :], scores_GP, float("-inf"))
         new_maximum_G = tl.maximum(maximum_G, tl.max(scores_GP, 1))
         weights_GP = tl.exp2(scores_GP - new_maximum_G[:, None])
         shrink_G = tl.exp2(maximum_G - new_maximum_G)
         sum_G = sum_G * shrink_G + tl.sum(weights_GP, 1)
-        sum_GE = tl.dot(weights_GP.to(DOT), v_PE.to(DOT), sum_GE * shrink_G[:, None], input_precision="ieee")
+        sum_GE = tl.dot(weights_GP.to(DOT), v_PE, sum_GE * shrink_G[:, None], input_precision="ieee")
         maximum_G = new_maximum_G
         block = next_block
 
@@ -176,14 +219,15 @@ def paged_attention(
     context_lens_B: Tensor,
     *,
     splits: int | None = None,
-    num_warps: int = 4,
+    num_warps: int | None = None,
     num_stages: int | None = None,
 ) -> Tensor:
     """See ``model/attention.py``. The last axis of each tensor, and the blocks of the cache, must be dense.
 
     Args:
         splits: parts that a sequence's blocks are divided into; ``choose_splits`` if None.
-        num_warps, num_stages: Triton's; for benchmarks. Of stages 3, or the 2 of which fp32 blocks fit.
+        num_warps, num_stages: Triton's; for benchmarks. Of warps 4, or 2 for many sequences of an fp8 cache; of stages
+            3, or the 2 of which fp32 blocks fit.
     """
     (sequences, heads, size), (_, kv_heads, block_size, _) = q_BHE.shape, keys_NKPE.shape
     out_BHE = torch.empty((sequences, heads, size), dtype=q_BHE.dtype, device=q_BHE.device)
@@ -191,10 +235,13 @@ def paged_attention(
         return out_BHE
     num_stages = num_stages or (3 if keys_NKPE.dtype.itemsize < 4 else 2)
     splits = splits or choose_splits(sequences, kv_heads, block_tables_BM.shape[1], q_BHE.device)
+    num_warps = num_warps or (2 if splits == 1 and keys_NKPE.dtype.itemsize == 1 else 4)
     parts_BHSE, lse_BHS = out_BHE, out_BHE
     if splits > 1:
         parts_BHSE = q_BHE.new_empty((sequences, heads, splits, size), dtype=torch.float32)
         lse_BHS = q_BHE.new_empty((sequences, heads, splits), dtype=torch.float32)
+    if values_NKPE.dtype == torch.float8_e4m3fn and size % 4 == 0:
+        values_NKPE = values_NKPE.view(torch.int32)
     group, padded = heads // kv_heads, max(_MIN_ROWS, triton.next_power_of_2(size))
     # fp16 holds every e4m3 value exactly, and Hopper converts to it in one instruction.
     dot = {torch.float32: tl.float32, torch.bfloat16: tl.bfloat16}.get(keys_NKPE.dtype, tl.float16)
@@ -203,7 +250,8 @@ def paged_attention(
         size**-0.5 * math.log2(math.e),
         *q_BHE.stride()[:2], *keys_NKPE.stride()[:2], *values_NKPE.stride()[:2], block_tables_BM.stride(0),
         P=block_size, K=kv_heads, G=group, G_PADDED=max(_MIN_ROWS, triton.next_power_of_2(group)),
-        E=size, E_PADDED=padded, SPLITS=splits, DOT=dot, num_warps=num_warps, num_stages=num_stages,
+        E=size, E_PADDED=padded, SPLITS=splits, DOT=dot,
+        HAS_CONVERSION=q_BHE.is_cuda, num_warps=num_warps, num_stages=num_stages,
     )  # fmt: skip
     if splits > 1:
         _merge_kernel[(sequences * heads,)](
