@@ -38,13 +38,17 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="where the results go")
     parser.add_argument("--only", help="sections whose name holds this")
+    parser.add_argument(
+        "--sustained", type=float, default=0.0, metavar="SECONDS",
+        help="time each work also after it has run for so long on end, at the power limit",
+    )  # fmt: skip
     arguments = parser.parse_args()
     made_by = provenance()
     started = time.monotonic()
     torch.manual_seed(0)
     ceilings = measure_ceilings(Precision(CUDA, "bf16"))
     print(ceilings)
-    report = Report(ceilings)
+    report = Report(ceilings, arguments.sustained)
     for measure in (
         measure_layers, measure_paged, measure_attention, measure_gelu, measure_steps, measure_products,
     ):  # fmt: skip

@@ -15,6 +15,7 @@ from benchmarks.kernels.report import (
     VISION,
     Report,
     draw,
+    finished,
     in_fp8,
 )
 from framescribe.bench.official import OFFICIAL_CONFIG
@@ -55,8 +56,8 @@ def measure_layers(report: Report) -> None:
             # Decoding is measured without its attention, which has rows of its own.
             attend = causal_attention(0) if tokens > 1 else (lambda q, k, v: q)
 
-            def whole(out: tuple[Tensor, Tensor | None], few: tuple[slice, slice] = few) -> Tensor:
-                return out[0][few].float() + (0 if out[1] is None else out[1][few].float())
+            def whole(out: tuple[Tensor, fused.Summand | None], few: tuple[slice, slice] = few) -> Tensor:
+                return out[0][few].float() + (0 if out[1] is None else finished(out[1])[few].float())
 
             def expected(
                 x: Tensor = x, delta: Tensor = delta, tables: tuple[Tensor, Tensor] = tables,

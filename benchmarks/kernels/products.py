@@ -1,4 +1,4 @@
-"""Every linear layer's product in bf16, in fp8, and in fp8 by torchao."""
+"""Every linear layer's product in bf16, in fp8, in fp8 without scales and bias, and in fp8 by torchao."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from benchmarks.kernels.report import (
     TOKENS,
     Report,
     draw,
+    finished,
 )
 from framescribe.model.fp8 import Fp8Linear, quantize_rows
 
@@ -38,7 +39,10 @@ def measure_products(report: Report) -> None:
                     bias = None if linear.bias is None else linear.bias.float()
                     return F.linear(x[few].float(), linear.weight.float(), bias)
 
-                variants = {"bf16": (linear, x), "fp8, quantized before": (fp8, ready), "fp8": (fp8, x)}
+                variants = {
+                    "bf16": (linear, x), "fp8, quantized before": (fp8, ready), "fp8": (fp8, x),
+                    "fp8, quantized before, unscaled": (fp8.unscaled, ready),
+                }  # fmt: skip
                 if other is not None:
                     variants["fp8 by torchao"] = (other, x)
                 for kind, (module, operand) in variants.items():
@@ -48,7 +52,7 @@ def measure_products(report: Report) -> None:
                         f"{place} {name} {tokens} x {inputs} x {outputs}, {kind}",
                         lambda module=module, operand=operand: module(operand),
                         expected=expected,
-                        found=lambda out, few=few: out[few],
+                        found=lambda out, few=few: finished(out)[few],
                         flops=2.0 * tokens * inputs * outputs,
                         fp8=is_fp8,
                         moved=size * inputs * (outputs + tokens) + 2 * tokens * outputs,

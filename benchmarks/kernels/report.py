@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.ceilings import Ceilings
 from framescribe.bench.official import OFFICIAL_CONFIG
-from framescribe.model.fp8 import Fp8Linear
+from framescribe.model.fp8 import Fp8Linear, UnscaledProduct
 
 CUDA, BF16 = torch.device("cuda"), torch.bfloat16
 VISION = OFFICIAL_CONFIG.vision_config
@@ -25,8 +25,9 @@ PREFILL = 8192
 class Report:
     """Rows of results, printed as they come."""
 
-    def __init__(self, ceilings: Ceilings) -> None:
+    def __init__(self, ceilings: Ceilings, sustain_s: float = 0.0) -> None:
         self.ceilings = ceilings
+        self.sustain_s = sustain_s
         self.rows: list[dict[str, Any]] = []
 
     def measure(
@@ -51,6 +52,8 @@ class Report:
                 row["error"] = relative_error(found(work()), expected())
             seconds = triton.testing.do_bench_cudagraph(work, rep=10, return_mode="median") / 1e3
             row["us"] = seconds * 1e6
+            if self.sustain_s:
+                row["sustained_us"] = sustained_seconds(work, self.sustain_s, seconds) * 1e6
             peak = (self.ceilings.fp8_matmul_flops_per_s if fp8 else None) or self.ceilings.matmul_flops_per_s
             floor = max(flops / peak, moved / self.ceilings.copy_bytes_per_s)
             if flops:
@@ -63,6 +66,19 @@ class Report:
             row["failed"] = f"{type(error).__name__}: {error}"[:400]
         self.rows.append(row)
         print("  ".join(f"{key} {_short(value)}" for key, value in row.items()), flush=True)
+
+
+def sustained_seconds(work: Callable[[], Any], total_s: float, once_s: float) -> float:
+    """Of one call among many, once the power limit has slowed a GPU down that has nothing else to do."""
+    count = max(10, round(total_s / once_s))
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    for number in range(2 * count):
+        if number == count:
+            start.record()
+        work()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1e3 / count
 
 
 def _short(value: Any) -> str:
@@ -99,6 +115,14 @@ def draw(*shape: int, dtype: torch.dtype = BF16, scale: float = 1.0) -> Tensor:
 
 def dequantized(rows_out: tuple[Tensor, Tensor]) -> Tensor:
     return rows_out[0].float() * rows_out[1]
+
+
+def finished(out: Tensor | UnscaledProduct) -> Tensor:
+    """A product with its scales and bias."""
+    if isinstance(out, Tensor):
+        return out
+    scaled = out.product.float() * out.row_scales * out.scales_1O
+    return scaled if out.bias is None else scaled + out.bias
 
 
 def in_fp8(layer: nn.Module) -> nn.Module:

@@ -84,11 +84,11 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x_BLD: Tensor,
-        delta_BLD: Tensor | None,
+        delta_BLD: fused.Summand | None,
         rotary: tuple[Tensor, Tensor],
         attend: Attention,
         last_token_indices_W: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, fused.Summand | None]:
         """Takes and returns the residual stream as a pair, which the next norm adds; None for nothing to add.
 
         Of the tokens at ``last_token_indices_W`` alone, if given: the others are only their keys and values.
@@ -97,10 +97,10 @@ class DecoderLayer(nn.Module):
         y_BLD = self._attended(normed_BLD, rotary, attend)
         if last_token_indices_W is not None:
             x_BLD, y_BLD = x_BLD[:, last_token_indices_W], y_BLD[:, last_token_indices_W]
-        y_BLD = self.attention_out(fused.operand(y_BLD, into=self.attention_out))
-        x_BLD, normed_BLD = fused.add_rms_norm(x_BLD, y_BLD, self.mlp_norm, into=self.gate)
+        attended = fused.product(y_BLD, self.attention_out)
+        x_BLD, normed_BLD = fused.add_rms_norm(x_BLD, attended, self.mlp_norm, into=self.gate)
         hidden = fused.silu_mul(self.gate(normed_BLD), self.up(normed_BLD), into=self.down)
-        return fused.residual_pair(x_BLD, self.down(hidden))
+        return fused.residual_pair(x_BLD, fused.product(hidden, self.down))
 
     def _attended(self, normed_BLD: Operand, rotary: tuple[Tensor, Tensor], attend: Attention) -> Tensor:
         heads, kv_heads, _ = self.heads

@@ -24,10 +24,30 @@ _SMALLEST_SCALE = 1e-12
 
 
 class QuantizedTensor(NamedTuple):
-    """Activations in fp8: ``values`` [..., D] times ``scales`` fp32 [..., 1]."""
+    """Activations in fp8: ``values`` [..., D] times ``scales`` fp32 [..., 1].
+
+    ``norms``, fp32 [..., 1], are those of the rows as they are multiplied, where the step before has computed them.
+    """
 
     values: Tensor
     scales: Tensor
+    norms: Tensor | None = None
+
+
+class UnscaledProduct(NamedTuple):
+    """What an fp8 linear layer computes but for its scales and its bias, which the pass that reads it applies.
+
+    Attributes:
+        product: bf16 [..., O], of the values.
+        row_scales: fp32 [..., 1], of the activations.
+        scales_1O: fp32, of the weights.
+        bias: [O]; None for none.
+    """
+
+    product: Tensor
+    row_scales: Tensor
+    scales_1O: Tensor
+    bias: Tensor | None
 
 
 # What a linear layer takes: activations, or their quantized form where the step before made it.
@@ -52,6 +72,7 @@ class Fp8Linear(nn.Module):
     """
 
     scales_1O: Tensor
+    one: Tensor
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -60,6 +81,7 @@ class Fp8Linear(nn.Module):
         self.bias = linear.bias
         self.dtype = linear.weight.dtype
         self.register_buffer("scales_1O", weight.scales.t().contiguous(), persistent=False)
+        self.register_buffer("one", weight.scales.new_ones(()), persistent=False)
 
     @functools.cached_property
     def largest(self) -> tuple[Tensor, Tensor]:
@@ -84,3 +106,20 @@ class Fp8Linear(nn.Module):
         )
         out: Tensor = out_TO.unflatten(0, rows.values.shape[:-1])
         return out
+
+    def unscaled(self, x: QuantizedTensor) -> UnscaledProduct:
+        """The product alone, which is faster: cuBLAS applies one scale in kernels that it has no scales of rows for."""
+        values_TD = x.values.flatten(0, -2)
+        if values_TD.is_cuda:
+            product_TO = torch._scaled_mm(
+                values_TD,
+                self.weight.t(),
+                scale_a=self.one,
+                scale_b=self.one,
+                out_dtype=self.dtype,
+                use_fast_accum=True,
+            )
+        else:
+            product_TO = (values_TD.float() @ self.weight.float().t()).to(self.dtype)
+        product = product_TO.unflatten(0, x.values.shape[:-1])
+        return UnscaledProduct(product, x.scales, self.scales_1O, self.bias)

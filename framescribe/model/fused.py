@@ -13,11 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from framescribe.model.fp8 import Fp8Linear, Operand, QuantizedTensor, quantize_rows
+from framescribe.model.fp8 import Fp8Linear, Operand, QuantizedTensor, UnscaledProduct, quantize_rows
 from framescribe.model.kernels import have_kernels, have_tensor_memory
 
 if TYPE_CHECKING:
     from framescribe.model.decoder import RMSNorm
+
+# What a norm's pass adds to the residual stream.
+Summand = Tensor | UnscaledProduct
 
 
 def _use_kernels(x: Tensor) -> bool:
@@ -30,9 +33,20 @@ def operand(x: Tensor, into: nn.Module) -> Operand:
     return quantize_rows(x) if isinstance(into, Fp8Linear) else x
 
 
-def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) -> tuple[Tensor, Operand]:
+def product(x: Operand, linear: nn.Module) -> Summand:
+    """linear(x), for the norm that takes it: of an fp8 layer without its scales and bias, which that pass applies."""
+    if isinstance(linear, Fp8Linear):
+        x = x if isinstance(x, QuantizedTensor) else quantize_rows(x)
+        if _use_kernels(x.values):
+            return linear.unscaled(x)
+    out: Tensor = linear(x)
+    return out
+
+
+def add_layer_norm(x: Tensor, y: Summand, norm: nn.LayerNorm, into: nn.Module) -> tuple[Tensor, Operand]:
     """x + LayerNorm(y), as it is and as ``into`` takes it."""
     if not _use_kernels(x):
+        assert isinstance(y, Tensor)
         x = x + norm(y)
         return x, operand(x, into)
     from framescribe.model.kernels import norms
@@ -41,9 +55,10 @@ def add_layer_norm(x: Tensor, y: Tensor, norm: nn.LayerNorm, into: nn.Module) ->
     return x, x if rows is None else QuantizedTensor(*rows)
 
 
-def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module) -> tuple[Tensor, Operand]:
+def add_rms_norm(x: Tensor, delta: Summand | None, norm: RMSNorm, into: nn.Module) -> tuple[Tensor, Operand]:
     """x + delta (x if None), and its norm as ``into`` takes it."""
     if not _use_kernels(x):
+        assert not isinstance(delta, UnscaledProduct)
         x = x if delta is None else x + delta
         return x, operand(norm(x), into)
     from framescribe.model.kernels import norms
@@ -52,16 +67,19 @@ def add_rms_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm, into: nn.Module
     return x, normed if isinstance(normed, Tensor) else QuantizedTensor(*normed)
 
 
-def add_norm(x: Tensor, delta: Tensor | None, norm: RMSNorm) -> Tensor:
+def add_norm(x: Tensor, delta: Summand | None, norm: RMSNorm) -> Tensor:
     """The norm of x + delta (of x if None)."""
     _, normed = add_rms_norm(x, delta, norm, into=norm)
     assert isinstance(normed, Tensor)
     return normed
 
 
-def residual_pair(x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor | None]:
+def residual_pair(x: Tensor, delta: Summand) -> tuple[Tensor, Summand | None]:
     """Both summands where the norm that follows adds them in one pass; elsewhere (sum, None), one tensor to keep."""
-    return (x, delta) if _use_kernels(x) else (x + delta, None)
+    if _use_kernels(x):
+        return x, delta
+    assert isinstance(delta, Tensor)
+    return x + delta, None
 
 
 def silu_mul(gate: Tensor, up: Tensor, into: nn.Module) -> Operand:
@@ -102,12 +120,17 @@ def _fp8_linear_gelu(x: QuantizedTensor, linear: Fp8Linear) -> QuantizedTensor:
     """One kernel, which scales each row before it knows it."""
     from framescribe.model.kernels import fp8_gelu
 
-    values_TD, scales_T1 = x.values.flatten(0, -2), x.scales.flatten(0, -2)
-    out_scales_T1 = fp8_gelu.bound_scales(values_TD, scales_T1, *linear.largest)
-    out_TO = fp8_gelu.linear_gelu(
-        values_TD, scales_T1, linear.weight, linear.scales_1O, linear.bias, out_scales_T1
+    norms = x.norms if x.norms is not None else x.values.float().norm(dim=-1, keepdim=True) * x.scales
+    values_TO, scales_T1 = fp8_gelu.linear_gelu(
+        x.values.flatten(0, -2),
+        x.scales.flatten(0, -2),
+        norms.flatten(0, -2),
+        linear.weight,
+        linear.scales_1O,
+        linear.bias,
+        linear.largest,
     )
-    return QuantizedTensor(out_TO.unflatten(0, x.values.shape[:-1]), out_scales_T1.view(x.scales.shape))
+    return QuantizedTensor(values_TO.unflatten(0, x.values.shape[:-1]), scales_T1.view(x.scales.shape))
 
 
 def _is_plain(linear: nn.Module) -> bool:

@@ -41,15 +41,14 @@ class VisionLayer(nn.Module):
         x_FNC, normed_FNC = fused.add_layer_norm(
             x_FNC, self._attention(normed_FNC), self.attention_norm, into=self.mlp_in
         )
-        y_FNC = self.mlp_out(fused.linear_gelu(normed_FNC, self.mlp_in, into=self.mlp_out))
+        y_FNC = fused.product(fused.linear_gelu(normed_FNC, self.mlp_in, into=self.mlp_out), self.mlp_out)
         # The next layer's qkv takes what this one's does.
         return fused.add_layer_norm(x_FNC, y_FNC, self.mlp_norm, into=self.qkv)
 
-    def _attention(self, normed_FNC: Operand) -> Tensor:
+    def _attention(self, normed_FNC: Operand) -> fused.Summand:
         q, k, v = self.qkv(normed_FNC).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         y_FNC = frame_attention(q, k, v).transpose(1, 2).flatten(2)
-        out: Tensor = self.attention_out(fused.operand(y_FNC, into=self.attention_out))
-        return out
+        return fused.product(y_FNC, self.attention_out)
 
 
 class Adapter(nn.Module):

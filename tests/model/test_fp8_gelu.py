@@ -45,11 +45,18 @@ def test_no_output_leaves_its_scale_and_none_is_less_exact(tiling, device):
         approximate="tanh",
     )
     largest = exact_weight.norm(dim=-1).max().float(), bias.abs().max().float()
-    scales = fp8_gelu.bound_scales(x_rows.values, x_rows.scales, *largest)
-    assert (expected.abs() <= scales * 448).all()
-    values = fp8_gelu.linear_gelu(
-        x_rows.values, x_rows.scales, weight.values, weight.scales.t().contiguous(), bias, scales, tiling
+    x_norms = (x_rows.values.float() * x_rows.scales).norm(dim=-1, keepdim=True)
+    values, scales = fp8_gelu.linear_gelu(
+        x_rows.values,
+        x_rows.scales,
+        x_norms,
+        weight.values,
+        weight.scales.t().contiguous(),
+        bias,
+        largest,
+        tiling,
     )
+    assert (expected.abs() <= scales * 448).all()
     assert values.dtype == torch.float8_e4m3fn
     for row in (0, 20, 36):
         assert relative_error(values[row].float() * scales[row], expected[row]) < 0.04
@@ -58,9 +65,10 @@ def test_no_output_leaves_its_scale_and_none_is_less_exact(tiling, device):
 def test_nothing_to_do(device):
     empty = torch.empty(0, 48, device=device).to(torch.float8_e4m3fn)
     scales, weight = torch.empty(0, 1, device=device), torch.zeros(80, 48, device=device).to(empty.dtype)
-    found = fp8_gelu.linear_gelu(
-        empty, scales, weight, torch.ones(1, 80, device=device), torch.ones(80), scales
+    found, found_scales = fp8_gelu.linear_gelu(
+        empty, scales, scales, weight, torch.ones(1, 80, device=device), torch.ones(80), (scales, scales)
     )
+    assert found_scales.shape == (0, 1)
     assert found.shape == (0, 80)
 
 
@@ -87,7 +95,10 @@ def test_ragged_in_every_direction_and_more_tiles_than_programs(cuda):
     bias = draw(4976, dtype=torch.bfloat16, device=cuda, seed=2)
     expected = F.gelu(F.linear(x.double(), weight.double(), bias.double()))
     x_rows, weights = quantize_rows(x), quantize_rows(weight)
+    x_norms = (x_rows.values.float() * x_rows.scales).norm(dim=-1, keepdim=True)
     norm = (weights.values.float().norm(dim=-1) * weights.scales[:, 0]).max()
-    scales = fp8_gelu.bound_scales(*x_rows, norm, bias.abs().max().float())
-    found = fp8_gelu.linear_gelu(*x_rows, weights.values, weights.scales.t().contiguous(), bias, scales)
+    found, scales = fp8_gelu.linear_gelu(
+        x_rows.values, x_rows.scales, x_norms, weights.values, weights.scales.t().contiguous(), bias,
+        (norm, bias.abs().max().float()),
+    )  # fmt: skip
     assert relative_error(found.float() * scales, expected) < 0.06

@@ -189,9 +189,10 @@ def test_add_layer_norm(width, dtype, device):
     found, nothing = norms.add_layer_norm(*arguments, quantizes=False)
     assert nothing is None
     assert relative_error(found, expected) < 8e-3
-    found, quantized = norms.add_layer_norm(*arguments, quantizes=True)
+    found, (values, scales, row_norms) = norms.add_layer_norm(*arguments, quantizes=True)
     assert relative_error(found, expected) < 8e-3
-    check_quantized(quantized, found.double())
+    check_quantized((values, scales), found.double())
+    assert relative_error(row_norms, (values.double() * scales).norm(dim=-1, keepdim=True)) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", HALVES)

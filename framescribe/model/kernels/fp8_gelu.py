@@ -22,7 +22,6 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from framescribe.model.kernels.paged import multiprocessors
-from framescribe.model.kernels.rows import warps_for
 
 _FP8_MAX = tl.constexpr(448.0)
 
@@ -34,6 +33,7 @@ class Tiling(NamedTuple):
         tokens, outputs, inputs: a tile's sides, and how much of the sum one step takes.
         stages: steps whose operands are loaded ahead, also across the end of a tile.
         parts: pieces that a tile is stored in, 1, 2 or 4: less shared memory, more of it for stages.
+        programs: on each multiprocessor. With two, one multiplies while the other applies GELU and stores.
         group: tiles of tokens that share the tiles of weights in L2.
         has_fast_tanh: the hardware's tanh, within 2^-11, in place of an exponential and a quotient.
     """
@@ -44,26 +44,29 @@ class Tiling(NamedTuple):
     warps: int = 8
     stages: int = 3
     parts: int = 2
+    programs: int = 1
     group: int = 16
     has_fast_tanh: bool = True
 
 
 @triton.jit
-def _gelu(x, HAS_FAST_TANH: tl.constexpr):
-    """GELU in its tanh form."""
-    inner = 0.7978845608028654 * x + 0.035677408136300125 * x * x * x
+def _gelu(x, share, HAS_FAST_TANH: tl.constexpr):
+    """GELU in its tanh form, times ``share``, in as few operations as there are: nothing else runs meanwhile."""
+    inner = x * (0.7978845608028654 + 0.035677408136300125 * (x * x))
     if HAS_FAST_TANH:
         tanh = tl.inline_asm_elementwise(
             "tanh.approx.f32 $0, $1;", "=f,f", [inner], dtype=tl.float32, is_pure=True, pack=1
         )
-        return 0.5 * x + 0.5 * x * tanh
+        half = x * (0.5 * share)
+        return half * tanh + half
     # 0.5 (1 + tanh(a)) = 1 / (1 + exp(-2 a))
-    return x / (1.0 + tl.exp2(-2.8853900817779268 * inner))
+    return x * share / (1.0 + tl.exp2(-2.8853900817779268 * inner))
 
 
 @triton.jit
 def _finish(
-    sum_TO, out, bias, scales, row_scales, out_scales, token, output, rows, columns,
+    sum_TO, out, bias, scales, row_scales, row_norms, largest_norm, largest_bias, out_scales,
+    token, output, rows, columns,
     HAS_FAST_TANH: tl.constexpr, SIDE_T: tl.constexpr, SIDE_O: tl.constexpr,
 ):  # fmt: skip
     """Applies scales, bias and GELU, then writes one piece of the result."""
@@ -72,10 +75,13 @@ def _finish(
     scales_O = tl.load(scales + outputs, mask=outputs < columns, other=0.0)
     scales_T = tl.load(row_scales + tokens, mask=tokens < rows, other=0.0)
     bias_O = tl.load(bias + outputs, mask=outputs < columns, other=0.0).to(tl.float32)
-    sum_TO = _gelu(sum_TO * scales_T[:, None] * scales_O[None, :] + bias_O[None, :], HAS_FAST_TANH)
-    inverse_T = 1.0 / tl.load(out_scales + tokens, mask=tokens < rows, other=1.0)
-    sum_TO = tl.clamp(sum_TO * inverse_T[:, None], -_FP8_MAX, _FP8_MAX)
-    out.store([token, output], sum_TO.to(out.dtype))
+    bound_T = tl.load(row_norms + tokens, mask=tokens < rows, other=0.0) * tl.load(largest_norm)
+    # A little more for what sums in fp32 round: nothing leaves the scale, so nothing is clamped.
+    out_scale_T = tl.maximum((bound_T + tl.load(largest_bias)) * (1.001 / _FP8_MAX), 1e-12)
+    if output == 0:
+        tl.store(out_scales + tokens, out_scale_T, mask=tokens < rows)
+    sum_TO = sum_TO * scales_T[:, None] * scales_O[None, :] + bias_O[None, :]
+    out.store([token, output], _gelu(sum_TO, (1.0 / out_scale_T)[:, None], HAS_FAST_TANH).to(out.dtype))
 
 
 @triton.jit
@@ -86,7 +92,8 @@ def _halves(x_TO):
 
 @triton.jit
 def _product_kernel(
-    x, weight, out, bias, scales, row_scales, out_scales, rows, columns, D: tl.constexpr, PROGRAMS: tl.constexpr,
+    x, weight, out, bias, scales, row_scales, row_norms, largest_norm, largest_bias, out_scales, rows, columns,
+    D: tl.constexpr, PROGRAMS: tl.constexpr,
     SIDE_T: tl.constexpr, SIDE_O: tl.constexpr, STEP_D: tl.constexpr, PARTS: tl.constexpr, GROUP: tl.constexpr,
     HAS_FAST_TANH: tl.constexpr,
 ):  # fmt: skip
@@ -109,69 +116,45 @@ def _product_kernel(
         PART: tl.constexpr = SIDE_O // PARTS
         for index in tl.static_range(PARTS):
             _finish(
-                parts[index], out, bias, scales, row_scales, out_scales, token, output + index * PART, rows, columns,
+                parts[index], out, bias, scales, row_scales, row_norms, largest_norm, largest_bias, out_scales,
+                token, output + index * PART, rows, columns,
                 HAS_FAST_TANH, SIDE_T, PART,
             )  # fmt: skip
-
-
-@triton.jit
-def _bound_kernel(x, scales, largest_norm, largest_bias, out, x_t, D: tl.constexpr, TILE: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64)
-    columns = tl.arange(0, TILE)
-    x_D = tl.load(x + row * x_t + columns, mask=columns < D, other=0.0).to(tl.float32)
-    norm = tl.sqrt(tl.sum(x_D * x_D, 0)) * tl.load(scales + row)
-    bound = norm * tl.load(largest_norm) + tl.load(largest_bias)
-    # A little more for what sums in fp32 round.
-    tl.store(out + row, tl.maximum(bound * (1.001 / _FP8_MAX), 1e-12))
-
-
-def bound_scales(x_TD: Tensor, x_scales_T1: Tensor, largest_norm: Tensor, largest_bias: Tensor) -> Tensor:
-    """Scales [T, 1] with which no output of a linear layer, or its GELU, leaves e4m3.
-
-    Some ten times what is needed for random numbers: e4m3 is as exact over 2^15.
-
-    Args:
-        x_TD, x_scales_T1: rows in e4m3.
-        largest_norm, largest_bias: one number each, fp32: of the rows of weights as the product takes them, and in
-            absolute value.
-    """
-    (tokens, inputs), out_T1 = x_TD.shape, torch.empty_like(x_scales_T1)
-    if tokens:
-        tile = triton.next_power_of_2(inputs)
-        _bound_kernel[(tokens,)](
-            x_TD, x_scales_T1, largest_norm, largest_bias, out_T1, x_TD.stride(0),
-            D=inputs, TILE=tile, num_warps=warps_for(tile),
-        )  # fmt: skip
-    return out_T1
 
 
 def linear_gelu(
     x_TD: Tensor,
     x_scales_T1: Tensor,
+    x_norms_T1: Tensor,
     weight_OD: Tensor,
     weight_scales_1O: Tensor,
     bias_O: Tensor,
-    out_scales_T1: Tensor,
+    largest: tuple[Tensor, Tensor],
     tiling: Tiling = Tiling(),  # noqa: B008 - a constant
-) -> Tensor:
-    """GELU(x @ weight.T + bias) in e4m3, [T, O], in the tanh form.
+) -> tuple[Tensor, Tensor]:
+    """GELU(x @ weight.T + bias) in e4m3, [T, O], in the tanh form, and its scales, fp32 [T, 1].
+
+    No output leaves its scale, some ten times what is needed for random numbers: e4m3 is as exact over 2^15.
 
     Args:
         x_TD, weight_OD: in e4m3, with the fp32 scales of their rows; dense last axes, multiples of 16.
-        out_scales_T1: of the result's rows; what is larger than fits is clamped. See ``bound_scales``.
+        x_norms_T1: fp32, of the rows as they are multiplied.
+        largest: one number each, fp32: the largest norm of the rows of weights as they are multiplied, and the largest
+            bias in absolute value.
     """
     (tokens, inputs), outputs = x_TD.shape, len(weight_OD)
     out_TO = torch.empty((tokens, outputs), dtype=x_TD.dtype, device=x_TD.device)
+    out_scales_T1 = torch.empty_like(x_scales_T1)
     if not tokens:
-        return out_TO
-    programs = multiprocessors(x_TD.device)
+        return out_TO, out_scales_T1
+    programs = tiling.programs * multiprocessors(x_TD.device)
     _product_kernel[(programs,)](
         TensorDescriptor.from_tensor(x_TD, [tiling.tokens, tiling.inputs]),
         TensorDescriptor.from_tensor(weight_OD, [tiling.outputs, tiling.inputs]),
         TensorDescriptor.from_tensor(out_TO, [tiling.tokens, tiling.outputs // tiling.parts]),
-        bias_O, weight_scales_1O, x_scales_T1, out_scales_T1,
+        bias_O, weight_scales_1O, x_scales_T1, x_norms_T1, *largest, out_scales_T1,
         tokens, outputs, D=inputs, PROGRAMS=programs,
         SIDE_T=tiling.tokens, SIDE_O=tiling.outputs, STEP_D=tiling.inputs, PARTS=tiling.parts, GROUP=tiling.group,
         HAS_FAST_TANH=tiling.has_fast_tanh, num_warps=tiling.warps, num_stages=tiling.stages,
     )  # fmt: skip
-    return out_TO
+    return out_TO, out_scales_T1

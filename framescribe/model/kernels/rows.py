@@ -19,12 +19,18 @@ _TILE = 2048
 
 
 @triton.jit
-def store_quantized(x_D, out, scales, row, columns, mask, D: tl.constexpr):
-    """Writes one row as fp8 and its scale; ``x_D`` is 0 where the mask is."""
+def quantize_row(x_D):
+    """A row, 0 past its end, as e4m3 values and their scale."""
     scale = tl.maximum(tl.max(tl.abs(x_D), 0) / _FP8_MAX, _SMALLEST_SCALE)
     # Clamped, because a quotient may round past the largest.
-    quotient_D = tl.clamp(x_D * (1.0 / scale), -_FP8_MAX, _FP8_MAX)
-    tl.store(out + row * D + columns, quotient_D.to(tl.float8e4nv), mask=mask)
+    return tl.clamp(x_D * (1.0 / scale), -_FP8_MAX, _FP8_MAX).to(tl.float8e4nv), scale
+
+
+@triton.jit
+def store_quantized(x_D, out, scales, row, columns, mask, D: tl.constexpr):
+    """Writes one row as fp8 and its scale; ``x_D`` is 0 where the mask is."""
+    values_D, scale = quantize_row(x_D)
+    tl.store(out + row * D + columns, values_D, mask=mask)
     tl.store(scales + row, scale)
 
 
