@@ -95,12 +95,14 @@ def announced(
         IndexDisagrees: a frame comes that is not the next one of those whose packets were decoded, or a wanted one does
             not come, or comes damaged.
     """
-    needed = NeededPackets(stream, index, wanted)
+    has_stamps = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
+    needed = NeededPackets(stream, index, wanted, may_leave_out=has_stamps)
     fed: list[int] = []  # stamps of the frames that are to come
     wanted_pts = set(index.pts[wanted].tolist())
     for frame in _decoded(container, stream, index, needed, fed, decoder):
         if frame.pts is None or not fed or frame.pts != heapq.heappop(fed):
             raise IndexDisagrees
+        needed.came(frame.pts)
         if frame.pts in wanted_pts:
             if frame.is_corrupt:
                 raise IndexDisagrees
@@ -120,7 +122,6 @@ def _decoded(
     decoder: PacketDecoder[F],
 ) -> Iterator[F]:
     """The frames of the needed packets; ``fed`` gets the stamps of those that are to come."""
-    may_seek = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
     clock = Clock(container, stream) if index.has_jumps else None
     is_at_end = False
     while not is_at_end:
@@ -135,9 +136,7 @@ def _decoded(
                         raise IndexDisagrees
                     heapq.heappush(fed, packet.pts)
                 yield from decoder.decode(packet)
-            elif needed.is_done:
-                break
-            elif may_seek and (keyframe := needed.far_keyframe(packet)) is not None:
+            elif (keyframe := needed.far_keyframe(packet)) is not None:
                 yield from decoder.decode(None)  # what is held back
                 decoder.flush_buffers()
                 container.seek(keyframe, stream=stream)

@@ -11,9 +11,8 @@ import pytest
 from framescribe.types import Clip
 from framescribe.video.container import video_stream
 from framescribe.video.disposable import DisposablePackets
-from framescribe.video.needed import NeededPackets
 from framescribe.video.packets import index_packets, packets
-from framescribe.video.reading import announced_frames
+from framescribe.video.reading import IndexDisagrees, announced, announced_frames
 from tests.reference import CLIPS
 
 COUNT = 49
@@ -103,29 +102,67 @@ def test_wanted_frames_are_those_of_decoding_everything(encoder, name, ending, m
             np.testing.assert_array_equal(picture, truth[number])
 
 
+class Recorder:
+    """A decoder that keeps the stamps of the packets that it gets."""
+
+    def __init__(self, context: av.VideoCodecContext) -> None:
+        self._context = context
+        self.pts: list[int] = []
+
+    def decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+        if packet is not None:
+            self.pts.append(packet.pts)
+        return self._context.decode(packet)
+
+    def flush_buffers(self) -> None:
+        self._context.flush_buffers()
+
+
 @pytest.mark.parametrize(("encoder", "name"), [("libx264", "pyramid"), ("libx265", "closed groups")])
-def test_nothing_is_read_of_what_leads_to_no_wanted_frame(encoder, name, made):
-    """Two frames of the second group and one of the third, which begin with frames 24 and 48: of the former the packets
-    up to the last of the two in decoding order, without what nobody refers to."""
+def test_little_is_decoded_that_leads_to_no_wanted_frame(encoder, name, made):
+    """Groups begin with frames 0, 24 and 48; of the first none is wanted, of the second one in its middle."""
     path = made(encoder, name, "mp4")
-    wanted = [25, 27, 48]
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        index = index_packets(container, stream)
-        assert index.keyframe_pts.tolist() == index.pts[[0, 24, 48]].tolist()
     disposable = disposable_pts(path)
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stored = [packet.pts for packet in packets(container, stream)]
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        needed = NeededPackets(stream, index, wanted)
-        fed = [(packet.pts, needed.is_restart) for packet in packets(container, stream) if needed(packet)]
-        assert needed.is_done
-    first, second = (stored.index(index.pts[number]) for number in (24, 48))
-    last = max(stored.index(index.pts[number]) for number in wanted[:2])
-    expected = [pts for pts in stored[first : last + 1] if pts not in disposable or pts in index.pts[wanted]]
-    assert fed == [(expected[0], True), *((pts, False) for pts in expected[1:]), (stored[second], True)]
+    with path.open("rb") as file, video_stream(file, Clip(str(path))) as opened:
+        index = index_packets(*opened)
+        assert index.keyframe_pts.tolist() == index.pts[[0, 24, 48]].tolist()
+    with path.open("rb") as file, video_stream(file, Clip(str(path))) as (container, stream):
+        decoder = Recorder(stream.codec_context)
+        assert len(list(announced(container, stream, index, [37, 48], decoder))) == 2
+    numbers = np.searchsorted(index.pts, decoder.pts).tolist()
+    assert numbers[0] == 24
+    assert numbers[-1] == 48
+    assert max(numbers[:-1]) <= 37 + 6  # what a decoder holds back
+    left_out = set(range(24, 37)) - set(numbers)
+    assert left_out
+    assert all(int(index.pts[number]) in disposable for number in left_out)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"), [("libx264", "pyramid"), ("libx264", "no pyramid"), ("libx265", "closed groups")]
+)
+def test_stamps_in_the_order_of_decoding_choose_no_wrong_frame(encoder, name, made, tmp_path):
+    """As some muxers write them, who do not know that a stream is reordered."""
+    path, stamped = made(encoder, name, "mp4"), tmp_path / "stamped.mp4"
+    with av.open(str(path)) as whole, av.open(str(stamped), "w") as changed:
+        stream = changed.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(packets(whole, whole.streams.video[0])):
+            packet.pts = packet.dts = number * 2048
+            packet.stream = stream
+            changed.mux(packet)
+    with av.open(str(stamped)) as container:
+        truth = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with stamped.open("rb") as file, video_stream(file, Clip(str(stamped))) as opened:
+        index = index_packets(*opened)
+    for number in range(COUNT):
+        with stamped.open("rb") as file, video_stream(file, Clip(str(stamped))) as opened:
+            try:
+                found = [
+                    frame.to_ndarray(format="rgb24") for frame in announced_frames(*opened, index, [number])
+                ]
+            except IndexDisagrees:
+                continue
+        np.testing.assert_array_equal(found[0], truth[number])
 
 
 def test_what_a_higher_temporal_layer_may_refer_to_is_needed(made):
