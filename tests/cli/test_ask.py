@@ -1,6 +1,6 @@
 import pytest
 
-from framescribe.types import CaptionSettings, GenerationSettings
+from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 from tests.cli.run import invoke
 from tests.reference import CLIPS
 
@@ -34,8 +34,12 @@ def test_a_conversation_on_stdin_ends_with_an_empty_line_or_the_input(end, capti
 
 
 def test_the_answer_is_caption_to_the_question(captioner):
-    (row,) = captioner.caption([HORSE], CaptionSettings("What is there?", generation=SETTINGS.generation))
-    assert invoke("ask", HORSE, "What is there?", *QUICK).stdout == row.caption_raw.lstrip() + "\n"
+    settings = CaptionSettings(
+        "What is there?", sampling=FrameSampling("chat", 3, 0.5), generation=SETTINGS.generation
+    )
+    (row,) = captioner.caption([HORSE], settings)
+    asked = invoke("ask", HORSE, "What is there?", "--frames", "3", "--fps", "0.5", *QUICK)
+    assert asked.stdout == row.caption_raw.lstrip() + "\n"
 
 
 @pytest.mark.parametrize(

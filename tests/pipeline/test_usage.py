@@ -1,5 +1,6 @@
 """Every rule between options is one message, in Python's names and in flags, before anything is loaded or made."""
 
+import dataclasses
 import os
 import shutil
 
@@ -14,6 +15,7 @@ from framescribe import (
     Ray,
     UsageError,
 )
+from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun
 from framescribe.task import DecodeLimits
 from tests.cli.run import invoke
 from tests.reference import CLIPS
@@ -210,6 +212,11 @@ def test_what_only_python_can_say_wrongly(options, message):
     else:
         with pytest.raises(UsageError, match=message):
             call()
+
+
+def test_the_calls_options_are_those_of_a_run():
+    fields = {field.name for field in dataclasses.fields(CaptionRun)}
+    assert CaptionOptions.__annotations__.keys() == fields - {"sources", "output"}
 
 
 def test_flags_for_a_cluster_need_one():
