@@ -36,7 +36,7 @@ def test_floors_ceilings_and_baseline(monkeypatch, capsys):
     assert result["ceilings"]["fp8_matmul_flops_per_s"] is None
     assert result["baseline"]["ratio"] == pytest.approx(result["baseline"]["seconds_per_clip"] / seconds)
     assert result["baseline"]["how"].startswith("this engine, 2 clips one after the other")
-    assert result["from_files"] is None
+    assert result["from_files"] == {}
 
 
 def test_transformers_runs_on_these_weights(model):
@@ -91,5 +91,6 @@ def test_on_a_gpu(cuda, monkeypatch, capsys):
 @pytest.mark.slow
 def test_from_files(monkeypatch, capsys):
     result = run(monkeypatch, capsys, "--device", "cpu", "--from", "mp4", "--frames", "7", "--no-baseline")
-    assert result["from_files"]["seconds_per_clip"] > 0 < result["from_files"]["rate_to_frames"]
-    assert result["from_files"]["gpu_busy"] is None
+    found = result["from_files"]["auto"]
+    assert found["seconds_per_clip"] > 0 < found["rate_to_frames"]
+    assert found["gpu_busy"] is None
