@@ -79,9 +79,7 @@ class Run:
         return self._shown(packet)
 
     def finish(self) -> list[int]:
-        shown = self._shown(None)
-        self._context.flush_buffers()
-        return shown
+        return self._shown(None)
 
     def _shown(self, packet: av.Packet | None) -> list[int]:
         if self._does == "is damaged":

@@ -16,6 +16,9 @@ from framescribe.video.nvdec.cuda import Cuda, Library
 _DISPLAY_DELAY = 4
 """So many pictures are decoded before one is waited for."""
 
+_OUTPUT_SURFACES = 8
+"""So many pictures are given out at a time."""
+
 _ROOM = 1920, 1920
 """A decoder is made for pictures of at least this size, so that it can be set to those of the next clip."""
 
@@ -118,7 +121,7 @@ class Nvdec:
             deinterlace_mode=cuvid.WEAVE,
             target_width=width,
             target_height=height,
-            num_output_surfaces=1,
+            num_output_surfaces=_OUTPUT_SURFACES,
         )
         self.call("cuvidCreateDecoder", byref(self.handle), byref(made))
         self._made = made
@@ -148,9 +151,9 @@ class Run:
         self._size = size
         self._targets = targets
         self._shown: list[int] = []
+        self._mapped: list[c_uint64] = []  # pictures that are given out until they are copied
         self._unchecked: set[int] = set()  # pictures that were decoded last into their places
         self._error: BaseException | None = None
-        self._is_anew = False
         self._row_offset = 0
         # The parser calls these as long as it lives.
         self._callbacks = (
@@ -177,29 +180,26 @@ class Run:
             pts: its time stamp.
 
         Returns:
-            The time stamps of pictures that are shown next; wanted ones have been written.
+            The time stamps of pictures that are shown next.
 
         Raises:
             Unfit, Damaged: as they say.
             CudaError: the decoder failed.
         """
         flags = cuvid.TIMESTAMP | cuvid.END_OF_PICTURE
-        if self._is_anew:
-            flags |= cuvid.DISCONTINUITY
-            self._is_anew = False
         return self._parse(cuvid.SourcePacket(flags, len(payload), payload, pts))
 
     def finish(self) -> list[int]:
-        """What is held back; as ``feed``. What is fed next begins with a keyframe."""
-        self._is_anew = True
+        """What is held back; as ``feed``."""
         return self._parse(cuvid.SourcePacket(cuvid.END_OF_STREAM, 0, None, 0))
 
     def close(self) -> None:
-        """Ends the run.
+        """Ends the run: only then are all wanted pictures that were shown where they belong.
 
         Raises:
             Damaged: a picture was, whether it was wanted or others refer to it.
         """
+        self._unmap()
         if self._parser:
             self._decoder.call("cuvidDestroyVideoParser", self._parser)
             self._parser = c_void_p()
@@ -273,6 +273,8 @@ class Run:
             top_field_first=shown.top_field_first,
             unpaired_field=shown.repeat_first_field < 0,
         )
+        if len(self._mapped) == _OUTPUT_SURFACES:
+            self._unmap()
         source, pitch = c_uint64(), c_uint()
         decoder.call(
             "cuvidMapVideoFrame64",
@@ -282,14 +284,18 @@ class Run:
             byref(pitch),
             byref(params),
         )
-        try:
-            if shown.index in self._unchecked:
-                self._check(shown.index)
-            rows = pitch.value * self._row_offset
-            decoder.cuda.copy_rows(source.value, pitch.value, target, width, height)
-            decoder.cuda.copy_rows(
-                source.value + rows, pitch.value, target + width * height, width, height // 2
-            )
-            decoder.cuda.synchronize()
-        finally:
-            decoder.call("cuvidUnmapVideoFrame64", decoder.handle, source)
+        self._mapped.append(source)
+        if shown.index in self._unchecked:
+            self._check(shown.index)
+        rows = pitch.value * self._row_offset
+        decoder.cuda.copy_rows(source.value, pitch.value, target, width, height)
+        decoder.cuda.copy_rows(source.value + rows, pitch.value, target + width * height, width, height // 2)
+
+    def _unmap(self) -> None:
+        """Waits until the pictures that were given out are copied: for several at once, as beside a model's work each
+        wait is long.
+        """
+        if self._mapped:
+            self._decoder.cuda.synchronize()
+        while self._mapped:
+            self._decoder.call("cuvidUnmapVideoFrame64", self._decoder.handle, self._mapped.pop())

@@ -11,6 +11,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Protocol
 
 import av
@@ -110,13 +111,12 @@ def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: Hardwar
                 pts: address + place * bytes_each
                 for place, pts in enumerate(index.pts[plan.numbers].tolist())
             }
-            run = hardware.run(codec, size, targets)
-            decoder = _HardwareDecoder(run, stream, codec)
+            decoder = _HardwareDecoder(stream, codec, partial(hardware.run, codec, size, targets))
             try:
                 for _ in announced(container, stream, index, plan.numbers, decoder):
                     pass
             finally:
-                run.close()
+                decoder.close()
     first = decoder.first
     if first is None or first.format.name not in FORMATS or (first.width, first.height) != size:
         raise Unfit("pictures that differ from what the file says")
@@ -140,11 +140,12 @@ class _HardwareDecoder:
 
     def __init__(
         self,
-        run: HardwareRun,
         stream: VideoStream,
         codec: str,
+        start: Callable[[], HardwareRun],
     ) -> None:
-        self._run = run
+        self._start = start
+        self._run: HardwareRun | None = None
         self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
         self._software = stream.codec_context
         self._software.thread_count = 1
@@ -155,12 +156,17 @@ class _HardwareDecoder:
         if not self._has_begun and packet is not None:
             self._has_begun = True
             self.first = next(iter((*self._software.decode(packet), *self._software.decode(None))), None)
-        shown = [
-            pts for each in self._filter.filter(packet) for pts in self._run.feed(bytes(each), each.pts or 0)
-        ]
+        self._run = run = self._run or self._start()
+        shown = [pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)]
         if packet is None:
-            shown += self._run.finish()
+            shown += run.finish()
         return [_Picture(pts) for pts in shown]
 
     def flush_buffers(self) -> None:
-        self._filter.flush()  # the parser keeps the parameter sets
+        self.close()  # a parser does not go on behind the end of its stream
+        self._filter.flush()
+
+    def close(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
