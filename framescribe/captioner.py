@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -210,7 +209,7 @@ class Captioner:
             workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
             decoders += 0 if gpu is None else gpu.count
         prepare = partial(self._preparer.prepare, settings=settings, workers=workers)
-        decoding = Decoding(prepare, decoders, workers or nullcontext())
+        decoding = Decoding(prepare, decoders, workers)
         return session.caption(tasks, decoding, self._batch_size, spent or TimeSpent())
 
     def longest_in_progress(self) -> int:

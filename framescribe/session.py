@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +20,7 @@ from framescribe.rows import RowMaker, created_now
 from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import CaptionSettings, GenerationSettings, Prompt
+from framescribe.video.workers import DecodeWorkers
 
 
 @dataclass(slots=True, eq=False)
@@ -48,12 +49,12 @@ class Decoding:
     Attributes:
         prepare: makes a clip ready, or gives the rows that say why it cannot be; from several threads.
         threads: how many.
-        until_over: left when no more is to be prepared: ends the work in progress.
+        workers: that decode them; None where ``prepare`` needs none.
     """
 
     prepare: Callable[[ClipTask], Prepared | tuple[CaptionRow, ...]]
     threads: int
-    until_over: AbstractContextManager[object]
+    workers: DecodeWorkers | None = None
 
 
 class CaptionSession:
@@ -107,12 +108,16 @@ class CaptionSession:
         """
         preparing: set[Future[Prepared | tuple[CaptionRow, ...]]] = set()
         spent.start()
-        with ThreadPoolExecutor(decoding.threads, thread_name_prefix="decode") as pool, decoding.until_over:
+        pool = ThreadPoolExecutor(decoding.threads, thread_name_prefix="decode")
+        with pool, decoding.workers or nullcontext():
             try:
                 while True:
                     # As many clips ahead as the engine can take next: enough to keep it busy, bounded memory.
                     while len(preparing) + len(self) < batch_size + decoding.threads:
                         if (task := next(tasks, None)) is None:
+                            if decoding.workers is not None:
+                                not_begun = sum(not (each.running() or each.done()) for each in preparing)
+                                decoding.workers.expect(not_begun)
                             break
                         preparing.add(pool.submit(decoding.prepare, task))
                     if not preparing and not len(self):

@@ -1,7 +1,6 @@
 """What a run is bound by is what it waited for."""
 
 import threading
-from contextlib import nullcontext
 
 import pytest
 
@@ -28,9 +27,7 @@ def shares(captioner: Captioner, decode_s: float, write_s: float, threads: int =
         never.wait(decode_s)
         return captioner._preparer.prepare(task, SETTINGS)
 
-    rows = captioner.session(SETTINGS).caption(
-        iter(TASKS), Decoding(prepare, threads, nullcontext()), 2, spent
-    )
+    rows = captioner.session(SETTINGS).caption(iter(TASKS), Decoding(prepare, threads), 2, spent)
     for _ in rows:
         never.wait(write_s)
     return dict(spent.shares)

@@ -7,14 +7,20 @@ is replaced; if several do so one after another, the rest of the clips are left 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-from framescribe.video.nvdec.frames import HardwareName
-from framescribe.video.worker_process import Worker
+from framescribe.errors import ClipError
+from framescribe.types import Clip, Frames, FrameSampling
+from framescribe.video.nvdec.frames import HardwareName, decode_on
+from framescribe.video.worker import Answer, Task
+from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 
 log = logging.getLogger("framescribe")
 
@@ -73,7 +79,9 @@ class GpuDecoders:
         self._free = [Seat(memory()) for _ in range(count)]
         self._failures = 0
         self._owner = os.getpid()
-        self._lock = threading.Lock()
+        self._waiting = 0
+        self._clip_s: float | None = None  # that a clip took lately
+        self._changed = threading.Condition()
 
     @classmethod
     def of(cls, device: int, total_bytes: int) -> GpuDecoders | None:
@@ -90,21 +98,94 @@ class GpuDecoders:
         """Memory of the GPU that all of them take."""
         return self.count * PROCESS_BYTES
 
-    def take(self) -> Seat | None:
-        """One that is free; to be given back."""
+    def take(self, left: int | None = None, cpu_s: float | None = None) -> Seat | None:
+        """One that is free, to be given back; else None. Near the end of a run it waits for one, if that is sooner than
+        a CPU.
+
+        Args:
+            left: clips that nobody has begun, where no others come.
+            cpu_s: seconds that a CPU takes for one.
+        """
         if os.getpid() != self._owner:  # a fork cannot use the GPU
             return None
-        with self._lock:
+        with self._changed:
+            if left is not None and cpu_s is not None and self._clip_s is not None:
+                self._waiting += 1
+                turns = (left + self._waiting) / self.count + 1
+                if turns * self._clip_s < cpu_s:
+                    self._changed.wait_for(lambda: self._free, timeout=cpu_s)
+                self._waiting -= 1
             return self._free.pop() if self._free and self._failures < _FAILURES_UNTIL_GIVEN_UP else None
 
     def give_back(self, seat: Seat, has_failed: bool = False) -> None:
         """It is free again. One that has failed is replaced."""
         if has_failed:
             seat.discard()
-        with self._lock:
+        with self._changed:
             self._failures = self._failures + 1 if has_failed else 0
             self._free.append(seat)
+            self._changed.notify()
             if has_failed and self._failures == _FAILURES_UNTIL_GIVEN_UP:
                 log.warning(
                     "the GPU's decoder failed %d times in a row; CPUs decode the rest", self._failures
                 )
+
+    @contextmanager
+    def decoded(
+        self,
+        seat: Seat,
+        clip: Clip,
+        sampling: FrameSampling,
+        timeout_s: float,
+        memory_bytes: int,
+        at_work: Callable[[Worker], AbstractContextManager[None]],
+    ) -> Iterator[Frames | None]:
+        """The frames of a clip, valid within the ``with`` block; None if a CPU is to decode it.
+
+        Args:
+            seat: that was taken; it is given back at the end.
+            clip, sampling: what to decode.
+            timeout_s, memory_bytes: that the process may take.
+            at_work: is entered while the process works.
+
+        Raises:
+            ClipError: the clip cannot be opened, or has no such frames.
+        """
+        task = Task(
+            os.getcwd(),
+            decode_on,
+            (clip, sampling, self.name),
+            memory_bytes,
+            has_pixels=True,
+            may_borrow=True,
+        )
+        has_failed = False
+        frames: Frames | None = None
+        try:
+            try:
+                worker, started = seat.worker(), time.monotonic()
+                with at_work(worker):
+                    answer = worker.ask(task, timeout_s)
+                self._clip_s = time.monotonic() - started
+                frames = _frames(answer, worker, seat)
+            except (WorkerDied, WorkerStuck) as error:
+                log.debug("%s: its decoder on the GPU: %r", clip.source_video, error)
+                has_failed = True
+            if frames is not None:
+                yield frames
+        finally:
+            self.give_back(seat, has_failed)
+        if frames is None:
+            yield None
+
+
+def _frames(answer: Answer, worker: Worker, seat: Seat) -> Frames | None:
+    if isinstance(answer.error, ClipError) and answer.error.stage == "decode":
+        return None
+    if answer.error is not None:
+        raise answer.error
+    frames: Frames = answer.value
+    if (yuv := frames.yuv) is None:
+        return dataclasses.replace(frames, pixels=worker.pixels(answer.shape))
+    planes = seat.memory.pictures(yuv.shape)
+    return dataclasses.replace(frames, yuv=dataclasses.replace(yuv, planes=planes))

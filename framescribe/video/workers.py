@@ -15,7 +15,6 @@ A fork of this process has no workers: those that it finds belong to its parent,
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import signal
 import threading
@@ -32,16 +31,13 @@ from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.cpus import usable_cpus
 from framescribe.video.decode import decode_frames
-from framescribe.video.gpu import GpuDecoders, Seat
+from framescribe.video.gpu import GpuDecoders
 from framescribe.video.memory import EXIT_CODE as OUT_OF_MEMORY
 from framescribe.video.memory import too_large
-from framescribe.video.nvdec.frames import HardwareName, decode_on
 from framescribe.video.source import crossing
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
 from framescribe.video_frames import VideoFrames
-
-log = logging.getLogger("framescribe")
 
 _TRIES_AFTER_CRASHES = 3
 """A crash may have another cause than the clip; so many in a row have not."""
@@ -82,6 +78,8 @@ class DecodeWorkers:
         self._timeout_s = timeout_s
         self._memory_bytes = int(memory_gb * 1e9)
         self._gpu = gpu
+        self._cpu_s: float | None = None  # that a clip took lately
+        self._left: int | None = None
         self._busy: set[Worker] = set()
         self._is_over = False
         self._lock = threading.Lock()
@@ -98,6 +96,10 @@ class DecodeWorkers:
             for worker in self._busy:
                 worker.kill()
 
+    def expect(self, left: int) -> None:
+        """No other clips come than so many that nobody has begun."""
+        self._left = left
+
     @contextmanager
     def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
@@ -112,62 +114,44 @@ class DecodeWorkers:
             yield decode_frames(clip, sampling)  # there is nothing to decode
             return
         with crossing(clip) as readable:
-            with self._decoded_on_gpu(readable, sampling) as frames:
+            with self._on_gpu(readable, sampling) as frames:
                 if frames is not None:
                     yield frames
                     return
             # Several threads for a clip only where cores wait: they take more from them than one.
             decode = partial(decode_frames, max_threads=max(1, usable_cpus() // (len(self._busy) + 1)))
             task = Task(os.getcwd(), decode, (readable, sampling), self._memory_bytes, has_pixels=True)
+            started = time.monotonic()
             worker, answer = self._answered(clip, task)
+            self._cpu_s = time.monotonic() - started
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
         finally:
             self._release(worker)
 
     @contextmanager
-    def _decoded_on_gpu(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames | None]:
-        """The frames by a process that decodes on a GPU; None where none is free, or it fails."""
-        seat = None if self._gpu is None else self._gpu.take()
-        if self._gpu is None or seat is None:
+    def _on_gpu(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames | None]:
+        """The frames by a process that decodes on a GPU; None where a worker is to decode the clip."""
+        if self._gpu is None or (seat := self._gpu.take(self._left, self._cpu_s)) is None:
             yield None
             return
-        frames, has_failed = None, False
-        try:
-            try:
-                frames = self._ask_gpu(self._gpu.name, seat, clip, sampling)
-            except (WorkerDied, WorkerStuck) as error:
-                log.debug("%s: its decoder on the GPU: %r", clip.source_video, error)
-                has_failed = True
-            if frames is not None:
-                yield frames
-        finally:
-            self._gpu.give_back(seat, has_failed)
-        if frames is None:
-            yield None
+        with self._gpu.decoded(
+            seat, clip, sampling, self._timeout_s, self._memory_bytes, self._at_work
+        ) as frames:
+            yield frames
 
-    def _ask_gpu(self, name: HardwareName, seat: Seat, clip: Clip, sampling: FrameSampling) -> Frames | None:
-        args = (clip, sampling, name)
-        task = Task(os.getcwd(), decode_on, args, self._memory_bytes, has_pixels=True, may_borrow=True)
-        worker = seat.worker()
+    @contextmanager
+    def _at_work(self, worker: Worker) -> Iterator[None]:
+        """It is ended with this run."""
         with self._lock:
             self._busy.add(worker)
             if self._is_over:
                 worker.kill()
         try:
-            answer = worker.ask(task, self._timeout_s)
+            yield
         finally:
             with self._lock:
                 self._busy.discard(worker)
-        if isinstance(answer.error, ClipError) and answer.error.stage == "decode":
-            return None
-        if answer.error is not None:
-            raise answer.error
-        frames: Frames = answer.value
-        if (yuv := frames.yuv) is None:
-            return dataclasses.replace(frames, pixels=worker.pixels(answer.shape))
-        planes = seat.memory.pictures(yuv.shape)
-        return dataclasses.replace(frames, yuv=dataclasses.replace(yuv, planes=planes))
 
     @overload
     def call(self, function: Callable[..., Generator[object, None, T]], clip: Clip, *args: Any) -> T: ...

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -112,6 +113,20 @@ def test_while_it_is_busy_cpus_decode():
             assert np.array_equal(rgb(first), second.pixels)
         with found.decoded(Clip(str(HORSE)), SAMPLING) as third:
             assert third.decoder == "gpu"
+
+
+def test_the_last_clips_wait_for_it_if_that_is_sooner():
+    gpu = hardware.decoders()
+    with DecodeWorkers(gpu=gpu) as found:
+        for _ in range(2):  # so that it is known how long one takes
+            with found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+                assert frames.decoder == "gpu"
+    seat = gpu.take()
+    assert seat is not None
+    assert gpu.take() is None
+    assert gpu.take(left=1_000_000, cpu_s=60.0) is None  # a queue that takes longer than a CPU
+    threading.Timer(0.1, gpu.give_back, [seat]).start()
+    assert gpu.take(left=0, cpu_s=60.0) is seat
 
 
 def test_rows_say_what_decoded_them_and_are_the_same(captioner, monkeypatch):

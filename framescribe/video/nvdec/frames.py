@@ -87,7 +87,7 @@ def decode_on(
             raise  # FFmpeg's is one of its errors
         except (Unfit, Damaged, CudaError, IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
             log.debug("%s: not decoded by the GPU: %s", clip.source_video, error)
-        return decode_frames(dataclasses.replace(clip, data=file), sampling, allocate)
+        return decode_frames(dataclasses.replace(clip, data=file), sampling, allocate, max_threads=1)
 
 
 def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: HardwareName, lend: Lend) -> Frames:
