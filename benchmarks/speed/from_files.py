@@ -58,7 +58,7 @@ def measure_files(
     many clips of the last run each kind of decoder took."""
     captioner = Captioner(model, subject, precision, workload.batch, decoder)
     # Once for worker processes, kernels and CUDA graphs.
-    _caption(captioner, videos, min(workload.clips, 2 * workload.batch), workload.new_tokens)
+    _caption(captioner, videos, workload.decoding, workload.new_tokens)
     runs = [_caption(captioner, videos, workload.clips, workload.new_tokens) for _ in range(repeat)]
     shares = [run.gpu_busy for run in runs if run.gpu_busy is not None]
     return {

@@ -64,7 +64,7 @@ def write(path: Path, encoder: str, options: dict[str, str], size: tuple[int, in
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=12, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(40):
+        for number in range(40 if width < 1000 else 12):
             waves = [
                 127 + 60 * np.sin((x * a + y * b) / 40 + number / 4) for a, b in ((1, 2), (2, 1), (-1, 1))
             ]
