@@ -119,7 +119,7 @@ def encode(
         stream = container.add_stream(encoder, rate=FPS, options=options)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
-        is_fixed_rate = encoder in ("mpeg1video", "mpeg4") or path.suffix == ".avi"
+        is_fixed_rate = encoder in ("mpeg1video", "mpeg2video", "mpeg4") or path.suffix == ".avi"
         if not is_fixed_rate:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 100 * FPS)
         for frame, stamp in zip(frames, pts, strict=True):

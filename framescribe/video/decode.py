@@ -5,8 +5,8 @@ from that, and a second pass decodes what leads to them. Where the packets turn 
 (damage, no timestamps), a slow reading decodes everything, packet by packet, and the choice is made among
 what decodes.
 
-Not handled: damage between chosen frames that the second pass skips over; mirrored display; non-square pixels and HDR
-transfer curves (pictures are as they are stored, but upright).
+Not handled: damage in what no chosen frame depends on, which the second pass leaves out; mirrored display; non-square
+pixels and HDR transfer curves (pictures are as they are stored, but upright).
 """
 
 from __future__ import annotations
