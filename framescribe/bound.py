@@ -33,8 +33,13 @@ class TimeSpent:
 
     def on(self, part: Part) -> None:
         """All since the last call went to this part."""
+        self.divide({part: 1.0})
+
+    def divide(self, shares: Mapping[Part, float]) -> None:
+        """All since the last call went to these parts, as far as they add up to 1."""
         now = self._clock()
-        self._seconds[part] += now - self._last
+        for part, share in shares.items():
+            self._seconds[part] += share * (now - self._last)
         self._last = now
 
     @property

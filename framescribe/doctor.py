@@ -21,10 +21,11 @@ def examine() -> dict[str, Any]:
     """Examines the machine and the installation, without loading a model or using the network.
 
     Returns:
-        Plain JSON values: ``versions`` by package; ``devices``, each with ``name``, ``memory_bytes``, ``free_bytes``
-        and ``quant`` (the quantizations that run there); ``extras``: the missing packages of each, by its name;
-        ``checkpoints``: ``name``, ``bytes`` and ``folder`` of each model that is here; ``folders``: where downloads and
-        temporary files go, with ``free_bytes``; ``problems``: sentences that say what is wrong and what to do.
+        Plain JSON values: ``versions`` by package; ``devices``, each with ``name``, ``memory_bytes``, ``free_bytes``,
+        ``quant`` (the quantizations that run there) and ``video_decoders`` (that a GPU has and that can be used);
+        ``extras``: the missing packages of each, by its name; ``checkpoints``: ``name``, ``bytes`` and ``folder`` of
+        each model that is here; ``folders``: where downloads and temporary files go, with ``free_bytes``; ``problems``:
+        sentences that say what is wrong and what to do.
     """
     found: dict[str, Any] = {
         "versions": _versions(),
@@ -53,15 +54,16 @@ def _devices() -> list[dict[str, Any]]:
     import torch
 
     from framescribe.model.precision import available_bytes, total_bytes
+    from framescribe.video.nvdec.name import engines
 
     kinds = [torch.device("cpu")]
     kinds += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     kinds += [torch.device("mps")] if torch.backends.mps.is_available() else []
     devices = []
     for device in kinds:
-        name, quants = f"{os.cpu_count()} cores", ["8", "4"]
+        name, quants, decoders = f"{os.cpu_count()} cores", ["8", "4"], 0
         if device.type == "cuda":
-            name = torch.cuda.get_device_name(device)
+            name, decoders = torch.cuda.get_device_name(device), engines(device.index)
             if torch.cuda.get_device_capability(device) >= (8, 9):
                 quants += ["fp8", "fp8-kv"]
         devices.append(
@@ -71,6 +73,7 @@ def _devices() -> list[dict[str, Any]]:
                 "memory_bytes": total_bytes(device),
                 "free_bytes": available_bytes(device),
                 "quant": quants,
+                "video_decoders": decoders,
             }
         )
     return devices

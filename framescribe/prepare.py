@@ -128,7 +128,7 @@ def gpu_decoders(decoder: DecoderChoice, device: torch.device) -> GpuDecoders | 
     if decoder == "cpu" or device.type != "cuda":
         return None
     number = torch.cuda.current_device() if device.index is None else device.index
-    return GpuDecoders.of(number, torch.cuda.get_device_properties(device).total_memory)
+    return GpuDecoders.of(number, torch.cuda.mem_get_info(number)[0], at_least=int(decoder == "gpu"))
 
 
 class Preparer:

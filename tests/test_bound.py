@@ -58,6 +58,14 @@ def test_time_is_all_divided_and_what_is_small_is_not_said():
     assert said({"decoding": 0.05, "model": 0.9, "output": 0.05}) == said({}) == ""
 
 
+def test_time_may_be_divided():
+    times = iter([0.0, 4.0, 14.0])
+    spent = TimeSpent(lambda: next(times))
+    spent.start()
+    spent.divide({"model": 0.75, "decoding": 0.25})
+    assert spent.shares == pytest.approx({"decoding": 0.25, "model": 0.75, "output": 0.0})
+
+
 def test_the_summary_says_it():
     summary = RunSummary(
         {"success": 4}, 2.0, note=said({"decoding": 0.5, "model": 0.5}), shares={"decoding": 0.5}

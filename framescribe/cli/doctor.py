@@ -38,7 +38,8 @@ def _print(found: dict[str, Any]) -> None:
         line(name, version)
     for device in found["devices"]:
         memory = f"{_gb(device['free_bytes'])} of {_gb(device['memory_bytes'])} free"
-        line(device["device"], f"{device['name']}, {memory}; --quant {', '.join(device['quant'])}")
+        decoders = f"; {device['video_decoders']} video decoders" if device["video_decoders"] else ""
+        line(device["device"], f"{device['name']}, {memory}; --quant {', '.join(device['quant'])}{decoders}")
     for extra, missing in found["extras"].items():
         line(f"[{extra}]", f"needs {', '.join(missing)}" if missing else "installed")
     for checkpoint in found["checkpoints"]:

@@ -27,8 +27,8 @@ log = logging.getLogger("framescribe")
 PROCESS_BYTES = 750_000_000
 """Memory of the GPU that a process takes: its context, its decoder, and the pictures of a clip in 1080p."""
 
-_BYTES_PER_PROCESS = 10_000_000_000
-"""One process for so much memory that the GPU has: most of it is the model's."""
+_BYTES_PER_PROCESS = 8_000_000_000
+"""One process for so much of the GPU's memory that the model's weights leave: most of it is for its work."""
 
 _FAILURES_UNTIL_GIVEN_UP = 3
 
@@ -84,13 +84,13 @@ class GpuDecoders:
         self._changed = threading.Condition()
 
     @classmethod
-    def of(cls, device: int, total_bytes: int) -> GpuDecoders | None:
-        """Those of a GPU with so much memory; None where it has no decoder, or no memory for them."""
+    def of(cls, device: int, free_bytes: int, at_least: int = 0) -> GpuDecoders | None:
+        """Those of a GPU with so much free memory; None where it has no decoder, or no memory for them."""
         from framescribe.video.nvdec.memory import DeviceMemory
         from framescribe.video.nvdec.name import NvdecName, engines
 
         found = engines(device)
-        count = min(found + 1, round(total_bytes / _BYTES_PER_PROCESS)) if found else 0
+        count = max(at_least, min(found + 1, free_bytes // _BYTES_PER_PROCESS)) if found else 0
         return cls(NvdecName(device), count, lambda: DeviceMemory(device)) if count else None
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from framescribe.bound import TimeSpent
 from framescribe.pipeline.caption_run import CaptionRun, Ray
 from framescribe.pipeline.executor import MadeBy, Work
 from framescribe.pipeline.observer import Observer
@@ -60,6 +61,7 @@ class OnRay:
         try:
             with observer.captioning(clips.rows, None):
                 for progress in run:
+                    _count(work.spent, progress)
                     observer.progress(progress.statuses.total(), _detail(progress))
                     for problem in progress.problems:
                         observer.problem(problem)
@@ -85,6 +87,15 @@ class OnRay:
             working_folder=os.getcwd(),
             limits=run.limits,
         )
+
+
+def _count(spent: TimeSpent, progress: Progress) -> None:
+    """An engine that has no clip waits for one to be decoded. Before there are engines nothing is counted."""
+    if progress.busy:
+        busy = sum(progress.busy.values()) / len(progress.busy)
+        spent.divide({"model": busy, "decoding": 1 - busy})
+    else:
+        spent.start()
 
 
 def _detail(progress: Progress) -> str:
