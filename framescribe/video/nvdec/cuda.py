@@ -11,7 +11,7 @@ from typing import Any
 
 HANDLE_BYTES = 64
 
-_BLOCKING_SYNC = 4  # a thread that waits leaves its core to others
+_BLOCKING_SYNC = 4
 _LAZY_PEER_ACCESS = 1
 _ON_DEVICE = 2
 
@@ -77,20 +77,21 @@ class Cuda:
 
     Args:
         device: its number, counted among those that this process may use.
+        is_patient: whether threads of this process that wait for the device leave their core to others.
 
     Raises:
         OSError: there is no driver.
         CudaError: there is no such device, or it has failed.
     """
 
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, is_patient: bool = False) -> None:
         self._call = Library("libcuda.so.1")
         self._call("cuInit", c_uint(0))
         number = c_int()
         self._call("cuDeviceGet", byref(number), c_int(device))
         self._context = c_void_p()
-        # Without effect where the context is there already.
-        self._call("cuDevicePrimaryCtxSetFlags_v2", number, c_uint(_BLOCKING_SYNC))
+        if is_patient:
+            self._call("cuDevicePrimaryCtxSetFlags_v2", number, c_uint(_BLOCKING_SYNC))
         self._call("cuDevicePrimaryCtxRetain", byref(self._context), number)
 
     def make_current(self) -> None:

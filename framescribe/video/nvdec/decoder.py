@@ -48,7 +48,7 @@ class Nvdec:
 
     def __init__(self, device: int) -> None:
         self.call = Library("libnvcuvid.so.1")
-        self.cuda = Cuda(device)
+        self.cuda = Cuda(device, is_patient=True)
         self.cuda.make_current()
         self.handle = c_void_p()
         self._made: cuvid.CreateInfo | None = None
