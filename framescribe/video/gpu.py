@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -44,24 +45,29 @@ class LentMemory(Protocol):
 
 
 class Seat:
-    """A decoding process, started when it is needed, and the memory that is lent to it."""
+    """A decoding process, started when it is needed, and the memory that is lent to it; both end with this object."""
 
     def __init__(self, memory: LentMemory) -> None:
         self.memory = memory
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
+        weakref.finalize(self, _end, os.getpid(), self._workers, memory)
 
     def worker(self) -> Worker:
         """The process."""
-        if self._worker is None:
-            self._worker = Worker(self.memory.lend)
-        return self._worker
+        if not self._workers:
+            self._workers.append(Worker(self.memory.lend))
+        return self._workers[0]
 
     def discard(self) -> None:
-        """Ends the process, which then has no hold of the memory any more."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-        self.memory.free()
+        """Ends the process; the next one is another."""
+        _end(os.getpid(), self._workers, self.memory)
+
+
+def _end(owner: int, workers: list[Worker], memory: LentMemory) -> None:
+    if os.getpid() == owner:  # not in a fork
+        while workers:
+            workers.pop().close()
+        memory.free()  # of which the process has no hold any more
 
 
 class GpuDecoders:

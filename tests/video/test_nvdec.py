@@ -155,8 +155,8 @@ def test_a_run_survives_its_decoders(gpu):
     for row in captioner.caption(clips, settings):
         rows.append(row)
         for seat in captioner._gpu_decoders._free:
-            if seat._worker is not None:
-                os.kill(seat._worker._process.pid, signal.SIGKILL)
+            for worker in seat._workers:
+                os.kill(worker._process.pid, signal.SIGKILL)
     assert sorted(row.clip_id for row in rows) == sorted(clip.id for clip in clips)
     assert {row.caption_status for row in rows} <= {"success", "truncated"}
     assert len({row.caption_raw for row in rows}) == 1
