@@ -35,7 +35,9 @@ ENCODERS = {
     "hevc, short groups": ("libx265", {"x265-params": "log-level=none:keyint=10:bframes=3"}),
     "hevc, layers": ("libx265", {"x265-params": "log-level=none:temporal-layers=1"}),
 }
-SIZES = ((128, 96), (354, 242), (1920, 1080))
+SIZES = ((176, 144), (354, 242), (1920, 1080))
+# Where decoding begins anew at a picture that others may be shown before, FFmpeg decodes the clip.
+MAY_BE_LEFT = {"open groups"}
 
 
 def test_structures_are_those_of_the_header():
@@ -93,11 +95,12 @@ def rgb(frames: Frames) -> np.ndarray:
     return ToRgb(torch.device("cuda"))(frames.yuv).cpu().numpy()
 
 
-def check(gpu: GpuDecoders, clip: Clip, sampling: FrameSampling) -> None:
+def check(gpu: GpuDecoders, clip: Clip, sampling: FrameSampling, may_be_left: bool = False) -> None:
     wanted = decode_frames(clip, sampling)
     with DecodeWorkers(gpu=gpu) as workers, workers.decoded(clip, sampling) as frames:
-        assert frames.decoder == "gpu", clip
-        assert np.array_equal(rgb(frames), wanted.pixels), clip
+        assert may_be_left or frames.decoder == "gpu", clip
+        found = frames.pixels if frames.yuv is None else rgb(frames)
+        assert np.array_equal(found, wanted.pixels), clip
         assert (frames.indices, frames.facts) == (wanted.indices, wanted.facts)
 
 
@@ -113,8 +116,8 @@ def test_real_clips(gpu):
 def test_whatever_encoded_it(gpu, tmp_path, name):
     for number, size in enumerate(SIZES):
         path = write(tmp_path / f"{number}.mp4", *ENCODERS[name], size)
-        check(gpu, Clip(str(path)), FrameSampling("uniform", 5))
-    check(gpu, Clip(str(tmp_path / "0.mp4"), start_s=1.5), FrameSampling("chat", fps=3))
+        check(gpu, Clip(str(path)), FrameSampling("uniform", 5), name in MAY_BE_LEFT)
+    check(gpu, Clip(str(tmp_path / "0.mp4"), start_s=1.5), FrameSampling("chat", fps=3), name in MAY_BE_LEFT)
 
 
 @pytest.mark.gpu
