@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -34,11 +35,12 @@ class DeviceMemory:
         return DevicePictures(self._address, shape)
 
     def free(self) -> None:
-        """Frees it."""
+        """Frees it, if the device still can."""
         address, self._address = self._address, 0
         if address:
-            self._cuda.make_current()
-            self._cuda.free(address)
+            with contextlib.suppress(CudaError):
+                self._cuda.make_current()
+                self._cuda.free(address)
 
 
 class DevicePictures:
