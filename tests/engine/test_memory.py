@@ -18,14 +18,16 @@ CUDA = torch.device("cuda")
 GB = 10**9
 
 
-def plan(device: torch.device, free: int, monkeypatch, probe=lambda *_: 0, max_batch: int = 8):
+def plan(
+    device: torch.device, free: int, monkeypatch, probe=lambda *_: 0, max_batch: int = 8, reserved: int = 0
+):
     """Blocks and limits for the official sizes in bf16, where so many bytes are free."""
     monkeypatch.setattr(memory, "probe_phases", probe)
     monkeypatch.setattr(memory, "available_bytes", lambda _: free)
     properties = SimpleNamespace(total_memory=80 * GB)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     model = SimpleNamespace(device=device, config=CONFIG)
-    return plan_cache(model, phase_limits(device, max_batch), torch.bfloat16)
+    return plan_cache(model, phase_limits(device, max_batch), torch.bfloat16, reserved)
 
 
 def test_promised_numbers():
@@ -48,6 +50,11 @@ def test_a_gpu_keeps_what_its_phases_take_and_a_twelfth_free(monkeypatch):
     blocks, limits = plan(CUDA, 20 * GB, monkeypatch, probe=lambda *_: 5 * GB, max_batch=100)
     assert blocks == (20 - 5 - 6.4) * GB // (64 * 128 * 1024)
     assert limits == phase_limits(CUDA, 100)
+
+
+def test_what_decodes_videos_has_its_memory_too(monkeypatch):
+    blocks, _ = plan(CUDA, 40 * GB, monkeypatch, max_batch=100, reserved=6 * GB)
+    assert blocks == (40 - 6.4 - 6) * GB // (64 * 128 * 1024)
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA])
