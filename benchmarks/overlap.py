@@ -65,7 +65,7 @@ def full_batch(model: CaptionModel) -> tuple[DecodeBatch, GraphedStep]:
 @torch.inference_mode()
 def measure(quant: str | None) -> dict[str, object]:
     cuda = torch.device("cuda")
-    chosen = parse_quant(quant)
+    chosen = parse_quant(quant, "cuda")
     model = random_model(
         OFFICIAL_CONFIG, cuda, torch.bfloat16, 0, None if chosen is None else quantizer(chosen)
     )

@@ -130,7 +130,7 @@ def main() -> None:
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     results: dict[str, object] = {}
     for dtype, quant in variants:
-        precision = Precision(device, dtype, parse_quant(quant))
+        precision = Precision(device, dtype, parse_quant(quant, device.type))
         name = str(precision)
         quantize = None if precision.quant is None else quantizer(precision.quant)
         model = load_model(folder, device, precision.dtype, quantize)

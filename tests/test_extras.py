@@ -18,6 +18,7 @@ from framescribe import Captioner
 from framescribe.cli.main import app
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
+from framescribe.model.quantize import require_library
 from framescribe.pipeline.ray.cluster import connected
 from framescribe.pipeline.sources import expand_sources
 from framescribe.train.setup import set_up
@@ -34,8 +35,8 @@ def ray_cluster():
 
 # None of these could go on if it went past the check: there is no such model, host or bucket.
 USES = {
-    "torchao": lambda: Captioner.from_pretrained("nowhere/at-all", device="cpu", quant=8),
-    "bitsandbytes": lambda: Captioner.from_pretrained("nowhere/at-all", device="cpu", quant=4),
+    "torchao": lambda: require_library("int8", "cuda"),
+    "bitsandbytes": lambda: require_library("nf4", "cuda"),
     "modelscope": lambda: Captioner.from_pretrained("modelscope:nowhere/at-all", device="cpu"),
     "ray": ray_cluster,
     "s3fs": lambda: RowFolder("s3://no-bucket/rows"),

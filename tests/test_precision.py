@@ -65,7 +65,7 @@ def _sizes_that_need(share: float) -> ModelConfig:
     return sized(max(1, round((share * psutil.virtual_memory().available - one) / (two - one)) + 1))
 
 
-FLAGS = {"`dtype=bf16`": ("bf16", None), "`quant=8`": ("fp32", "int8"), "`quant=4`": ("fp32", "nf4")}
+FLAGS = {"`dtype=bf16`": ("bf16", None), "`quant=8`": ("fp32", "int8"), "`quant=4`": ("fp32", "int4")}
 
 
 @pytest.mark.parametrize("share", [1.3, 2.2, 4.0])
@@ -159,7 +159,7 @@ def test_unknown_precision(dtype, quant):
         chosen("cpu", dtype, quant)
 
 
-@pytest.mark.parametrize(("flag", "quant"), [(8, "int8"), ("8", "int8"), ("4", "nf4"), (None, None)])
+@pytest.mark.parametrize(("flag", "quant"), [(8, "int8"), ("8", "int8"), ("4", "int4"), (None, None)])
 def test_quant_is_spelt_as_a_number_or_text(flag, quant):
     assert chosen("cpu", "fp32", flag) == Precision(CPU, "fp32", quant)
 

@@ -215,7 +215,7 @@ def load_model(
                     rotary.inv_freq_NE[name.row].copy_(tensor)
                 else:
                     # Always a copy: the file's tensors are views of a mapping that closes with it.
-                    _fill(model, name.path, tensor.to(device=device, dtype=dtype, copy=True), quantize)
+                    fill(model, name.path, tensor.to(device=device, dtype=dtype, copy=True), quantize)
                 done += tensor.numel()
                 if progress is not None:
                     progress(done, total)
@@ -268,11 +268,12 @@ def random_model(
             weight.fill_(1.0)
         else:
             weight.normal_(0.0, 0.02, generator=generator)
-        _fill(model, path, weight, quantize)
+        fill(model, path, weight, quantize)
     return model.eval().requires_grad_(False)
 
 
-def _fill(model: CaptionModel, path: str, weight: Tensor, quantize: Quantize | None) -> None:
+def fill(model: CaptionModel, path: str, weight: Tensor, quantize: Quantize | None) -> None:
+    """Puts a weight into its place; a linear layer that this completes is quantized."""
     module_path, _, leaf = path.rpartition(".")
     module = model.get_submodule(module_path)
     setattr(module, leaf, nn.Parameter(weight, requires_grad=False))

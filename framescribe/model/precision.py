@@ -7,12 +7,13 @@ from typing import Literal
 
 import psutil
 import torch
+from torch import nn
 
 from framescribe.errors import UsageError
 from framescribe.model.checkpoint import empty_model
 from framescribe.model.config import ModelConfig
 from framescribe.model.free_memory import host_free_bytes, host_total_bytes
-from framescribe.model.quantize import BYTES_PER_WEIGHT, Quant, is_quantized, parse_quant, require_library
+from framescribe.model.quantize import Quant, bytes_per_weight, is_quantized, parse_quant, require_library
 from framescribe.model_spec import ModelSpec
 
 DtypeName = Literal["bf16", "fp16", "fp32"]
@@ -78,9 +79,9 @@ def choose_precision(spec: ModelSpec) -> Precision:
             dtype = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
             dtype = "fp16" if device.type == "mps" else "fp32"
-    precision = Precision(device, dtype, parse_quant(spec.quant))
+    precision = Precision(device, dtype, parse_quant(spec.quant, device.type))
     if precision.quant is not None:
-        require_library(precision.quant)
+        require_library(precision.quant, device.type)
     if precision.is_fp8:
         _check_fp8(precision)
     return precision
@@ -121,8 +122,9 @@ def weight_bytes(config: ModelConfig, precision: Precision) -> int:
     total = 0.0
     for path, module in empty_model(config).named_modules():
         per_weight = size
-        if precision.quant is not None and is_quantized(path, module, precision.quant):
-            per_weight = BYTES_PER_WEIGHT[precision.quant]
+        if isinstance(module, nn.Linear) and is_quantized(path, module, precision.quant):
+            assert precision.quant is not None
+            per_weight = bytes_per_weight(path, module, precision.quant)
         for name, parameter in module.named_parameters(recurse=False):
             total += parameter.numel() * (per_weight if name == "weight" else size)
     return int(total)
@@ -196,19 +198,14 @@ def check_memory(config: ModelConfig, precision: Precision) -> str:
     )
     if needed(precision) <= there:
         return line
-    options: list[Precision] = []
-    if precision.quant is None and precision.dtype_name == "fp32":
-        options.append(Precision(precision.device, "bf16"))
-    smaller_than = BYTES_PER_WEIGHT[precision.quant] if precision.quant else precision.dtype.itemsize
-    settings: dict[Quant, str] = {"int8": "quant=8", "nf4": "quant=4"}
-    options += [
-        Precision(precision.device, precision.dtype_name, quant)
-        for quant in settings
-        if BYTES_PER_WEIGHT[quant] < smaller_than
-    ]
-    for option in options:
+    device, dtype_name = precision.device, precision.dtype_name
+    options: dict[str, Precision] = {}
+    if precision.quant is None and dtype_name == "fp32":
+        options["dtype=bf16"] = Precision(device, "bf16")
+    for flag in (8, 4):
+        options[f"quant={flag}"] = Precision(device, dtype_name, parse_quant(flag, device.type))
+    for setting, option in options.items():
         if needed(option) <= there:
-            setting = settings[option.quant] if option.quant else f"dtype={option.dtype_name}"
             raise UsageError(
                 f"not enough memory. {line}. `{setting}` would fit: it needs {_gb(needed(option))}"
             )

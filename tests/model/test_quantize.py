@@ -36,13 +36,15 @@ def held_bytes(value: object) -> int:
     if hasattr(value, "__tensor_flatten__"):
         return sum(held_bytes(getattr(value, name)) for name in value.__tensor_flatten__()[0])
     if isinstance(value, torch.Tensor):
+        if value.is_mkldnn:
+            return value.nbytes
         state = getattr(value, "quant_state", None)
         return value.untyped_storage().nbytes() + held_bytes(state)
     return sum(held_bytes(getattr(value, name)) for name in ("absmax", "state2") if hasattr(value, name))
 
 
 def model_bytes(model: nn.Module) -> int:
-    return sum(held_bytes(parameter) for parameter in model.parameters())
+    return sum(map(held_bytes, [*model.parameters(), *model.buffers()]))
 
 
 def logits(model) -> torch.Tensor:
@@ -60,14 +62,14 @@ def check(folder, quant: str, device: torch.device, dtype_name: str, error: floa
     plain = load_model(folder, device, precision.dtype)
     quantized = load_model(folder, device, precision.dtype, quantizer(quant))
     estimate = weight_bytes(ModelConfig.from_dict(SIZES), precision)
-    assert model_bytes(quantized) == pytest.approx(estimate, rel=0.02)
+    assert model_bytes(quantized) == pytest.approx(estimate, rel=0.03)
     assert model_bytes(quantized) < model_bytes(plain) * (0.75 if precision.dtype.itemsize == 2 else 0.5)
     expected, found = logits(plain), logits(quantized)
     assert 0 < (found - expected).norm() / expected.norm() < error
 
 
 # 4 bits lose more on these random weights than on trained ones; a wrong layer would be off by 100 % and more.
-ERRORS = {"int8": 0.05, "nf4": 0.3, "fp8": 0.15}
+ERRORS = {"int8": 0.05, "nf4": 0.3, "int4": 0.3, "fp8": 0.15}
 
 
 @pytest.mark.parametrize(("quant", "error"), ERRORS.items())
@@ -92,7 +94,7 @@ DECODER, VISION = (
 )
 ALL = (DECODER, VISION, ("proj", "up", "gate", "down"))
 LAYERS = {
-    "int8": ALL, "fp8": ALL, "fp8-kv": ALL, "nf4": (DECODER[:-1], ("mlp_out",), ("up", "gate")),
+    "int8": ALL, "int4": ALL, "fp8": ALL, "fp8-kv": ALL, "nf4": (DECODER[:-1], ("mlp_out",), ("up", "gate")),
 }  # fmt: skip
 
 
@@ -118,6 +120,7 @@ def test_just_the_linear_layers_inside_are_quantized(quant):
     ("quant", "inputs", "outputs", "is_taken"),
     [
         ("int8", 33, 5, True),
+        ("int4", 33, 5, True),  # in 8 bits
         ("nf4", 128, 5, True),
         ("nf4", 96, 64, False),  # scales of 64 weights of a row
         ("fp8", 48, 32, True),
@@ -138,7 +141,7 @@ def check_captions(folder, flag: int | str, device: str) -> None:
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
     (row,) = captioner.caption([CLIPS / "short-half-second.mp4"], settings)
     assert row.output_tokens == 3
-    assert row.precision.endswith(f"-{parse_quant(flag)}")
+    assert row.precision.endswith(f"-{parse_quant(flag, device)}")
 
 
 @pytest.mark.parametrize("flag", [8, 4])
