@@ -92,7 +92,6 @@ def decode_frames(
     """
     if isinstance(clip.data, VideoFrames):
         return chosen_frames(clip.data, clip, sampling)
-
     seen, selection, pixels = _read(clip, chooser(sampling), allocate, max_threads)
     return chosen(seen, selection, pixels)
 
