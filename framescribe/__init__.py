@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
+    from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
 
@@ -32,6 +33,7 @@ _HOMES = {
     "Clip": "types",
     "ClipError": "errors",
     "Dataset": "dataset.dataset",
+    "DecodeLimits": "task",
     "DeviceError": "errors",
     "FrameSampling": "types",
     "FramescribeError": "errors",
@@ -52,6 +54,7 @@ __all__ = [
     "Clip",
     "ClipError",
     "Dataset",
+    "DecodeLimits",
     "DeviceError",
     "FrameSampling",
     "FramescribeError",

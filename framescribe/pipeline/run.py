@@ -14,7 +14,7 @@ from typing import Unpack
 from framescribe.bound import said
 from framescribe.dataset.row_file import RowFile
 from framescribe.errors import UsageError
-from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun
+from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun, shows_options
 from framescribe.pipeline.executor import Executor, Output, Work
 from framescribe.pipeline.given import Source
 from framescribe.pipeline.local import ThisProcess
@@ -30,6 +30,7 @@ from framescribe.video.segment import segment
 from framescribe.video.workers import DecodeWorkers
 
 
+@shows_options
 def caption(
     sources: Source | Iterable[Source],
     output: str | PathLike[str] | None = None,

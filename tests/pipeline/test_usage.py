@@ -1,6 +1,7 @@
 """Every rule between options is one message, in Python's names and in flags, before anything is loaded or made."""
 
 import dataclasses
+import inspect
 import os
 import shutil
 
@@ -217,6 +218,15 @@ def test_what_only_python_can_say_wrongly(options, message):
 def test_the_calls_options_are_those_of_a_run():
     fields = {field.name for field in dataclasses.fields(CaptionRun)}
     assert CaptionOptions.__annotations__.keys() == fields - {"sources", "output"}
+    shown = inspect.signature(framescribe.caption).parameters
+    assert shown.keys() == fields | {"progress"}
+    assert (shown["model"].default, shown["executor"].default, shown["limit"].default) == (
+        "tiny",
+        "local",
+        None,
+    )
+    with pytest.raises(TypeError, match=r"caption\(\) got an unexpected keyword argument 'colour'"):
+        framescribe.caption(CLIP, colour="red")
 
 
 def test_flags_for_a_cluster_need_one():
