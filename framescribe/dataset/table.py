@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _RUN_KEY = "framescribe.run"
 _ADVICE = "move it away to go on without its rows, whose clips are then captioned again, or bring back a copy"
 _DECODE_AHEAD_ROWS = 1 << 14
-_MAX_HELD_BYTES = 64 << 20
+_MAX_HELD_BYTES = 128 << 20
 _DENSE = 8
 
 
@@ -208,7 +208,7 @@ def _last_of_key(keys: Sequence[pyarrow.RecordBatch]) -> np.ndarray[Any, np.dtyp
     code, size = np.zeros(sum(map(len, keys)), np.int64), 1
     for column in pa.Table.from_batches(keys).columns if keys else ():
         values = column.combine_chunks().dictionary_encode()
-        code = code * len(values.dictionary) + values.indices.to_numpy()
+        code = code * len(values.dictionary) + np.from_dlpack(values.indices)  # to_numpy would import pandas
         size *= len(values.dictionary)
         if size > _DENSE * len(code):
             _, code = np.unique(code, return_inverse=True)
