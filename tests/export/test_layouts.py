@@ -13,6 +13,7 @@ import pytest
 from framescribe.export import tars
 from framescribe.export.layout import find_layout
 from framescribe.export.run import export
+from framescribe.export.templates import filled
 from framescribe.types import VideoFacts
 from tests.export.conftest import LAYOUTS, row, video
 from tests.export.loaders import LOADERS
@@ -274,3 +275,9 @@ def test_a_table_for_spreadsheets_quotes_everything(rows, tmp_path):
         read = list(csv.DictReader(file))
     assert sorted(each["caption"] for each in read) == sorted(captions)
     assert {each["num_frames"] for each in read} == {"3"}
+
+
+def test_braces_in_strangers_texts_are_not_filled_in():
+    values = {"file": "{file.__class__}.mp4", "prompt": "{file}"}
+    filled_in = filled({"path": ["videos/{file}"], "text": "{prompt}"}, values)
+    assert filled_in == {"path": ["videos/{file.__class__}.mp4"], "text": "{file}"}
