@@ -174,12 +174,12 @@ def clip_options(
     Raises:
         UsageError: ``shard`` is not of the form I/N.
     """
-    numbers = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard or "1/1")
-    if numbers is None:
+    numbers = None if shard is None else re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard)
+    if shard is not None and numbers is None:
         raise UsageError(f"`shard` takes I/N, such as 1/4 to 4/4, not {shard!r}")
     return {
         "start_s": start, "end_s": end, "segments": segments, "min_length_s": min_length, "max_length_s": max_length,
-        "limit": limit, "sample": sample, "shard": (int(numbers[1]), int(numbers[2])) if shard else None,
+        "limit": limit, "sample": sample, "shard": (int(numbers[1]), int(numbers[2])) if numbers else None,
     }  # fmt: skip
 
 

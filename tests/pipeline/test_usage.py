@@ -233,8 +233,7 @@ def test_flags_for_a_cluster_need_one():
     result = invoke("caption", CLIP, "-o", "out", "--ray-workers", "2")
     assert result.exit_code == 2
     assert result.stderr == "framescribe: --ray-workers is for a cluster: add --ray\n"
-    result = invoke("caption", CLIP, "--shard", "1-4")
-    assert (result.exit_code, result.stderr) == (
-        2,
-        "framescribe: --shard takes I/N, such as 1/4 to 4/4, not '1-4'\n",
-    )
+    for shard in ("1-4", ""):
+        result = invoke("caption", CLIP, "--shard", shard)
+        said = f"framescribe: --shard takes I/N, such as 1/4 to 4/4, not '{shard}'\n"
+        assert (result.exit_code, result.stderr) == (2, said)
