@@ -208,7 +208,8 @@ def _last_of_key(keys: Sequence[pyarrow.RecordBatch]) -> np.ndarray[Any, np.dtyp
     code, size = np.zeros(sum(map(len, keys)), np.int64), 1
     for column in pa.Table.from_batches(keys).columns if keys else ():
         values = column.combine_chunks().dictionary_encode()
-        code = code * len(values.dictionary) + np.from_dlpack(values.indices)  # to_numpy would import pandas
+        indices = np.from_dlpack(values.indices).astype(np.int64)  # to_numpy would import pandas
+        code = code * len(values.dictionary) + indices
         size *= len(values.dictionary)
         if size > _DENSE * len(code):
             _, code = np.unique(code, return_inverse=True)
