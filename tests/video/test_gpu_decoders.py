@@ -124,7 +124,11 @@ def test_the_last_clips_wait_for_it_if_that_is_sooner():
     seat = gpu.take()
     assert seat is not None
     assert gpu.take() is None
+    soon = threading.Timer(0.1, gpu.give_back, [seat])
+    soon.start()
     assert gpu.take(left=1_000_000, cpu_s=60.0) is None  # a queue that takes longer than a CPU
+    soon.join()
+    assert gpu.take() is seat
     threading.Timer(0.1, gpu.give_back, [seat]).start()
     assert gpu.take(left=0, cpu_s=60.0) is seat
 
