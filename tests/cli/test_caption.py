@@ -92,7 +92,7 @@ def test_options_arrive_in_the_rows(videos):
 def test_quant_really_quantises(bits, videos):
     output = videos.parent / "rows.jsonl"
     assert invoke("caption", videos / "a.mp4", "-o", output, "--quant", bits, *QUICK).exit_code == 0
-    assert rows_of(output)[0]["precision"] == {8: "fp32-int8", 4: "fp32-nf4"}[bits]
+    assert rows_of(output)[0]["precision"] == {8: "fp32-int8", 4: "fp32-int4"}[bits]
 
 
 def test_sidecars(videos):
