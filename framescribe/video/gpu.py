@@ -124,9 +124,7 @@ class GpuDecoders:
             return self._free.pop() if self._free and self._failures < _FAILURES_UNTIL_GIVEN_UP else None
 
     def give_back(self, seat: Seat, has_failed: bool = False) -> None:
-        """It is free again. One that has failed is replaced."""
-        if has_failed:
-            seat.discard()
+        """It is free again; ``has_failed``: its process did not answer."""
         with self._changed:
             self._failures = self._failures + 1 if has_failed else 0
             self._free.append(seat)
@@ -166,20 +164,23 @@ class GpuDecoders:
             may_borrow=True,
         )
         has_failed = False
+        answer: Answer | None = None
         frames: Frames | None = None
         try:
+            worker, started = seat.worker(), time.monotonic()
             try:
-                worker, started = seat.worker(), time.monotonic()
                 with at_work(worker):
                     answer = worker.ask(task, timeout_s)
                 self._clip_s = time.monotonic() - started
                 frames = _frames(answer, worker, seat)
             except (WorkerDied, WorkerStuck) as error:
                 log.debug("%s: its decoder on the GPU: %r", clip.source_video, error)
-                has_failed = True
+                has_failed = worker.is_reusable  # else it was killed with its run
             if frames is not None:
                 yield frames
         finally:
+            if answer is None:
+                seat.discard()  # what it may still say would be taken for the next clip's answer
             self.give_back(seat, has_failed)
         if frames is None:
             yield None

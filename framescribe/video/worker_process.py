@@ -144,6 +144,7 @@ class Worker:
 
     def kill(self) -> None:
         """Kills the process, whoever waits for it; ``close`` then frees the rest."""
+        self.retire()
         self._process.kill()
 
     def leave_to_parent(self) -> None:
