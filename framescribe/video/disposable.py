@@ -1,7 +1,7 @@
 """Which packets of a stream nothing else depends on: those of pictures that no other refers to.
 
 Without such a picture a decoder gives the others bit for bit as with it. Nothing is known to be disposable of a codec
-that is not in ``_READERS``, and after a packet that does not read as its codec says.
+that is not in ``READERS``, and after a packet that does not read as its codec says.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class _Reader(Protocol):
     def is_gradual(self, packet: memoryview) -> bool: ...
 
 
-_READERS = {"h264": H264, "hevc": Hevc}
+READERS = {"h264": H264, "hevc": Hevc}
 
 
 class DisposablePackets:
@@ -31,9 +31,9 @@ class DisposablePackets:
 
     def __init__(self, codec: str, extradata: bytes | None) -> None:
         self._reader: _Reader | None = None
-        if codec in _READERS:
+        if codec in READERS:
             with contextlib.suppress(Malformed):
-                self._reader = _READERS[codec](extradata or b"")
+                self._reader = READERS[codec](extradata or b"")
 
     def __call__(self, packet: memoryview) -> bool:
         """Whether the packet can be left out, if its frame is not wanted.

@@ -65,12 +65,23 @@ class NalUnits:
         """Whether decoding may start with a keyframe's packet, but gives whole pictures only some pictures later."""
         return False
 
+    @classmethod
+    def sequence_parameters(cls, packet: bytes) -> set[bytes]:
+        """The sequence parameter sets in a packet with start codes.
+
+        Raises:
+            Malformed: it has none.
+        """
+        units = (unit for unit in _between_start_codes(packet) if len(unit) > cls._HEADER_BYTES)
+        return {bytes(unit).rstrip(b"\0") for unit in units if cls._kind(unit) == cls._SEQUENCE_PARAMETERS}
+
     def _units(self, packet: memoryview) -> Iterator[memoryview]:
         if self._length_bytes:
             return _with_lengths(packet, self._length_bytes)
         return _between_start_codes(packet)
 
-    def _kind(self, unit: memoryview) -> int:
+    @staticmethod
+    def _kind(unit: memoryview) -> int:
         raise NotImplementedError
 
     def _record(self, record: memoryview) -> tuple[int, list[memoryview]]:
@@ -92,7 +103,8 @@ class H264(NalUnits):
     _SEQUENCE_PARAMETERS = 7
     _HEADER_BYTES = 1
 
-    def _kind(self, unit: memoryview) -> int:
+    @staticmethod
+    def _kind(unit: memoryview) -> int:
         return unit[0] & 0x1F
 
     def _record(self, record: memoryview) -> tuple[int, list[memoryview]]:
@@ -130,7 +142,8 @@ class Hevc(NalUnits):
         self._highest_layer = 0
         super().__init__(extradata)
 
-    def _kind(self, unit: memoryview) -> int:
+    @staticmethod
+    def _kind(unit: memoryview) -> int:
         return unit[0] >> 1 & 0x3F
 
     def _record(self, record: memoryview) -> tuple[int, list[memoryview]]:

@@ -219,7 +219,7 @@ class DecodeWorkers:
     def _release(self, worker: Worker) -> None:
         with self._lock:
             self._busy.discard(worker)
-            if not self._is_over and worker.is_reusable and worker.shared_bytes <= _KEPT_BYTES:
+            if worker.is_reusable and worker.shared_bytes <= _KEPT_BYTES:
                 self._idle.append(worker)
                 return
         worker.close()

@@ -5,8 +5,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from io import BytesIO
 from itertools import product
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -17,7 +21,9 @@ from framescribe.errors import ClipError, UsageError
 from framescribe.task import DecodeLimits
 from framescribe.types import Frames
 from framescribe.video.decode import decode_frames
+from framescribe.video.nvdec.frames import decode_on
 from framescribe.video.nvdec.rgb import ToRgb
+from framescribe.video.packets import packets
 from framescribe.video.workers import DecodeWorkers
 from tests.awkward import AWKWARD, make
 from tests.reference import CLIPS
@@ -101,6 +107,76 @@ def test_one_that_keeps_dying_is_given_up(caplog):
     assert sum("its decoder on the GPU" in record.message for record in caplog.records) == 3
     (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
     assert "CPUs decode the rest" in warning
+
+
+def test_a_run_that_ends_early_is_no_fault_of_its_processes():
+    gpu = hardware.decoders()
+    with DecodeWorkers(gpu=gpu) as over:
+        pass
+    for _ in range(3):  # killed as they begin
+        with pytest.raises(ClipError, match="stopped with the run"), over.decoded(Clip(str(HORSE)), SAMPLING):
+            pass
+    with DecodeWorkers(gpu=gpu) as found, found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+        assert frames.decoder == "gpu"
+
+
+def test_a_process_that_is_left_without_an_answer_is_not_asked_again(monkeypatch):
+    def fail(self: hardware.HostMemory, size: int) -> bytes:
+        raise RuntimeError("on purpose")
+
+    with workers("works", timeout_s=20) as found:
+        with monkeypatch.context() as broken:
+            broken.setattr(hardware.HostMemory, "lend", fail)
+            with pytest.raises(RuntimeError, match="on purpose"), found.decoded(Clip(str(HORSE)), SAMPLING):
+                pass
+        with found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+            assert frames.decoder == "gpu"
+            assert_equal(frames, decode_frames(Clip(str(HORSE)), SAMPLING))
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265"])
+def test_pictures_whose_colour_changes_are_left_to_ffmpeg(encoder, tmp_path):
+    clip = Clip(str(two_colours(tmp_path / "both.mp4", encoder)))
+    wanted = decode_frames(clip, SAMPLING)
+    with workers("works") as found, found.decoded(clip, SAMPLING) as frames:
+        assert frames.decoder == "cpu"
+        assert_equal(frames, wanted)
+
+
+def two_colours(path: Path, encoder: str) -> Path:
+    """One stream of two recordings, each with its own parameter sets in band."""
+    with av.open(str(HORSE)) as container:
+        pictures = [frame.reformat(96, 64, "yuv420p") for frame in container.decode(video=0)][:8]
+    form, raw = encoder.removeprefix("libx").replace("264", "h264").replace("265", "hevc"), b""
+    for matrix in ("bt709", "smpte170m"):
+        stored = BytesIO()
+        with av.open(stored, "w", format=form) as container:
+            options = {f"x{encoder[4:]}-params": f"log-level=none:colormatrix={matrix}:bframes=0"}
+            stream = container.add_stream(encoder, rate=8, options=options)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for number, picture in enumerate(pictures):
+                picture.pts, picture.time_base, picture.pict_type = number, Fraction(1, 8), 0
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        raw += stored.getvalue()
+    with av.open(BytesIO(raw), format=form) as whole, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(packets(whole, whole.streams.video[0])):
+            packet.time_base, packet.pts, packet.dts, packet.duration = Fraction(1, 8), number, number, 1
+            packet.stream = stream
+            container.mux(packet)
+    return path
+
+
+def test_pictures_that_would_take_too_much_memory_are_left_to_ffmpeg(monkeypatch):
+    monkeypatch.setattr("framescribe.video.nvdec.frames._MOST_BYTES", 1000)
+
+    def allocate(shape: tuple[int, ...]) -> np.ndarray:
+        return np.empty(shape, np.uint8)
+
+    frames = decode_on(Clip(str(HORSE)), SAMPLING, hardware.Named(), allocate, hardware.HostMemory().lend)
+    assert frames.decoder == "cpu"
+    assert_equal(frames, decode_frames(Clip(str(HORSE)), SAMPLING))
 
 
 def test_while_it_is_busy_cpus_decode():

@@ -22,9 +22,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from framescribe.types import Clip, Frames, FrameSampling
+from framescribe.video.bits import Malformed
 from framescribe.video.colour import FORMATS, colour_of
 from framescribe.video.container import video_stream
 from framescribe.video.decode import Allocator, chooser, chosen, decode_frames, from_start, plan_of, probe_of
+from framescribe.video.disposable import READERS
 from framescribe.video.nvdec.cuda import CudaError
 from framescribe.video.nvdec.decoder import Damaged, Unfit
 from framescribe.video.packets import TooManyPackets, index_packets
@@ -33,6 +35,9 @@ from framescribe.video.source import open_source
 from framescribe.yuv import Yuv
 
 Lend = Callable[[int], bytes]
+
+_MOST_BYTES = 400_000_000
+"""That the pictures of a clip may take of the GPU's memory: 24 of them in 4K."""
 
 log = logging.getLogger("framescribe")
 
@@ -85,7 +90,9 @@ def decode_on(
             return _decoded(clip, file, sampling, name, lend)
         except MemoryError:
             raise  # FFmpeg's is one of its errors
-        except (Unfit, Damaged, CudaError, IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
+        except (
+            Unfit, Damaged, Malformed, CudaError, IndexDisagrees, TooManyPackets, av.FFmpegError, OSError,
+        ) as error:  # fmt: skip
             log.debug("%s: not decoded by the GPU: %s", clip.source_video, error)
         return decode_frames(dataclasses.replace(clip, data=file), sampling, allocate, max_threads=1)
 
@@ -106,6 +113,8 @@ def _decoded(clip: Clip, file: IO[bytes], sampling: FrameSampling, name: Hardwar
             timeline = index.timeline(index.pts)
             plan = plan_of(clip, chooser(sampling), index, timeline, index.pts, stream)
             bytes_each = size[0] * size[1] * 3 // 2
+            if len(plan.numbers) * bytes_each > _MOST_BYTES:
+                raise Unfit("pictures that take too much of the GPU's memory")
             address = hardware.memory(len(plan.numbers) * bytes_each, lend)
             targets = {
                 pts: address + place * bytes_each
@@ -145,6 +154,8 @@ class _HardwareDecoder:
         start: Callable[[], HardwareRun],
     ) -> None:
         self._start = start
+        self._codec = codec
+        self._parameters: set[bytes] = set()
         self._run: HardwareRun | None = None
         self._filter = BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
         self._software = stream.codec_context
@@ -157,10 +168,20 @@ class _HardwareDecoder:
             self._has_begun = True
             self.first = next(iter((*self._software.decode(packet), *self._software.decode(None))), None)
         self._run = run = self._run or self._start()
-        shown = [pts for each in self._filter.filter(packet) for pts in run.feed(bytes(each), each.pts or 0)]
+        shown: list[int] = []
+        for each in self._filter.filter(packet):
+            payload = bytes(each)
+            self._check(payload)
+            shown += run.feed(payload, each.pts or 0)
         if packet is None:
             shown += run.finish()
         return [_Picture(pts) for pts in shown]
+
+    def _check(self, payload: bytes) -> None:
+        """All pictures are read as the first one is: what says how must stay the same."""
+        self._parameters |= READERS[self._codec].sequence_parameters(payload)
+        if len(self._parameters) > 1:
+            raise Unfit("pictures that are not all alike")
 
     def flush_buffers(self) -> None:
         self.close()  # a parser does not go on behind the end of its stream
