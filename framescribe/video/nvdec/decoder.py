@@ -22,7 +22,6 @@ _OUTPUT_SURFACES = 8
 _ROOM = 1920, 1920
 """A decoder is made for pictures of at least this size, so that it can be set to those of the next clip."""
 
-
 _LENT_STEP = 32 << 20
 """So that it need not grow for each clip that is a little larger."""
 
