@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from framescribe.errors import UsageError
 from framescribe.extras import require_for_url
-from framescribe.files import create_file, remove_leftovers, write_file
+from framescribe.files import remove_leftovers, write_file
 from framescribe.reading import open_regular
 from framescribe.shown import shown
 
@@ -90,8 +90,8 @@ class Folder:
 
     @property
     def creates_exclusively(self) -> bool:
-        """Whether the file system itself sees to it that of several that ``create`` a file only one can."""
-        return self.is_local or bool(self._condition())
+        """Whether the store itself sees to it that of several that ``create`` a file only one can."""
+        return bool(self._condition())
 
     def _condition(self) -> dict[str, Any]:
         """What makes a put one of a file that is not there yet, as this back end spells it; empty if it has no such."""
@@ -168,17 +168,14 @@ class Folder:
             raise OSError(f"{self.name}/{name} cannot be written: {error}") from error
 
     def create(self, name: str, content: bytes) -> None:
-        """Writes a file that is not there yet; see ``creates_exclusively``.
+        """Writes a file of a store that is not there yet; see ``creates_exclusively``.
 
         Raises:
             FileExistsError: it is there.
             OSError: it cannot be written.
         """
         try:
-            if self.is_local:
-                with create_file(self.path(name)) as file:
-                    file.write(content)
-            elif condition := self._condition():
+            if condition := self._condition():
                 self._files.pipe_file(self.path(name), content, **condition)
             else:
                 if self.has(name):
