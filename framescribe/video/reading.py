@@ -20,6 +20,9 @@ from framescribe.video.needed import NeededPackets
 from framescribe.video.packets import SEEKABLE_FORMATS, Clock, is_shown, packets
 from framescribe.video.timeline import PacketIndex
 
+_LENIENT_CODECS = {"mpeg4"}
+"""Whose decoders give pictures without what these refer to, should a packet be no keyframe as the container says."""
+
 _LARGE_PIXELS = 1280 * 720
 """Several threads decode a larger picture sooner; for smaller ones they take more from the cores than they give."""
 
@@ -96,7 +99,8 @@ def announced(
             not come, or comes damaged.
     """
     has_stamps = container.format.name in SEEKABLE_FORMATS and not index.has_jumps
-    needed = NeededPackets(stream, index, wanted, may_leave_out=has_stamps)
+    is_strict = stream.codec_context.codec.canonical_name not in _LENIENT_CODECS
+    needed = NeededPackets(stream, index, wanted, may_leave_out=has_stamps and is_strict)
     fed: list[int] = []  # stamps of the frames that are to come
     wanted_pts = set(index.pts[wanted].tolist())
     for frame in _decoded(container, stream, index, needed, fed, decoder):

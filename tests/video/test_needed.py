@@ -8,8 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from framescribe.types import Clip
+from framescribe.types import Clip, FrameSampling
 from framescribe.video.container import video_stream
+from framescribe.video.decode import decode_frames
 from framescribe.video.disposable import DisposablePackets
 from framescribe.video.packets import index_packets, packets
 from framescribe.video.reading import IndexDisagrees, announced, announced_frames
@@ -163,6 +164,29 @@ def test_stamps_in_the_order_of_decoding_choose_no_wrong_frame(encoder, name, ma
             except IndexDisagrees:
                 continue
         np.testing.assert_array_equal(found[0], truth[number])
+
+
+@pytest.mark.parametrize("encoder", ["mpeg4", "mpeg2video", "libx264", "libx265"])
+def test_a_container_that_calls_every_packet_a_keyframe_chooses_no_wrong_frame(encoder, tmp_path):
+    path = tmp_path / "claims.mp4"
+    with av.open(str(CLIPS / "kitten.mp4")) as container:
+        pictures = [frame.reformat(176, 144, "yuv420p") for frame in container.decode(video=0)]
+    with av.open(str(path), "w") as container:
+        options = {"g": "30"} | ({"x265-params": "log-level=none"} if encoder == "libx265" else {})
+        stream = container.add_stream(encoder, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        for number, picture in enumerate(pictures):
+            picture.pts, picture.time_base, picture.pict_type = number, Fraction(1, 25), 0
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert content.count(b"stss") == 1
+    path.write_bytes(content.replace(b"stss", b"free"))  # without the list of keyframes, all are
+    with av.open(str(path)) as container:
+        truth = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    frames = decode_frames(Clip(str(path)), FrameSampling("uniform", 6))
+    for picture, number in zip(frames.pixels, frames.indices, strict=True):
+        np.testing.assert_array_equal(picture.transpose(1, 2, 0), truth[number])
 
 
 def test_what_a_higher_temporal_layer_may_refer_to_is_needed(made):
