@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from framescribe.eval import parity
 from framescribe.eval.parity import ParityReport, measure_parity
 from tests.reference import CASES, CASES_FOLDER, recorded
 
@@ -49,6 +50,7 @@ def test_case_is_within_bounds(name, report):
         ("labels", "train-answer", "labels", lambda labels: labels.clamp(min=-99)),
         ("loss", "train-answer", "loss", lambda loss: loss + 3e-4),
         ("pixels", "chat-history", "pixel_mean", lambda mean: mean + 2e-5),
+        ("pixels", "chat-5f", "pixel_values", lambda pixels: pixels.flip(3)),
         ("vision_features", "vqa-1f", "vision_features", lambda features: features - 3e-3),
         ("vision_features", "vqa-1f", "vision_features", lambda features: features[:, 1:-1]),
         ("logits", "text-only", "logits_last8", lambda logits: logits + 3e-3),
@@ -70,6 +72,10 @@ def test_a_difference_is_noticed(kind, case, key, change, tmp_path):
         report = measure_parity("tiny-random", tmp_path)
         assert not report.within_bounds
         assert not report.largest[kind] <= BOUNDS[kind]
+
+
+def test_the_bounds_are_those_that_are_told():
+    assert parity.BOUNDS == BOUNDS
 
 
 def test_a_folder_without_cases(tmp_path):

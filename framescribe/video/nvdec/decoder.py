@@ -198,10 +198,12 @@ class Run:
         Raises:
             Damaged: a picture was, whether it was wanted or others refer to it.
         """
-        self._unmap()
-        if self._parser:
-            self._decoder.call("cuvidDestroyVideoParser", self._parser)
-            self._parser = c_void_p()
+        try:
+            self._unmap()
+        finally:
+            parser, self._parser = self._parser, c_void_p()
+            if parser:
+                self._decoder.call("cuvidDestroyVideoParser", parser)
         for index in tuple(self._unchecked):
             self._check(index)
 
@@ -236,6 +238,7 @@ class Run:
         if (area.left, area.top, area.right, area.bottom) != (0, 0, *self._size):
             raise Unfit("pictures of another size")
         self._row_offset = format.coded_height + 1 & ~1
+        self._unmap()  # of a decoder that may be made anew
         return self._decoder.set(format)
 
     def _on_decode(self, argument: Any) -> int:
@@ -275,14 +278,8 @@ class Run:
         if len(self._mapped) == _OUTPUT_SURFACES:
             self._unmap()
         source, pitch = c_uint64(), c_uint()
-        decoder.call(
-            "cuvidMapVideoFrame64",
-            decoder.handle,
-            c_int(shown.index),
-            byref(source),
-            byref(pitch),
-            byref(params),
-        )
+        given_out = byref(source), byref(pitch), byref(params)
+        decoder.call("cuvidMapVideoFrame64", decoder.handle, c_int(shown.index), *given_out)
         self._mapped.append(source)
         if shown.index in self._unchecked:
             self._check(shown.index)
