@@ -8,6 +8,8 @@ from framescribe.video.bits import Bits, Malformed
 
 _LONGEST_PARAMETERS = 4096
 """More bytes of a parameter set are not looked at."""
+_RECOVERY_POINT, _FILM_GRAIN = 6, 19
+"""Kinds of supplemental information."""
 
 
 class NalUnits:
@@ -23,7 +25,9 @@ class NalUnits:
     _SLICES: frozenset[int]
     """Types of the NAL units that hold slices of pictures that others may not refer to."""
     _WITHOUT_EFFECT: frozenset[int]
-    """Types that change nothing for later pictures: delimiters, filler, supplemental information."""
+    """Types that change nothing for later pictures: delimiters, filler, supplemental information but for film grain."""
+    _INFORMATION: frozenset[int]
+    """Types that hold supplemental information."""
     _SEQUENCE_PARAMETERS: int
     _HEADER_BYTES: int
 
@@ -57,7 +61,7 @@ class NalUnits:
             if kind in self._SLICES:
                 pictures += unit[self._HEADER_BYTES] >> 7  # the first slice of a picture begins with a 1
                 may_go = may_go and self._is_not_referred_to(unit)
-            elif kind not in self._WITHOUT_EFFECT:
+            elif kind not in self._WITHOUT_EFFECT or self._may_have_grain(unit):
                 may_go = False
         return may_go and pictures == 1 and self._has_parameters
 
@@ -74,6 +78,24 @@ class NalUnits:
         """
         units = (unit for unit in _between_start_codes(packet) if len(unit) > cls._HEADER_BYTES)
         return {bytes(unit).rstrip(b"\0") for unit in units if cls._kind(unit) == cls._SEQUENCE_PARAMETERS}
+
+    @classmethod
+    def has_film_grain(cls, packet: bytes) -> bool:
+        """Whether a packet with start codes asks for grain on its picture, and perhaps on those that follow."""
+        return any(
+            cls._may_have_grain(unit)
+            for unit in _between_start_codes(packet)
+            if len(unit) > cls._HEADER_BYTES
+        )
+
+    @classmethod
+    def _may_have_grain(cls, unit: memoryview) -> bool:
+        if cls._kind(unit) not in cls._INFORMATION:
+            return False
+        try:
+            return _finds(Bits(_payload(unit[cls._HEADER_BYTES :])), _FILM_GRAIN)
+        except Malformed:
+            return True  # or longer than what is looked at
 
     def _units(self, packet: memoryview) -> Iterator[memoryview]:
         if self._length_bytes:
@@ -100,6 +122,7 @@ class H264(NalUnits):
 
     _SLICES = frozenset({1})
     _WITHOUT_EFFECT = frozenset({6, 9, 12})
+    _INFORMATION = frozenset({6})
     _SEQUENCE_PARAMETERS = 7
     _HEADER_BYTES = 1
 
@@ -114,8 +137,13 @@ class H264(NalUnits):
         return (record[4] & 3) + 1, _counted(record, 6, record[5] & 0x1F)[0]
 
     def is_gradual(self, packet: memoryview) -> bool:
-        units = (unit for unit in self._units(packet) if len(unit) > 1 and self._kind(unit) == 6)
-        return any(_recovery_frames(Bits(_payload(unit[1:]))) > 0 for unit in units)
+        units = (
+            unit for unit in self._units(packet) if len(unit) > 1 and self._kind(unit) in self._INFORMATION
+        )
+        found = (Bits(_payload(unit[1:])) for unit in units)
+        return any(
+            _finds(bits, _RECOVERY_POINT) and bits.golomb() > 0 for bits in found
+        )  # recovery_frame_cnt
 
     def _is_not_referred_to(self, slice_unit: memoryview) -> bool:
         return slice_unit[0] & 0x60 == 0  # nal_ref_idc
@@ -135,6 +163,7 @@ class Hevc(NalUnits):
 
     _SLICES = frozenset({0, 2, 4, 6, 8})  # TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N
     _WITHOUT_EFFECT = frozenset({35, 38, 39, 40})
+    _INFORMATION = frozenset({39, 40})
     _SEQUENCE_PARAMETERS = 33
     _HEADER_BYTES = 2
 
@@ -204,14 +233,14 @@ def _payload(unit: memoryview) -> bytes:
     return bytes(unit[:_LONGEST_PARAMETERS]).replace(b"\0\0\3", b"\0\0")
 
 
-def _recovery_frames(bits: Bits) -> int:
-    """recovery_frame_cnt of supplemental information (H.264, sections 7.3.2.3.1 and D.1.8); 0 if it has none."""
+def _finds(bits: Bits, wanted: int) -> bool:
+    """Reads on to the content of a kind of supplemental information (H.264, section 7.3.2.3.1), if there is one."""
     while bits.left >= 24:
         kind, size = _until_not_255(bits), _until_not_255(bits)
-        if kind == 6:
-            return bits.golomb()
+        if kind == wanted:
+            return True
         bits.skip(8 * size)
-    return 0
+    return False
 
 
 def _until_not_255(bits: Bits) -> int:

@@ -11,7 +11,7 @@ import pytest
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.container import video_stream
 from framescribe.video.decode import decode_frames
-from framescribe.video.disposable import DisposablePackets
+from framescribe.video.disposable import READERS, DisposablePackets
 from framescribe.video.packets import index_packets, packets
 from framescribe.video.reading import IndexDisagrees, announced, announced_frames
 from tests.reference import CLIPS
@@ -101,6 +101,28 @@ def test_wanted_frames_are_those_of_decoding_everything(encoder, name, ending, m
         assert len(found) == len(wanted)
         for picture, number in zip(found, wanted, strict=True):
             np.testing.assert_array_equal(picture, truth[number])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "header"), [("libx264", b"\x06"), ("libx265", b"\x4e\x01"), ("libx265", b"\x50\x01")]
+)
+def test_film_grain_may_last_for_later_pictures(encoder, header, made):
+    def with_information(packet: bytes, kind: int) -> bytes:
+        unit = header + bytes([5, 1, 0x80, kind, 1, 0x80, 0x80])
+        return len(unit).to_bytes(4, "big") + unit + packet
+
+    with av.open(
+        str(made(encoder, {"libx264": "no pyramid"}.get(encoder, "closed groups"), "mp4"))
+    ) as container:
+        stream = container.streams.video[0]
+        disposable = DisposablePackets(stream.codec_context.name, stream.codec_context.extradata)
+        found = [bytes(packet) for packet in packets(container, stream) if disposable(memoryview(packet))]
+    assert found
+    assert disposable(memoryview(with_information(found[0], 5)))
+    assert not disposable(memoryview(with_information(found[0], 19)))
+    grain, none = (b"\0\0\1" + with_information(b"", kind)[4:] for kind in (19, 5))
+    reader = READERS[stream.codec_context.name]
+    assert (reader.has_film_grain(grain), reader.has_film_grain(none)) == (True, False)
 
 
 class Recorder:

@@ -182,6 +182,8 @@ class _HardwareDecoder:
         self._parameters |= READERS[self._codec].sequence_parameters(payload)
         if len(self._parameters) > 1:
             raise Unfit("pictures that are not all alike")
+        if READERS[self._codec].has_film_grain(payload):
+            raise Unfit("film grain")  # which FFmpeg adds, and this decoder does not
 
     def flush_buffers(self) -> None:
         self.close()  # a parser does not go on behind the end of its stream
