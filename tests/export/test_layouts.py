@@ -179,7 +179,14 @@ def test_lengths_that_sat_skips_in_tars(frames, is_read):
 
 @pytest.mark.parametrize(
     ("name", "frames"),
-    [("cogvideox-factory", 49), ("videox-fun", 4), ("ltx", 9), ("simpletuner", 9), ("cogvideo-sat", 7)],
+    [
+        ("cogvideox-factory", 49),
+        ("videox-fun", 4),
+        ("ltx", 9),
+        ("simpletuner", 9),
+        ("cogvideo-sat", 7),
+        ("cosmos-predict2", 94),
+    ],
 )
 def test_the_shortest_clip_that_a_trainer_takes(name, frames, rows, tmp_path):
     for number, length in enumerate((frames - 1, frames)):
@@ -190,6 +197,13 @@ def test_the_shortest_clip_that_a_trainer_takes(name, frames, rows, tmp_path):
         (f"{frames - 1}.mp4", "too short")
     ]
     assert [caption for _, caption in LOADERS[name](tmp_path / "set")] == [str(frames)]
+
+
+@pytest.mark.parametrize("name", ["cogvideox-factory", "simpletuner"])
+def test_decord_decodes_no_av1(name):
+    codecs = find_layout(name).reads.codecs
+    assert {"h264", "hevc"} <= codecs
+    assert "av1" not in codecs
 
 
 def test_a_long_clip_is_not_cut_to_the_shortest(tmp_path):

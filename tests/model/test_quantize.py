@@ -162,3 +162,15 @@ def test_a_quantized_model_is_not_saved(quant, folder, tmp_path):
     with pytest.raises(ValueError, match="quantized"):
         save_checkpoint(model, tmp_path / "new", folder)
     assert not (tmp_path / "new").exists()
+
+
+class Packed(torch.Tensor):
+    """Weights in a form of their own, whose dtype says nothing of it."""
+
+
+def test_weights_in_a_form_of_their_own_are_not_saved(folder, tmp_path):
+    model = load_model(folder, CPU, torch.float32)
+    weight = model.lm_head.weight.data.as_subclass(Packed)
+    model.lm_head.weight = nn.Parameter(weight, requires_grad=False)
+    with pytest.raises(ValueError, match="quantized"):
+        save_checkpoint(model, tmp_path / "new", folder)
