@@ -118,25 +118,17 @@ def _attend_kernel(
     first = split * share
     last = tl.minimum(first + share, blocks)
 
-    rows = tl.arange(0, G_PADDED)
-    elements = tl.arange(0, E_PADDED)
-    places = tl.arange(0, P)
+    rows, elements, places = tl.arange(0, G_PADDED), tl.arange(0, E_PADDED), tl.arange(0, P)
     is_real = (rows < G)[:, None] & (elements < E)[None, :]
     query_heads = head * G + rows
-    q_GE = tl.load(
-        q + sequence.to(tl.int64) * q_b + query_heads[:, None] * q_h + elements[None, :],
-        mask=is_real,
-        other=0.0,
-    ).to(DOT)
-
+    queries = q + sequence.to(tl.int64) * q_b + query_heads[:, None] * q_h + elements[None, :]
+    q_GE = tl.load(queries, mask=is_real, other=0.0).to(DOT)
     maximum_G = tl.full([G_PADDED], float("-inf"), tl.float32)
-    sum_G = tl.zeros([G_PADDED], tl.float32)
-    sum_GE = tl.zeros([G_PADDED, E_PADDED], tl.float32)
+    sum_G, sum_GE = tl.zeros([G_PADDED], tl.float32), tl.zeros([G_PADDED, E_PADDED], tl.float32)
     in_block_PE = places[:, None] * E + elements[None, :]
     # A product reads values down their columns, which for single bytes would take a load each.
     ARE_WORDS: tl.constexpr = values.dtype.element_ty == tl.int32
-    words = tl.arange(0, E_PADDED // 4)
-    row = tables + sequence.to(tl.int64) * tables_b
+    words, row = tl.arange(0, E_PADDED // 4), tables + sequence.to(tl.int64) * tables_b
     # A block's number is read one turn ahead: keys do not wait for it.
     block = tl.load(row + first, mask=first < last, other=0).to(tl.int64)
     for index in range(first, last):
