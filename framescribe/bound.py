@@ -9,6 +9,8 @@ from typing import Literal, get_args
 Part = Literal["decoding", "model", "output"]
 
 _WORTH_SAYING = 0.1
+_LONG_S = 60.0
+"""A shorter run is mostly its start and its last clips, which more CPUs would not change."""
 _ADVICE: dict[Part, str] = {
     "decoding": "the model had room for clips that were not decoded yet {share:.0%} of the time; give it more CPUs",
     "output": "rows were being written {share:.0%} of the time; write them to a faster place",
@@ -49,8 +51,10 @@ class TimeSpent:
         return {part: seconds / total for part, seconds in self._seconds.items()} if total else {}
 
 
-def said(shares: Mapping[Part, float]) -> str:
-    """What bounds a run with such shares, and what to change; nothing if it is the model alone."""
+def said(shares: Mapping[Part, float], seconds: float) -> str:
+    """What bounds a run of so many seconds, and what to change; nothing if that is the model, or it is short."""
     largest = max(_ADVICE, key=lambda part: shares.get(part, 0.0))
     share = shares.get(largest, 0.0)
-    return f"bound by {largest}: " + _ADVICE[largest].format(share=share) if share >= _WORTH_SAYING else ""
+    if share < _WORTH_SAYING or seconds < _LONG_S:
+        return ""
+    return f"bound by {largest}: " + _ADVICE[largest].format(share=share)

@@ -36,13 +36,13 @@ def shares(captioner: Captioner, decode_s: float, write_s: float, threads: int =
 def test_slow_decoding_bounds_a_run(captioner):
     found = shares(captioner, decode_s=0.3, write_s=0.0, threads=1)
     assert max(found, key=found.__getitem__) == "decoding"
-    assert "give it more CPUs" in said(found)
+    assert "give it more CPUs" in said(found, 60.0)
 
 
 def test_slow_writing_bounds_a_run(captioner):
     found = shares(captioner, decode_s=0.0, write_s=0.3)
     assert max(found, key=found.__getitem__) == "output"
-    assert said(found).startswith("bound by output: rows were being written ")
+    assert said(found, 60.0).startswith("bound by output: rows were being written ")
 
 
 def test_time_is_all_divided_and_what_is_small_is_not_said():
@@ -54,8 +54,9 @@ def test_time_is_all_divided_and_what_is_small_is_not_said():
     spent.on("model")
     spent.on("output")
     assert spent.shares == pytest.approx({"decoding": 3 / 10.5, "model": 7 / 10.5, "output": 0.5 / 10.5})
-    assert "29%" in said(spent.shares)
-    assert said({"decoding": 0.05, "model": 0.9, "output": 0.05}) == said({}) == ""
+    assert "29%" in said(spent.shares, 60.0)
+    assert said({"decoding": 0.05, "model": 0.9, "output": 0.05}, 60.0) == said({}, 60.0) == ""
+    assert said(spent.shares, 59.9) == ""  # of which the start is much
 
 
 def test_time_may_be_divided():
@@ -68,7 +69,7 @@ def test_time_may_be_divided():
 
 def test_the_summary_says_it():
     summary = RunSummary(
-        {"success": 4}, 2.0, note=said({"decoding": 0.5, "model": 0.5}), shares={"decoding": 0.5}
+        {"success": 4}, 2.0, note=said({"decoding": 0.5, "model": 0.5}, 60.0), shares={"decoding": 0.5}
     )
     assert str(summary).endswith(
         "bound by decoding: the model had room for clips that were not decoded yet 50% of the time; "

@@ -192,13 +192,14 @@ def _why_nothing(run: CaptionRun) -> str:
 
 
 def _finish(work: Work, observer: Observer, report: Preflight | None, *notes: str) -> RunSummary:
+    seconds = 0.0 if work.started is None else time.monotonic() - work.started
     summary = RunSummary(
         statuses=dict(work.statuses),
-        seconds=0.0 if work.started is None else time.monotonic() - work.started,
+        seconds=seconds,
         output=work.run.output,
         unwritten=work.unwritten,
         unit="clip" if len(work.run.asked) == 1 else "caption",
-        note="; ".join(filter(None, (*notes, *_quality(work), said(work.spent.shares)))),
+        note="; ".join(filter(None, (*notes, *_quality(work), said(work.spent.shares, seconds)))),
         shares=work.spent.shares,
         preflight=report,
     )

@@ -13,6 +13,9 @@ from torch import Tensor
 from framescribe.video.colour import rgb_tables
 from framescribe.yuv import Colour, Yuv
 
+_KEPT = 16
+"""Tables of so many colours stay: strangers' files choose which there are."""
+
 
 class ToRgb:
     """Decoded pictures to RGB on one device, where the tables stay.
@@ -28,6 +31,8 @@ class ToRgb:
     def __call__(self, pictures: Yuv) -> Tensor:
         """The frames upright: uint8 [T, 3, H, W]."""
         if (tables := self._tables.get(pictures.colour)) is None:
+            if len(self._tables) == _KEPT:
+                self._tables.clear()
             found = rgb_tables(pictures.colour)
             tables = (
                 torch.from_numpy(found.kinds).to(self._device),
