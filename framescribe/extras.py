@@ -13,6 +13,7 @@ from pathlib import Path
 from framescribe.errors import UsageError
 
 _NOT_CHOSEN = ("dev", "docs", "all")
+_MODULE_OF_PACKAGE = {"opencv-python-headless": "cv2"}
 _PACKAGE_OF_PROTOCOL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -34,8 +35,8 @@ def require_for_url(url: str) -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package, which has the same name as its module, can be imported."""
-    return importlib.util.find_spec(package) is not None
+    """Whether a package can be imported."""
+    return importlib.util.find_spec(_MODULE_OF_PACKAGE.get(package, package)) is not None
 
 
 def how_to_install(package: str) -> str:
