@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from framescribe.errors import ErrorStage
+from framescribe.plain_row import PlainRow
 from framescribe.types import SCHEMA_VERSION, CaptionStatus, Decoder, FinishReason, Strategy, Template
 from framescribe.views import row_html, row_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class CaptionRow:
+class CaptionRow(PlainRow):
     """What became of a clip under one prompt: its caption, and all that is needed to make it again.
 
     Every clip gives exactly one row for each prompt. ``clip_id`` and ``prompt_index`` name it; the last one counts.
@@ -111,8 +111,3 @@ class CaptionRow:
 
     __repr__ = row_text
     _repr_html_ = row_html
-
-    def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values, columns in order; tuples become lists."""
-        row = {column.name: getattr(self, column.name) for column in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}

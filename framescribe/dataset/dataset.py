@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from framescribe.dataset.readers import Reader, reader_of
+from framescribe.dataset.open_reader import open_captions, open_scored
+from framescribe.dataset.readers import Reader
 from framescribe.errors import UsageError
 from framescribe.shown import shown
 from framescribe.views import rows_html, span_name
@@ -57,7 +58,21 @@ class Dataset:
         on_bad: Callable[[int, str], None] | None = None,
     ) -> None:
         self.name = str(source)
-        self._reader: Reader = reader_of(source, required, on_bad)
+        self._reader: Reader = open_captions(source, required, on_bad)
+
+    @classmethod
+    def scored(cls, folder: str | Path) -> Dataset:
+        """The scored clips of a folder, one row each: ``clip_id``, ``source_video``, its span, and a column a score.
+
+        They need no captions. A score is null where a clip has none.
+
+        Raises:
+            UsageError: the folder has no scores.
+        """
+        dataset = cls.__new__(cls)
+        dataset.name = str(folder)
+        dataset._reader = open_scored(folder)
+        return dataset
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r})"

@@ -6,10 +6,8 @@ import itertools
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from framescribe.dataset.folder import local_path
 from framescribe.dataset.json_rows import json_rows
 from framescribe.dataset.row_file import ROW_FILE_SUFFIXES
 from framescribe.dataset.schema import BATCH_ROWS, CAPTIONS, VERSION_COLUMN
@@ -47,24 +45,7 @@ class Reader(Protocol):
         """All rows in order, in plain values."""
 
 
-def reader_of(source: str | Path, required: Collection[str], on_bad: OnBad | None) -> Reader:
-    """The reader of a folder, or of a ``.jsonl`` or ``.parquet`` file.
-
-    Args:
-        source: path of a file or folder; a folder may be behind a URL.
-        required: columns that must not be null.
-        on_bad: is told of rows that cannot be used, which are then passed over. None: the first one is an error.
-    """
-    name = local_path(str(source)) or str(source)
-    checked = _Checked(name, required, on_bad)
-    if name.endswith(".jsonl"):
-        return JsonLines(checked)
-    if name.endswith(".parquet"):
-        return ParquetFile(checked)
-    return FolderRows(checked)
-
-
-class _Checked:
+class Checked:
     """What happens to rows that cannot be used."""
 
     def __init__(self, name: str, required: Collection[str], on_bad: OnBad | None) -> None:
@@ -103,35 +84,39 @@ def _lacks(column: str) -> str:
 class FolderRows:
     """The captions of a dataset's folder."""
 
-    def __init__(self, checked: _Checked) -> None:
+    def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._folder = RowFolder(checked.name)
-        if not self._folder.exists():
+        self.folder = RowFolder(checked.name)
+        if not self.folder.exists():
+            if self.folder.has_any():
+                raise UsageError(
+                    f"{shown(checked.name)} has no captions yet; `framescribe caption` makes them"
+                )
             raise UsageError(
                 f"{shown(checked.name)}: rows are read from {' or '.join(ROW_FILE_SUFFIXES)} files, "
                 "or from a folder of them"
             )
 
     def schema(self) -> pyarrow.Schema:
-        return self._folder.table.schema.arrow
+        return self.folder.table.schema.arrow
 
     def names(self) -> list[str]:
         return list(self.schema().names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
         needed = dict.fromkeys((*columns, *self._checked.required))
-        for batch in self._checked.complete(self._folder.table.batches(list(needed))):
+        for batch in self._checked.complete(self.folder.table.batches(list(needed))):
             yield batch.select(list(columns))
 
     def rows(self) -> Iterator[Row]:
-        for batch in self._checked.complete(self._folder.table.batches()):
+        for batch in self._checked.complete(self.folder.table.batches()):
             yield from batch.to_pylist()
 
 
 class ParquetFile:
     """The rows of one Parquet file of anyone's."""
 
-    def __init__(self, checked: _Checked) -> None:
+    def __init__(self, checked: Checked) -> None:
         self._checked = checked
 
     def schema(self) -> pyarrow.Schema:
@@ -166,7 +151,7 @@ class ParquetFile:
 class JsonLines:
     """The rows of a file of JSON lines of anyone's."""
 
-    def __init__(self, checked: _Checked) -> None:
+    def __init__(self, checked: Checked) -> None:
         self._checked = checked
 
     def schema(self) -> pyarrow.Schema:

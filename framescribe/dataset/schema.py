@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from framescribe.caption_row import CaptionRow
 from framescribe.errors import UsageError
+from framescribe.feature_row import FEATURE_SCHEMA_VERSION, FeatureRow
+from framescribe.score_row import SCORE_SCHEMA_VERSION, ScoreRow
 from framescribe.shown import shown_value
 from framescribe.types import SCHEMA_VERSION
 
@@ -21,7 +23,7 @@ BATCH_ROWS = 4096
 VERSION_COLUMN = "schema_version"
 _IsType = Callable[[Any], bool]
 _PLAIN_TYPES: dict[str, tuple[type, ...]] = {
-    "float": (float, int), "int": (int,), "str": (str,), "bool": (bool,),
+    "float": (float, int), "int": (int,), "str": (str,), "bool": (bool,), "bytes": (bytes,),
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ class TableSchema:
         import pyarrow as pa
 
         types = {"float": pa.float64(), "int": pa.int64(), "str": pa.string(), "bool": pa.bool_()}
+        types["bytes"] = pa.binary()
         columns = []
         for name, (kind, is_list) in self._kinds.items():
             values = types.get(kind, pa.string())  # a choice of strings is none of the plain kinds
@@ -133,6 +136,10 @@ class TableSchema:
 
 CAPTIONS = TableSchema("rows", CaptionRow, ("clip_id", "prompt_index"), SCHEMA_VERSION)
 """Captions: one row for each clip and prompt."""
+SCORES = TableSchema("scores", ScoreRow, ("clip_id", "scorer"), SCORE_SCHEMA_VERSION)
+"""Scores: one row for each clip and scorer."""
+FEATURES = TableSchema("features", FeatureRow, ("clip_id", "features_of"), FEATURE_SCHEMA_VERSION)
+"""Features: one row for each clip and what made them."""
 
 
 def _as_utf8(value: Any) -> Any:
@@ -165,6 +172,7 @@ def _is_alike(found: pyarrow.DataType, wanted: pyarrow.DataType) -> bool:
     spellings: tuple[tuple[_IsType, tuple[_IsType, ...]], ...] = (
         (types.is_string, (types.is_string, types.is_large_string, types.is_string_view)),
         (types.is_boolean, (types.is_boolean,)),
+        (types.is_binary, (types.is_binary, types.is_large_binary, types.is_binary_view)),
         (types.is_integer, (types.is_integer,)),
         (types.is_floating, (types.is_floating, types.is_integer)),
     )

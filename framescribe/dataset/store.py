@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from framescribe.dataset.folder import Folder
-from framescribe.dataset.schema import CAPTIONS
+from framescribe.dataset.schema import CAPTIONS, FEATURES, SCORES
 from framescribe.dataset.table import Table, shard_number
 from framescribe.errors import UsageError
 from framescribe.shown import shown
@@ -31,6 +31,8 @@ class RowFolder(Folder):
 
     Attributes:
         table: the captions.
+        scores: of its clips.
+        features: of its clips.
 
     Raises:
         UsageError: no package is there to open such a URL, or it names another host.
@@ -39,32 +41,40 @@ class RowFolder(Folder):
     def __init__(self, target: str) -> None:
         super().__init__(target)
         self.table = Table(self, CAPTIONS)
+        self.scores = Table(self, SCORES)
+        self.features = Table(self, FEATURES)
+        self._tables = self.table, self.scores, self.features
 
     def exists(self) -> bool:
-        """Whether there is a run's description or a shard."""
+        """Whether there is a run's description or a shard of captions."""
         return self.has(RUN_FILE) or self.has(OLD_NAMES[RUN_FILE]) or bool(self.table.shards())
 
+    def has_any(self) -> bool:
+        """Whether there are captions, or any other of a dataset's tables."""
+        return self.exists() or any(table.shards() for table in self._tables)
+
     def prepare(self) -> None:
-        """Makes the folder; removes nothing.
+        """Makes the folder and the table of captions; removes nothing.
 
         Raises:
             UsageError: it cannot be made or written, or holds what no run wrote.
         """
-        ours = {CAPTIONS.name, RUN_FILE, LOCK_FILE, *OLD_NAMES.values()}
+        names = (table.schema.name for table in self._tables)
+        ours = {*names, RUN_FILE, LOCK_FILE, *OLD_NAMES.values()}
         others = (
             []
-            if self.exists()
+            if self.has_any()
             else [name for name in self.list() if name not in ours and name[0] not in "._"]
         )
         if others:
             raise UsageError(
                 f"{shown(self.name)} holds {shown(others[0])}, but no rows; name a new or empty folder"
             )
-        self.make(CAPTIONS.name)
+        self.table.make()
 
     def clean(self) -> None:
         """Removes what killed runs left half written. Only who holds the folder's lock may."""
-        for name in ("", CAPTIONS.name):
+        for name in ("", *(table.schema.name for table in self._tables)):
             self.remove_leftovers(name)
 
     def done(self, run: str, others: Collection[str] = ()) -> dict[str, str | None]:

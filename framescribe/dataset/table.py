@@ -48,6 +48,14 @@ class Table:
         self._verified: dict[str, State] = {}
         self._last: tuple[list[State], np.ndarray[Any, np.dtype[np.bool_]] | None] = [], None
 
+    def make(self) -> None:
+        """Makes the table's folder, if it is not there.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        self._folder.make(self.schema.name)
+
     def append(
         self, rows: Iterable[Mapping[str, Any]], run: str, number: int, token: str | None = None
     ) -> None:
