@@ -200,7 +200,12 @@ class Captioner:
             tasks: read as they are needed.
             settings, limits: the same for all.
             spent: is told what the time goes to.
+
+        Raises:
+            UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
         """
+        if limits.decoder == "gpu" and self._gpu_decoders is None:
+            raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
         session = self.session(settings)
         gpu = None if limits.decoder == "cpu" else self._gpu_decoders
         decoders = limits.workers or min(_MAX_DECODERS, usable_cpus())

@@ -128,8 +128,7 @@ def gpu_decoders(decoder: DecoderChoice, device: torch.device) -> GpuDecoders | 
     if decoder == "cpu" or device.type != "cuda":
         return None
     number = torch.cuda.current_device() if device.index is None else device.index
-    with torch.cuda.device(number):  # the driver makes it this thread's: given back at the end
-        return GpuDecoders.of(number, torch.cuda.mem_get_info(number)[0], at_least=int(decoder == "gpu"))
+    return GpuDecoders.of(number, torch.cuda.mem_get_info(number)[0], at_least=int(decoder == "gpu"))
 
 
 class Preparer:

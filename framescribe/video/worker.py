@@ -1,14 +1,15 @@
-"""What a decoding process runs: ``main``, with the arguments CONNECTION, BLOCK and FOLDER. Imports no torch.
+"""What a decoding process runs: ``main``, with the arguments CONNECTION, BLOCK, FOLDER and LEVEL. Imports no torch.
 
 It takes tasks from a socket, writes pixels to the memory that it shares with the parent, and answers with
 the rest. Both are file descriptors that it inherits. It ends when the parent closes the socket, or dies, and then
-removes FOLDER, where it keeps temporary files.
+removes FOLDER, where it keeps temporary files. What it logs from LEVEL on goes to its stderr.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import math
 import mmap
 import os
@@ -103,6 +104,8 @@ def main() -> None:
         OSError
     ):  # Linux: where memory runs out, this process goes rather than its parent
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("framescribe").setLevel(int(sys.argv[4]))
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     block = SharedBlock(int(sys.argv[2]))
     limit = MemoryLimit()

@@ -68,9 +68,9 @@ class Worker:
         folder = tempfile.mkdtemp(prefix="framescribe-")
         ours, theirs = socket.socketpair()
         with theirs:
-            inherited = (theirs.fileno(), file.fileno())
+            inherited, level = (theirs.fileno(), file.fileno()), log.getEffectiveLevel()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited), folder],
+                [sys.executable, "-P", "-c", _PROGRAM, *map(str, inherited), folder, str(level)],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

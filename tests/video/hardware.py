@@ -13,6 +13,7 @@ import numpy as np
 from framescribe.task import ClipTask
 from framescribe.types import CaptionSettings, Clip
 from framescribe.video.gpu import GpuDecoders
+from framescribe.video.nvdec.cuda import CudaError
 from framescribe.video.nvdec.decoder import Damaged, Unfit
 
 
@@ -45,6 +46,9 @@ class Named:
     def opened(self) -> "Decoder":
         return Decoder(self.does)
 
+    def has_failed(self) -> bool:
+        return self.does == "fails for good"
+
 
 class Decoder:
     def __init__(self, does: str) -> None:
@@ -57,6 +61,8 @@ class Decoder:
     def memory(self, size: int, lend: Callable[[int], bytes]) -> int:
         if self._does == "dies":
             os._exit(3)
+        if self._does in ("fails once", "fails for good"):
+            raise CudaError("on purpose", 719)
         if self._does == "hangs":
             time.sleep(3600)
         if not (handle := lend(size)):

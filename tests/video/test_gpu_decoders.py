@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from itertools import product
+from logging.handlers import QueueHandler
 from pathlib import Path
+from queue import SimpleQueue
 
 import av
 import numpy as np
@@ -90,6 +92,8 @@ def test_awkward_inputs_give_what_they_give_without(tmp_path):
         "dies",
         "hangs",
         "has no memory",
+        "fails once",
+        "fails for good",
     ],
 )
 def test_what_it_does_not_decode_a_cpu_does(does):
@@ -99,14 +103,30 @@ def test_what_it_does_not_decode_a_cpu_does(does):
         assert_equal(frames, wanted)
 
 
-def test_one_that_keeps_dying_is_given_up(caplog):
-    with workers("dies") as found, caplog.at_level(logging.DEBUG, "framescribe"):
+@pytest.mark.parametrize("does", ["dies", "fails for good"])
+def test_one_that_keeps_dying_is_given_up(caplog, does):
+    with workers(does) as found, caplog.at_level(logging.DEBUG, "framescribe"):
         for _ in range(5):
             with found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
                 assert frames.decoder == "cpu"
     assert sum("its decoder on the GPU" in record.message for record in caplog.records) == 3
     (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
     assert "CPUs decode the rest" in warning
+
+
+def test_why_a_clip_is_not_for_it_is_logged(caplog):
+    said: SimpleQueue[logging.LogRecord] = SimpleQueue()  # by a thread that reads the process's stderr
+    caplog.set_level(logging.DEBUG, "framescribe")
+    handler = QueueHandler(said)
+    logging.getLogger("framescribe").addHandler(handler)
+    try:
+        with workers("takes nothing") as found, found.decoded(Clip(str(HORSE)), SAMPLING):
+            pass
+        while "not decoded by the GPU" not in (message := said.get(timeout=10).message):
+            pass
+    finally:
+        logging.getLogger("framescribe").removeHandler(handler)
+    assert f"{HORSE}: not decoded by the GPU: Unfit('h264 of" in message
 
 
 def test_a_run_that_ends_early_is_no_fault_of_its_processes():
@@ -230,3 +250,8 @@ def test_a_decoder_that_is_not_there_is_refused_before_anything_loads(tmp_path):
         DecodeLimits(decoder="nvdec")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="decode_workers"):
         DecodeLimits(workers=0, decoder="gpu")
+
+
+def test_a_captioner_without_one_refuses_to_decode_by_it(captioner):
+    with pytest.raises(UsageError, match="this one has no video decoder"):
+        captioner.caption_tasks(iter([hardware.task(HORSE)]), CaptionSettings(), DecodeLimits(decoder="gpu"))

@@ -1,5 +1,6 @@
 """NVIDIA's own decoder, on a machine that has one: the frames are FFmpeg's, bit for bit."""
 
+import logging
 import math
 import os
 import signal
@@ -88,6 +89,12 @@ def gpu() -> Iterator[GpuDecoders]:
     for _ in range(found.count):
         if (seat := found.take()) is not None:
             seat.discard()
+
+
+@pytest.fixture(autouse=True)
+def reasons(caplog: pytest.LogCaptureFixture) -> None:
+    """Of clips that are left to FFmpeg, in a failed test's log; each process logs as it was started."""
+    caplog.set_level(logging.DEBUG, "framescribe")
 
 
 def rgb(frames: Frames) -> np.ndarray:

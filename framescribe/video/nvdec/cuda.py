@@ -6,6 +6,8 @@ Source: cuda.h of CUDA 12.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import Structure, byref, c_char, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from typing import Any
 
@@ -97,6 +99,15 @@ class Cuda:
     def make_current(self) -> None:
         """What this thread calls from now on is for this device."""
         self._call("cuCtxSetCurrent", self._context)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """What this thread calls within the block is for this device; then for the one that it was for before."""
+        self._call("cuCtxPushCurrent_v2", self._context)
+        try:
+            yield
+        finally:
+            self._call("cuCtxPopCurrent_v2", byref(c_void_p()))
 
     def allocate(self, size: int) -> int:
         """The address of ``size`` bytes on the device."""

@@ -68,6 +68,9 @@ class HardwareName(Protocol):
     def opened(self) -> Hardware:
         """The decoder: one for all clips of a process."""
 
+    def has_failed(self) -> bool:
+        """Whether it can do nothing more in this process, as after an error of the GPU that stays."""
+
 
 def decode_on(
     clip: Clip, sampling: FrameSampling, name: HardwareName, allocate: Allocator, lend: Lend
@@ -84,6 +87,7 @@ def decode_on(
 
     Raises:
         ClipError: as ``decode_frames``.
+        SystemExit: the decoder can do nothing more in this process.
     """
     with open_source(clip) as file:
         try:
@@ -93,7 +97,9 @@ def decode_on(
         except (
             Unfit, Damaged, Malformed, CudaError, IndexDisagrees, TooManyPackets, av.FFmpegError, OSError,
         ) as error:  # fmt: skip
-            log.debug("%s: not decoded by the GPU: %s", clip.source_video, error)
+            log.debug("%s: not decoded by the GPU: %r", clip.source_video, error)
+            if isinstance(error, CudaError) and name.has_failed():
+                raise SystemExit("the GPU fails this process") from error  # the next one may have better luck
         return decode_frames(dataclasses.replace(clip, data=file), sampling, allocate, max_threads=1)
 
 

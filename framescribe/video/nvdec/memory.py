@@ -23,10 +23,10 @@ class DeviceMemory:
     def lend(self, size: int) -> bytes:
         """A handle of so many bytes, once the other process has let go of what it had; empty if there is no room."""
         self.free()
-        self._cuda.make_current()
         try:
-            self._address = self._cuda.allocate(size)
-            return self._cuda.export(self._address)
+            with self._cuda.current():
+                self._address = self._cuda.allocate(size)
+                return self._cuda.export(self._address)
         except CudaError:
             return b""
 
@@ -38,8 +38,7 @@ class DeviceMemory:
         """Frees it, if the device still can."""
         address, self._address = self._address, 0
         if address:
-            with contextlib.suppress(CudaError):
-                self._cuda.make_current()
+            with contextlib.suppress(CudaError), self._cuda.current():
                 self._cuda.free(address)
 
 

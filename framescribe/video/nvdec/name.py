@@ -21,6 +21,14 @@ class NvdecName:
         """This process's."""
         return _opened(self.device)
 
+    def has_failed(self) -> bool:
+        """Whether this process can do nothing more on the GPU."""
+        try:
+            self.opened().cuda.synchronize()
+        except CudaError:
+            return True
+        return False
+
 
 @functools.lru_cache(maxsize=1)
 def _opened(device: int) -> Nvdec:
@@ -31,9 +39,9 @@ def engines(device: int) -> int:
     """How many pictures the GPU decodes at once; 0 where it cannot, or the driver's decoder is not there."""
     try:
         call = Library("libnvcuvid.so.1")
-        Cuda(device).make_current()
         caps = cuvid.DecodeCaps(codec=cuvid.CODECS["h264"], chroma_format=cuvid.CHROMA_420)
-        call("cuvidGetDecoderCaps", byref(caps))
+        with Cuda(device).current():
+            call("cuvidGetDecoderCaps", byref(caps))
     except (OSError, CudaError):
         return 0
     return int(caps.num_decoders) if caps.is_supported else 0
