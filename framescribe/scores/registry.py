@@ -1,84 +1,15 @@
-"""The scorers that there are: what each measures, in which unit, and what it has to be given."""
+"""The scorers of these names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
+from framescribe.scores.catalogue import SCORERS
+from framescribe.scores.scorer import Scorer
 
-if TYPE_CHECKING:
-    from framescribe.scores.pictures import ClipPictures
-
-Need = Literal["facts", "small", "tiny", "large", "vectors"]
-"""A part of ``ClipPictures``; the facts are always there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One number of a clip.
-
-    Attributes:
-        name: of the column; no other scorer has one of this name.
-        unit: such as ``s``, ``px``, ``share`` (0 to 1); empty where there is none.
-        higher: what a higher value means, in a few words.
-        meaning: what it is, in one line.
-    """
-
-    name: str
-    unit: str
-    higher: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """Measures one or several scores of a clip, by ``measure`` of the module ``framescribe.scores.NAME``.
-
-    Attributes:
-        name: of the scorer.
-        version: raised whenever one of its scores changes its value for any clip; older rows are then measured anew.
-        scores: what it gives, in the order of its rows.
-        needs: what of ``ClipPictures`` it reads beside the facts.
-        package: what it imports beside NumPy, if anything: an optional package.
-        is_default: whether it is among the scorers of a run that names none.
-    """
-
-    name: str
-    version: int
-    scores: tuple[Score, ...]
-    needs: tuple[Need, ...] = ()
-    package: str | None = None
-    is_default: bool = True
-
-    def measure(self, pictures: ClipPictures) -> Mapping[str, float]:
-        """Each of its scores by name; NaN where this clip has no such value (one frame has no motion)."""
-        values: Mapping[str, float] = import_module(f"framescribe.scores.{self.name}").measure(pictures)
-        return values
-
-
-SCORERS: tuple[Scorer, ...] = (
-    Scorer(
-        "video",
-        1,
-        (
-            Score("width", "px", "wider pictures", "width of the displayed picture"),
-            Score("height", "px", "taller pictures", "height of the displayed picture"),
-            Score("aspect", "", "wider than tall", "width divided by height"),
-            Score("fps", "1/s", "more frames a second", "average frame rate"),
-            Score("duration_s", "s", "longer", "length of the clip, as far as it can be read"),
-            Score(
-                "bits_per_pixel",
-                "bit",
-                "less compressed",
-                "bits of the video's packets for each pixel of each frame",
-            ),
-        ),
-    ),
-)
+__all__ = ["SCORERS", "scorers_named"]
 
 
 def scorers_named(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:

@@ -1,0 +1,58 @@
+"""A camera that shakes: the part of its movement that comes and goes within half a second.
+
+The camera's path is the sum of the shifts between tiny pictures (one step of Lucas and Kanade's method over the whole
+picture, 1981), each weighted by the share of the change that it explains, so that what moves by itself counts little. A
+pan or a zoom is slow beside that, and is no shake.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framescribe.scores.pictures import ClipPictures
+
+SLOW_S = 0.5
+
+
+def measure(pictures: ClipPictures) -> dict[str, float]:
+    tiny_NHW, seconds_N = pictures.tiny_NHW, pictures.tiny_s
+    if len(tiny_NHW) < 4:
+        return {"shake": math.nan}
+    path_N2 = np.concatenate([np.zeros((1, 2)), np.cumsum(_shifts(tiny_NHW), 0)])
+    frame_s = float(np.median(np.diff(seconds_N)))
+    width = 2 * max(1, round(SLOW_S / frame_s / 2)) + 1 if frame_s > 0 else 3
+    width = min(width, len(path_N2) - (1 - len(path_N2) % 2))
+    windows = np.lib.stride_tricks.sliding_window_view(path_N2, width, axis=0)
+    quick_M2 = path_N2[width // 2 : width // 2 + len(windows)] - windows.mean(-1)
+    return {"shake": 100 * float(np.sqrt((quick_M2**2).sum(1).mean())) / math.hypot(*tiny_NHW.shape[1:])}
+
+
+def _shifts(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
+    """How far the whole picture moves from each to the next, in pixels of these pictures: float64 [N - 1, 2]."""
+    soft = tiny_NHW.astype(np.float32)
+    for axis in (1, 2):  # a wider reach than one pixel
+        soft = _softened(_softened(soft, axis), axis)
+    change = np.diff(soft, axis=0)[:, 1:-1, 1:-1]
+    middle = (soft[:-1] + soft[1:]) / 2
+    across: NDArray[Any] = (middle[:, 1:-1, 2:] - middle[:, 1:-1, :-2]) / 2
+    down = (middle[:, 2:, 1:-1] - middle[:, :-2, 1:-1]) / 2
+    xx, xy, yy = ((a * b).sum((1, 2)) + 1e-3 for a, b in ((across, across), (across, down), (down, down)))
+    xt, yt, tt = (-(a * change).sum((1, 2)) for a in (across, down, -change))
+    det = np.maximum(xx * yy - xy**2, 1e-3)
+    x, y = (yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det
+    explained = np.clip((x * xt + y * yt) / np.maximum(tt, 1e-3), 0, 1)
+    shifts: NDArray[np.float64] = np.stack([x, y], -1).astype(np.float64) * explained[:, None]
+    return shifts
+
+
+def _softened(pictures: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Each point the mean of itself (twice) and its two neighbours along an axis; the rim is repeated."""
+    count = pictures.shape[axis]
+    before = pictures.take(np.maximum(np.arange(count) - 1, 0), axis)
+    after = pictures.take(np.minimum(np.arange(count) + 1, count - 1), axis)
+    softened: NDArray[Any] = (before + 2 * pictures + after) / 4
+    return softened
