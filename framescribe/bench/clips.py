@@ -67,7 +67,13 @@ class ClipRunner:
         if self._engine.model.device.type != "cuda":
             return
         # Small clips that end one after the other, two steps apart: CUDA graphs are captured at the second step.
-        small = replace(self._workload, clips=self._workload.decoding, frames=1, text_tokens=16)
+        small = replace(
+            self._workload,
+            clips=self._workload.decoding,
+            frames=1,
+            frames_per_picture=1,
+            text_tokens=16,
+        )
         runner = ClipRunner(self._engine, self._preparer, small, self._generation)
         runner._feed([4 + 2 * clip for clip in range(small.clips)])
 
