@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
+    from framescribe.profiles.filter import FilterReport, filter
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
@@ -35,6 +36,7 @@ _HOMES = {
     "Dataset": "dataset.dataset",
     "DecodeLimits": "task",
     "DeviceError": "errors",
+    "FilterReport": "profiles.filter",
     "FrameSampling": "types",
     "FramescribeError": "errors",
     "GenerationSettings": "types",
@@ -45,6 +47,7 @@ _HOMES = {
     "RunSummary": "pipeline.observer",
     "VideoFrames": "video_frames",
     "caption": "pipeline.run",
+    "filter": "profiles.filter",
 }
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "Dataset",
     "DecodeLimits",
     "DeviceError",
+    "FilterReport",
     "FrameSampling",
     "FramescribeError",
     "GenerationSettings",
@@ -67,6 +71,7 @@ __all__ = [
     "VideoFrames",
     "__version__",
     "caption",
+    "filter",
 ]
 
 

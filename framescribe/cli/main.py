@@ -17,6 +17,7 @@ from framescribe.cli.doctor import doctor
 from framescribe.cli.download import download
 from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
+from framescribe.cli.filter import filter as filter_
 from framescribe.cli.groups import unfolded
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 app.command(cls=CaptionCommand)(unfolded(caption))
 for command in (
-    rows, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
+    rows, filter_, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))
 

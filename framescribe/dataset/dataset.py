@@ -101,6 +101,11 @@ class Dataset:
         """Names of the columns."""
         return self._whole(self._reader.names)
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether its rows are captions, not scored clips."""
+        return "caption_status" in self._whole(self._reader.schema).names
+
     def rows(
         self,
         where: str | Sequence[str] | None = None,
@@ -197,6 +202,9 @@ class Dataset:
         target: str | Path,
         *,
         max_clips: int = 60,
+        profile: str | Path | None = None,
+        thresholds: str | Sequence[str] = (),
+        use_nearest: bool = False,
         overwrite: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -206,17 +214,20 @@ class Dataset:
 
         Args:
             target: the page.
-            max_clips: how many clips to show, at most. They decide the page's size, about 50 KB each; all rows are
-                counted.
+            max_clips: how many captioned clips to show, at most. They decide the page's size, about 50 KB each; all
+                rows are counted.
+            profile, thresholds, use_nearest: as ``framescribe.filter`` takes them: thresholds to draw into the scores'
+                histograms, with the clips just inside and outside of each.
             overwrite: replace an existing file.
             progress: called with the clips whose stills are done, and how many there are.
 
         Raises:
-            UsageError: there are no rows, or the target cannot be written.
+            UsageError: there are no rows, no such profile or score, or the target cannot be written.
         """
         from framescribe.report.write import write_report
 
-        write_report(self, Path(target), max_clips, overwrite, progress)
+        limits = (profile, thresholds, use_nearest) if profile is not None or thresholds else None
+        write_report(self, Path(target), max_clips, overwrite, progress, limits)
 
     def _check_names(self, columns: Sequence[str]) -> None:
         known = self._whole(self._reader.schema).names

@@ -15,7 +15,7 @@ Anchor = Literal["start", "middle", "end"]
 class Bar:
     """``value`` rows between two places of the axis; ``label`` is shown under the pointer.
 
-    The last one may hold all that lies beyond it: ``is_rest``.
+    The last one may hold all that lies beyond it: ``is_rest``. Rows of it that a threshold drops: ``is_dropped``.
     """
 
     start: float
@@ -23,6 +23,7 @@ class Bar:
     value: float
     label: str
     is_rest: bool = False
+    is_dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Column:
     gap: float
     label: str
     is_rest: bool
+    is_dropped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Histogram:
         self._low, self._high = bars[0].start, bars[-1].end
         peak = max(bars, key=lambda bar: bar.value)
         self.columns = [self._column(bar, peak.value or 1) for bar in bars]
-        self.lines = [self._line(place, text) for place, text in marks if self._low < place < self._high]
+        inside = [(place, text) for place, text in marks if self._low < place < self._high]
+        self.lines = [self._line(place, text, number) for number, (place, text) in enumerate(inside)]
         self.labels = [self._label((peak.start + peak.end) / 2, self.top - 5, f"{peak.value:,.4g}")]
         self.labels += [self._label(place, self.height - 5, text) for place, text in ticks]
 
@@ -86,11 +89,13 @@ class Histogram:
         width = round(right - left, 1)
         # What is not nothing can be seen.
         seen = round(max(height, 1.5) if bar.value else 0, 1)
-        return Column(left, width, seen, min(1.5, width / 6), bar.label, bar.is_rest)
+        gap = min(1.5, width / 6)
+        return Column(left, width, seen, gap, bar.label, bar.is_rest, bar.is_dropped)
 
-    def _line(self, place: float, text: str) -> Label:
+    def _line(self, place: float, text: str, number: int) -> Label:
         x = self._x(place)
-        return Label(x, 0, text, "end" if x > self.width / 2 else "start")
+        # Every other text is lower, as two may stand close to each other.
+        return Label(x, 11 + 12 * (number % 2), text, "end" if x > self.width / 2 else "start")
 
     def _label(self, place: float, y: float, text: str) -> Label:
         x = self._x(place)

@@ -9,9 +9,11 @@ from framescribe.errors import ClipError
 from framescribe.quality.words import count_words
 from framescribe.report.links import Link
 from framescribe.report.overview import Row
+from framescribe.report.scales import written
 from framescribe.report.stills import Stills, short_reason
 from framescribe.report.units import duration
 from framescribe.types import CAPTION_STATUSES
+from framescribe.views import span_name
 
 _SHOWN_CHARS, _SHOWN_CHARS_OF_LOOPS = 600, 200
 _MAX_CHARS = 4000
@@ -64,6 +66,28 @@ class Card:
     address: str | None
     words: int
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A clip beside a threshold: its pictures, as on a ``Card``, and its score as it is written."""
+
+    source: str
+    name: str
+    stills: list[str]
+    no_stills: str
+    address: str | None
+    value: str
+
+
+def strip_of(clip: Row, stills: Stills, link: Link) -> Strip:
+    """The strip of a scored clip, whose score is in ``value``."""
+    source = str(clip["source_video"])
+    pictures, reason = _pictures(clip, stills)
+    span = span_name("", clip["start_s"] or 0.0, clip["end_s"])
+    return Strip(
+        source, PurePosixPath(source).name + span, pictures, reason, link(clip), written(clip["value"])
+    )
 
 
 def card_of(row: Row, stills: Stills, link: Link, usual_prompt: str | None = None) -> Card:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from framescribe.report.charts import Bar, Histogram, bars_of, number_ticks, quantile
-from framescribe.report.clips import Card
-from framescribe.report.overview import Overview, Rate
+from framescribe.report.clips import Card, Strip
+from framescribe.report.overview import Overview, Rate, Row
+from framescribe.report.scores import Scores
 from framescribe.report.units import duration, percent
 from framescribe.shown import one_line
 from framescribe.version import __version__
@@ -31,13 +32,21 @@ Share = tuple[str, int, float, str]
 """What is counted, how many there are, their part of all rows, and the style sheet's class."""
 
 
-def page(title: str, overview: Overview, cards: Sequence[Card]) -> str:
+def page(
+    title: str,
+    overview: Overview | None,
+    cards: Sequence[Card],
+    scores: Scores | None = None,
+    strip: Callable[[Row], Strip] | None = None,
+) -> str:
     """The document.
 
     Args:
         title: of the page.
-        overview: what it says of all rows.
+        overview: what it says of all captions; None where there are none.
         cards: of the clips that it shows.
+        scores: what it says of scores; None where there are none.
+        strip: gives the pictures of the clips beside thresholds.
     """
     environment = Environment(
         loader=PackageLoader("framescribe", "report"),
@@ -53,23 +62,37 @@ def page(title: str, overview: Overview, cards: Sequence[Card]) -> str:
         style=_text("page.css"),
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        when=_when(overview),
-        numbers=_numbers(overview),
-        lists=[
+        scores=scores,
+        strip=strip,
+        cards=cards,
+        tags=Counter(tag for card in cards for tag in card.tags).most_common(),
+        **(_of_captions(overview, len(cards)) if overview else _of_no_captions(scores)),
+    )
+
+
+def _of_captions(overview: Overview, cards: int) -> dict[str, Any]:
+    return {
+        "when": _when(overview),
+        "numbers": _numbers(overview),
+        "lists": [
             ("Status", _shares(overview.statuses, overview.rows)),
             ("Flags", _shares(overview.flags, overview.rows, "flag")),
         ],
-        charts=_charts(overview),
-        repeats_title=_REPEATS[overview.is_near],
-        repeats=[
+        "charts": _charts(overview),
+        "repeats_title": _REPEATS[overview.is_near],
+        "repeats": [
             (_begin(each.caption), each.clips, each.clips / overview.rows, "flag")
             for each in overview.repeats
         ],
-        cards=cards,
-        shown=_shown(len(cards), overview.rows),
-        tags=Counter(tag for card in cards for tag in card.tags).most_common(),
-        made_by=[f"{count:,} by {_settings(made)}" for made, count in overview.made_by],
-    )
+        "shown": _shown(cards, overview.rows),
+        "made_by": [f"{count:,} by {_settings(made)}" for made, count in overview.made_by],
+    }
+
+
+def _of_no_captions(scores: Scores | None) -> dict[str, Any]:
+    lists = ("numbers", "lists", "charts", "repeats", "made_by")
+    when = f"{scores.clips:,} scored clips, without captions" if scores else ""
+    return {"when": when, "repeats_title": "", "shown": "", **dict.fromkeys(lists, ())}
 
 
 def _text(name: str) -> str:
