@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from dev.docs import columns, commands, trainers
+from dev.docs import columns, commands, profiles, trainers
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "docs/commands.md": commands.page,
     "docs/columns.md": columns.page,
     "docs/trainers.md": trainers.page,
+    "docs/profiles.md": profiles.page,
 }
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.profiles.profile import Missing, Profile, find_profile, near
 from framescribe.profiles.threshold import Threshold, overridden
-from framescribe.scores.registry import SCORERS
+from framescribe.scores.catalogue import SCORERS
 from framescribe.shown import shown_value
 
 

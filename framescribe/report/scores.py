@@ -13,7 +13,8 @@ from framescribe.profiles.threshold import Threshold
 from framescribe.report.charts import Bar, Histogram
 from framescribe.report.overview import Row
 from framescribe.report.scales import Scale, Spread, written
-from framescribe.scores.registry import SCORERS, Score
+from framescribe.scores.catalogue import SCORERS
+from framescribe.scores.scorer import Score
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -13,13 +13,14 @@ from tests.dataset.test_row_file import row
 from tests.profiles.scored import drawn_clips, write_clips
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-THRESHOLDS = [
-    "motion>=2",
-    "motion < 4",
-    "static_share <= 0.75",
-    "brightness>30",
-    "bad_exposure_share <= 0.05",
+LIMITS = [
+    ("motion", ">=", 2),
+    ("motion", "<", 4),
+    ("static_share", "<=", 0.75),
+    ("brightness", ">", 30),
+    ("bad_exposure_share", "<=", 0.05),
 ]
+THRESHOLDS = [f"{score}{sign} {value}" for score, sign, value in LIMITS]
 PROFILE = """
 title = "Mine"
 [[thresholds]]
