@@ -6,7 +6,7 @@ from typing import Literal
 
 from framescribe.shown import shorten
 
-ErrorStage = Literal["open", "decode", "sample", "prompt", "generate", "write"]
+ErrorStage = Literal["open", "decode", "sample", "prompt", "generate", "score", "write"]
 
 
 class FramescribeError(Exception):

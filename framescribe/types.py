@@ -13,6 +13,7 @@ from framescribe.views import value_text
 if TYPE_CHECKING:
     import numpy as np
 
+    from framescribe.measured import Measured
     from framescribe.reading import Member
     from framescribe.video_frames import VideoFrames
     from framescribe.yuv import Yuv
@@ -159,6 +160,7 @@ class Frames:
         facts: of the clip they come from.
         decoder: what decoded them.
         yuv: in place of ``pixels``, the pictures as a GPU's decoder left them.
+        measured: what scorers found of the clip, where there were any.
     """
 
     pixels: np.ndarray[Any, np.dtype[np.uint8]]
@@ -168,6 +170,7 @@ class Frames:
     facts: VideoFacts
     decoder: Decoder = "cpu"
     yuv: Yuv | None = None
+    measured: tuple[Measured, ...] = ()
 
     def text_seconds(self, sampling: FrameSampling) -> list[int]:
         """The number that ``chat`` prompts write behind each frame.

@@ -12,7 +12,7 @@ from framescribe.cli import options
 from framescribe.shown import shown
 
 if TYPE_CHECKING:
-    from framescribe.video.decode import Probe
+    from framescribe.video.plan import Probe
 
 
 def inspect(

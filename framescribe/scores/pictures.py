@@ -49,7 +49,8 @@ class ClipPictures:
     Attributes:
         facts: of the whole clip.
         looked_at_s: seconds from its start that the pictures are of.
-        small_THW3: uint8 RGB, ``SMALL_PER_S`` a second (the frame nearest to each half second, each frame once; T >=
+        small_THW3: uint8 RGB, ``SMALL_PER_S`` a second (the frame nearest to each half second, each frame once;
+            of a clip too short for two, its first and last frame; T >=
             1); longer side at most ``SMALL_SIDE`` pixels, never enlarged.
         small_s: float64 [T], ascending: seconds from the clip's start to each.
         tiny_NHW: uint8 grey, every frame (N >= 1; of more than ``MOST_TINY`` the first so many); longer side at most

@@ -18,8 +18,9 @@ from av.video.stream import VideoStream
 
 from framescribe.types import Clip
 from framescribe.video.address import without_query
-from framescribe.video.decode import Probe, ShownFrame
+from framescribe.video.decode import ShownFrame
 from framescribe.video.mp4 import TURNS, Filters, encoded, new_mp4
+from framescribe.video.plan import Probe
 from framescribe.video.sound import Sound
 from framescribe.video.spans import Cut, Output, write_spans
 from framescribe.video.timeline import HELD_AFTER_S

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import IO
 
@@ -22,14 +22,17 @@ import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from framescribe.errors import ClipError
-from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
+from framescribe.scores.measure import measure_all
+from framescribe.scores.registry import Scorer
+from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels
 from framescribe.video.in_memory import chosen_frames
+from framescribe.video.looking import Look
 from framescribe.video.packets import SEEKABLE_FORMATS, TooManyPackets, index_packets
+from framescribe.video.plan import Chooser, Plan, Probe, chooser, chosen, plan_of, probe_of
 from framescribe.video.reading import (
     MAX_THREADS,
     IndexDisagrees,
@@ -38,30 +41,13 @@ from framescribe.video.reading import (
     frames_numbered,
     readable_pts,
 )
-from framescribe.video.sample import Selection, select_frames
+from framescribe.video.sample import Selection
 from framescribe.video.source import open_source
-from framescribe.video.timeline import PacketIndex, Span, Timeline, cut
+from framescribe.video.timeline import PacketIndex
 from framescribe.video_frames import VideoFrames
 
 Opened = tuple[InputContainer, VideoStream]
-Chooser = Callable[[Span, float], Selection]
 Allocator = Callable[[tuple[int, ...]], Pixels]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Probe:
-    """What is known of a clip before its frames are chosen.
-
-    Attributes:
-        facts: size, length, codec and damage of the clip.
-        timestamps_s: float64 [N], seconds from the clip's start to each of its frames.
-        numbers: int64 [N]: which frame of the clip each is. A picture that is held since before the clip comes once a
-            second.
-    """
-
-    facts: VideoFacts
-    timestamps_s: NDArray[np.float64]
-    numbers: NDArray[np.int64]
 
 
 def _allocate(shape: tuple[int, ...]) -> Pixels:
@@ -73,6 +59,7 @@ def decode_frames(
     sampling: FrameSampling,
     allocate: Allocator = _allocate,
     max_threads: int = MAX_THREADS,
+    scorers: tuple[Scorer, ...] = (),
 ) -> Frames:
     """Decode the frames of a clip that ``sampling`` chooses.
 
@@ -81,6 +68,7 @@ def decode_frames(
         sampling: which of its frames.
         allocate: makes the uint8 array of a given shape that the pixels are written to, such as shared memory.
         max_threads: threads that may decode large pictures; smaller ones have one.
+        scorers: measure the clip in the same pass.
 
     Returns:
         Frames with pixels uint8 [T, 3, H, W], RGB, upright, and timestamps in seconds from the clip's start. Those of a
@@ -91,9 +79,14 @@ def decode_frames(
             video) or ``sample`` (the span holds no frame).
     """
     if isinstance(clip.data, VideoFrames):
-        return chosen_frames(clip.data, clip, sampling)
-    seen, selection, pixels = _read(clip, chooser(sampling), allocate, max_threads)
-    return chosen(seen, selection, pixels)
+        return chosen_frames(clip.data, clip, sampling, scorers)
+    look = Look(scorers) if scorers else None
+    seen, plan, pixels = _read(clip, chooser(sampling), allocate, max_threads, look)
+    frames = chosen(seen, plan.selection, pixels)
+    if look is None:
+        return frames
+    pictures = look.pictures(frames.facts, plan.video_bytes)
+    return replace(frames, measured=measure_all(pictures, scorers, clip.source_video))
 
 
 def probe(clip: Clip) -> Probe:
@@ -158,30 +151,8 @@ class ShownFrame:
     pixel_aspect: Fraction
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """What is read of a clip, after one way of finding out what there is."""
-
-    span: Span
-    selection: Selection
-    average_fps: float
-    codec: str
-    first_s: float
-    pixel_aspect: Fraction
-
-    @property
-    def numbers(self) -> list[int]:
-        """Of the frames, counted in the video: ascending, each once."""
-        return np.unique(self.span.numbers[list(self.selection.indices)]).tolist()  # type: ignore[no-any-return]
-
-    @property
-    def slots(self) -> NDArray[np.int64]:
-        """Of each chosen frame, its place in ``numbers``."""
-        return np.searchsorted(self.numbers, self.span.numbers[list(self.selection.indices)])
-
-
 def _planned(
-    clip: Clip, choose: Chooser, max_threads: int = MAX_THREADS
+    clip: Clip, choose: Chooser, max_threads: int = MAX_THREADS, look: Look | None = None
 ) -> Iterator[tuple[Plan, int, VideoFrame]]:
     """The frames that are chosen: the plan, the place among ``plan.numbers``, the frame.
 
@@ -194,9 +165,8 @@ def _planned(
                 if index.is_reliable:
                     try:
                         with from_start(file, clip, opened, index) as again:
-                            plan = plan_of(
-                                clip, choose, index, index.timeline(index.pts), index.pts, again[1]
-                            )
+                            timeline = index.timeline(index.pts)
+                            plan = plan_of(clip, choose, index, timeline, index.pts, again[1], look)
                             frames = announced_frames(*again, index, plan.numbers, max_threads)
                             yield from ((plan, place, frame) for place, frame in enumerate(frames))
                             return
@@ -211,29 +181,13 @@ def _planned(
                 raise ClipError("decode", f"{clip.source_video}: none of its frames can be decoded")
             with video_stream(file, clip) as opened:
                 timeline = index.timeline(pts, readable.is_whole)
-                plan = plan_of(clip, choose, index, timeline, pts, opened[1])
+                plan = plan_of(clip, choose, index, timeline, pts, opened[1], look)
                 frames = frames_numbered(ReadableFrames(*opened, index), plan.numbers)
                 yield from ((plan, place, frame) for place, frame in enumerate(frames))
         except MemoryError:
             raise  # how much there may be is not known here
         except (IndexDisagrees, TooManyPackets, av.FFmpegError, OSError) as error:
             raise ClipError("decode", f"{clip.source_video}: cannot be decoded: {reason(error)}") from error
-
-
-def plan_of(
-    clip: Clip,
-    choose: Chooser,
-    index: PacketIndex,
-    timeline: Timeline,
-    pts: NDArray[np.int64],
-    stream: VideoStream,
-) -> Plan:
-    span = cut(timeline, clip)
-    codec = stream.codec_context.codec.canonical_name
-    first_s = float(pts[0]) * index.time_base_s
-    ratio = stream.sample_aspect_ratio  # PyAV's own kind of fraction, or none
-    pixel_aspect = Fraction(ratio.numerator, ratio.denominator) if ratio else Fraction(1)
-    return Plan(span, choose(span, index.average_fps), index.average_fps, codec, first_s, pixel_aspect)
 
 
 @contextlib.contextmanager
@@ -250,51 +204,24 @@ def from_start(file: IO[bytes], clip: Clip, opened: Opened, index: PacketIndex) 
 
 
 def _read(
-    clip: Clip, choose: Chooser, allocate: Allocator, max_threads: int = MAX_THREADS
-) -> tuple[Probe, Selection, Pixels]:
+    clip: Clip,
+    choose: Chooser,
+    allocate: Allocator,
+    max_threads: int = MAX_THREADS,
+    look: Look | None = None,
+) -> tuple[Probe, Plan, Pixels]:
     pixels: Pixels = np.empty((0, 3, 0, 0), np.uint8)
     display = Display()
-    for plan, place, frame in _planned(clip, choose, max_threads):
+    for plan, place, frame in _planned(clip, choose, max_threads, look):
         if place == 0:
-            display = Display()
-            slots = plan.slots
-            picture = display(frame)
+            display, slots, numbers = Display(), plan.slots, plan.numbers
+        if look is not None:
+            look.take(numbers[place], frame)
+        if len(here := np.flatnonzero(slots == place)) == 0:
+            continue  # only for scores
+        picture = display(frame)
+        if 0 in here:
             pixels = allocate((len(slots), *picture.shape))
-        else:
-            picture = display(frame)
-        for slot in np.flatnonzero(slots == place):
-            pixels[slot] = picture
+        pixels[here] = picture
         del picture  # so that the next one takes its memory
-    return probe_of(plan, pixels.shape[3], pixels.shape[2], display.quarter_turns), plan.selection, pixels
-
-
-def probe_of(plan: Plan, width: int, height: int, quarter_turns: int) -> Probe:
-    """What is known of a clip once its first frame is there; width and height are those of the displayed picture."""
-    span = plan.span
-    facts = VideoFacts(
-        width=width,
-        height=height,
-        fps=plan.average_fps,
-        duration_s=span.duration_s,
-        codec=plan.codec,
-        num_frames=span.num_frames,
-        missing_s=span.missing_s,
-        rotation=quarter_turns % 4 * 90,
-    )
-    return Probe(facts, span.timestamps_s, span.numbers - span.numbers[0])
-
-
-def chosen(seen: Probe, selection: Selection, pixels: Pixels) -> Frames:
-    """The frames that were chosen of a clip."""
-    return Frames(
-        pixels=pixels,
-        indices=tuple(seen.numbers[list(selection.indices)].tolist()),
-        timestamps_s=tuple(seen.timestamps_s[list(selection.indices)].tolist()),
-        covered_s=selection.covered_s,
-        facts=seen.facts,
-    )
-
-
-def chooser(sampling: FrameSampling) -> Chooser:
-    """What chooses the frames of a span as ``sampling`` says."""
-    return lambda span, average_fps: select_frames(span.timestamps_s, average_fps, span.duration_s, sampling)
+    return probe_of(plan, pixels.shape[3], pixels.shape[2], display.quarter_turns), plan, pixels

@@ -86,7 +86,7 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
     Raises:
         TooManyPackets: there are more than ``MAX_PACKETS``.
     """
-    shown = array("q")  # pts and duration, in turn
+    shown = array("q")  # pts, duration and size, in turn
     keyframe_pts = array("q")
     num_packets = 0
     first_dts: int | None = None
@@ -105,9 +105,9 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         if packet.is_keyframe and not reader.is_gradual(memoryview(packet)):
             keyframe_pts.append(packet.pts)
         if is_shown(packet, stream):
-            shown.extend((packet.pts, packet.duration or 0))
-    pairs = np.array(shown, np.int64).reshape(-1, 2)
-    pts, durations = pairs[np.argsort(pairs[:, 0], kind="stable")].T
+            shown.extend((packet.pts, packet.duration or 0, packet.size))
+    triples = np.array(shown, np.int64).reshape(-1, 3)
+    pts, durations, sizes = triples[np.argsort(triples[:, 0], kind="stable")].T
     keyframes = np.sort(np.array(keyframe_pts, np.int64))
     steps = np.diff(pts)
     time_base_s = _time_base_s(stream)
@@ -133,6 +133,7 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         promised_end_pts=stated_end_pts if may_lack_some else None,
         is_reliable=is_reliable,
         has_jumps=clock.has_jumped,
+        sizes=sizes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ class Selection:
     Attributes:
         indices: the chosen frames' numbers, in presentation order; ``chat`` and ``base`` may repeat one.
         covered_s: seconds of the clip, from its start, that the frames stand for; never more than the clip has.
+        also: other frames that are read, ascending.
     """
 
     indices: tuple[int, ...]
     covered_s: float
+    also: tuple[int, ...] = ()
 
 
 def select_frames(
@@ -60,12 +63,21 @@ def _nearest_to_a_rate(
     # The published script sees decord's timestamps, which are float32: ties between two frames depend on it.
     times = timestamps_s.astype(np.float32)
     count = min(round(float(times[-1]) * fps) + 1, num_frames)
-    seconds = np.arange(count, dtype=np.float32) / np.float32(fps)
-    after = np.searchsorted(times, seconds).clip(max=len(times) - 1)
-    before = np.maximum(after - 1, 0)
-    nearest = np.where(seconds - times[before] <= np.abs(times[after] - seconds), before, after)
+    nearest = nearest_frames(times, np.arange(count, dtype=np.float32) / np.float32(fps))
     # Of frames with one timestamp the script finds the first.
     return np.searchsorted(times, times[nearest]), count / fps
+
+
+def nearest_frames(times: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """The number of the frame nearest to each wanted time, the earlier of two that are as near.
+
+    Args:
+        times: float [N], ascending: of the frames; N >= 1.
+        wanted: float [M] of the same type.
+    """
+    after = np.searchsorted(times, wanted).clip(max=len(times) - 1)
+    before = np.maximum(after - 1, 0)
+    return np.where(wanted - times[before] <= np.abs(times[after] - wanted), before, after)
 
 
 def _even_over_first_minute(

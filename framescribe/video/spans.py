@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from framescribe.types import Clip
-from framescribe.video.decode import Probe, ShownFrame, probe, shown_frames
+from framescribe.video.decode import ShownFrame, probe, shown_frames
+from framescribe.video.plan import Probe
 from framescribe.video.source import open_source, opened_again
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class PacketIndex:
         is_reliable: each packet has a timestamp of its own and shows a picture, and nothing is shown before the first
             keyframe.
         has_jumps: the stamps are not those of the file, whose clock starts anew within it.
+        sizes: int64 [N], bytes of each packet.
     """
 
     pts: NDArray[np.int64]
@@ -57,6 +58,11 @@ class PacketIndex:
     promised_end_pts: int | None
     is_reliable: bool
     has_jumps: bool = False
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def bytes_between(self, start_pts: float, end_pts: float) -> int:
+        """Bytes of the packets whose frames are shown from ``start_pts`` until before ``end_pts``."""
+        return int(self.sizes[(self.pts >= start_pts) & (self.pts < end_pts)].sum())
 
     @property
     def frame_units(self) -> int:

@@ -15,9 +15,10 @@ from av.video.frame import VideoFrame
 
 from framescribe.errors import UsageError
 from framescribe.types import Clip
-from framescribe.video.decode import Probe, ShownFrame
+from framescribe.video.decode import ShownFrame
 from framescribe.video.mp4 import TURNS, Filters, encoded, new_mp4
 from framescribe.video.normalize import Normalize, geometry
+from framescribe.video.plan import Probe
 from framescribe.video.sound import Sound
 from framescribe.video.spans import Cut, Output, write_spans
 

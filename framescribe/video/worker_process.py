@@ -30,7 +30,7 @@ _LONGEST_LINE = 4096
 # Not `-m`: the answers' types would then belong to a module `__main__` that the parent does not have.
 _PROGRAM = "from framescribe.video.worker import main; main()"
 
-_WORKER_PACKAGES = ("framescribe", "av", "numpy", "pyarrow", "fsspec", "aiohttp", "s3fs", "gcsfs")
+_WORKER_PACKAGES = ("framescribe", "av", "numpy", "pyarrow", "fsspec", "aiohttp", "s3fs", "gcsfs", "cv2")
 
 
 class WorkerDied(Exception):

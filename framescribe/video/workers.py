@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from framescribe.errors import ClipError
+from framescribe.scores.registry import Scorer
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.cpus import usable_cpus
@@ -101,25 +102,29 @@ class DecodeWorkers:
         self._left = left
 
     @contextmanager
-    def decoded(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames]:
+    def decoded(
+        self, clip: Clip, sampling: FrameSampling, scorers: tuple[Scorer, ...] = ()
+    ) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
 
-        A worker that exceeds the time is killed. One that dies is replaced, and its clip tried again. What fails on a
+        Where scorers measure the clip too, a worker decodes it: a GPU's decoder gives the wanted frames alone. A worker
+        that exceeds the time is killed. One that dies is replaced, and its clip tried again. What fails on a
         GPU is decoded by a worker.
 
         Raises:
             ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that dies each time.
         """
         if isinstance(clip.data, VideoFrames):
-            yield decode_frames(clip, sampling)  # there is nothing to decode
+            yield decode_frames(clip, sampling, scorers=scorers)  # there is nothing to decode
             return
         with crossing(clip) as readable:
-            with self._on_gpu(readable, sampling) as frames:
+            with self._on_gpu(readable, sampling, scorers) as frames:
                 if frames is not None:
                     yield frames
                     return
             # Several threads for a clip only where cores wait: they take more from them than one.
-            decode = partial(decode_frames, max_threads=max(1, usable_cpus() // (len(self._busy) + 1)))
+            max_threads = max(1, usable_cpus() // (len(self._busy) + 1))
+            decode = partial(decode_frames, max_threads=max_threads, scorers=scorers)
             task = Task(os.getcwd(), decode, (readable, sampling), self._memory_bytes, has_pixels=True)
             started = time.monotonic()
             worker, answer = self._answered(clip, task)
@@ -130,9 +135,11 @@ class DecodeWorkers:
             self._release(worker)
 
     @contextmanager
-    def _on_gpu(self, clip: Clip, sampling: FrameSampling) -> Iterator[Frames | None]:
+    def _on_gpu(
+        self, clip: Clip, sampling: FrameSampling, scorers: tuple[Scorer, ...]
+    ) -> Iterator[Frames | None]:
         """The frames by a process that decodes on a GPU; None where a worker is to decode the clip."""
-        if self._gpu is None or (seat := self._gpu.take(self._left, self._cpu_s)) is None:
+        if scorers or self._gpu is None or (seat := self._gpu.take(self._left, self._cpu_s)) is None:
             yield None
             return
         with self._gpu.decoded(

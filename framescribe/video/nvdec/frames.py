@@ -25,11 +25,12 @@ from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.bits import Malformed
 from framescribe.video.colour import FORMATS, colour_of
 from framescribe.video.container import video_stream
-from framescribe.video.decode import Allocator, chooser, chosen, decode_frames, from_start, plan_of, probe_of
+from framescribe.video.decode import Allocator, decode_frames, from_start
 from framescribe.video.disposable import READERS
 from framescribe.video.nvdec.cuda import CudaError
 from framescribe.video.nvdec.decoder import Damaged, Unfit
 from framescribe.video.packets import TooManyPackets, index_packets
+from framescribe.video.plan import chooser, chosen, plan_of, probe_of
 from framescribe.video.reading import IndexDisagrees, announced
 from framescribe.video.source import open_source
 from framescribe.yuv import Yuv

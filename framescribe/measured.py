@@ -1,0 +1,27 @@
+"""What one scorer found of one clip, as it leaves the process that measured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from framescribe.errors import ErrorStage
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A scorer's numbers for a clip, or why there are none.
+
+    Attributes:
+        scorer: its name.
+        version: its version.
+        values: in the order of its scores; NaN where the clip has no such value. None if it failed.
+        features: little-endian float16, of a scorer that gives a vector; None of others.
+        error_stage, error_message: where and why it failed.
+    """
+
+    scorer: str
+    version: int
+    values: tuple[float, ...] | None = None
+    features: bytes | None = None
+    error_stage: ErrorStage | None = None
+    error_message: str | None = None

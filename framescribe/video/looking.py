@@ -1,0 +1,145 @@
+"""Frames as they are decoded to the pictures that scorers are given of a clip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from av.codec.context import Flags2
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from framescribe.scores.pictures import (
+    LARGE_SIDE,
+    LOOKED_AT_S,
+    MOST_LARGE,
+    MOST_TINY,
+    SMALL_PER_S,
+    SMALL_SIDE,
+    TINY_SIDE,
+    ClipFacts,
+    ClipPictures,
+)
+from framescribe.scores.registry import Need, Scorer
+from framescribe.types import VideoFacts
+from framescribe.video.display import Pixels
+from framescribe.video.sample import nearest_frames
+from framescribe.video.timeline import Span
+
+
+class Look:
+    """Takes what scorers need of a clip as its frames come. ``plan`` begins, also anew.
+
+    Args:
+        scorers: that will be given the pictures.
+    """
+
+    def __init__(self, scorers: Iterable[Scorer]) -> None:
+        self._needs: frozenset[Need] = frozenset(need for scorer in scorers for need in scorer.needs)
+
+    def plan(self, span: Span) -> tuple[int, ...]:
+        """Which frames of a span it needs, by their place in it."""
+        times = span.timestamps_s
+        until = max(1, int(np.searchsorted(times, LOOKED_AT_S)))
+        self._looked_at_s = min(span.duration_s, LOOKED_AT_S)
+        # A picture that is held since before the clip comes several times: its first place counts.
+        numbers, places = np.unique(span.numbers[:until], return_index=True)
+        halves = np.arange(math.floor(times[until - 1] * SMALL_PER_S) + 1) / SMALL_PER_S
+        small = np.unique(nearest_frames(times[places], halves))
+        if len(small) == 1 < len(places):
+            small = np.array([0, len(places) - 1])  # a clip shorter than a half second still moves
+        large = small[np.unique(np.linspace(0, len(small) - 1, MOST_LARGE).round().astype(int))]
+        wanted = {
+            "small": small,
+            "tiny": np.arange(min(len(places), MOST_TINY)),
+            "large": large,
+            "vectors": small,
+        }
+        self._times = {need: times[places[which]] for need, which in wanted.items()}
+        self._numbers = {need: set(numbers[which].tolist()) for need, which in wanted.items()}
+        self._taken: dict[str, list[NDArray[np.generic]]] = {need: [] for need in wanted}
+        self._shrink = {
+            "small": _Shrink(SMALL_SIDE, "rgb24"),
+            "tiny": _Shrink(TINY_SIDE, "gray"),
+            "large": _Shrink(LARGE_SIDE, "rgb24"),
+        }
+        self._coded_size = 0, 0
+        needed = [places[which] for need, which in wanted.items() if need in self._needs]
+        return tuple(np.unique(np.concatenate(needed)).tolist()) if needed else ()
+
+    def set_up(self, stream: VideoStream) -> None:
+        """Before a stream is decoded: asks its decoder for motion vectors if they are needed."""
+        if "vectors" in self._needs:
+            stream.codec_context.flags2 |= Flags2.export_mvs.value
+
+    def take(self, number: int, frame: VideoFrame) -> None:
+        """Frame ``number`` of the video has come; those before it have."""
+        for need, shrink in self._shrink.items():
+            if need in self._needs and number in self._numbers[need]:
+                self._taken[need].append(shrink(frame))
+        if "vectors" in self._needs and number in self._numbers["vectors"]:
+            self._coded_size = frame.width, frame.height
+            self._taken["vectors"].append(_vectors(frame))
+
+    def pictures(self, facts: VideoFacts, video_bytes: int) -> ClipPictures:
+        """All that was taken."""
+        return ClipPictures(
+            facts=ClipFacts(
+                facts.width,
+                facts.height,
+                facts.fps,
+                facts.duration_s,
+                facts.num_frames,
+                facts.codec,
+                video_bytes,
+            ),
+            looked_at_s=self._looked_at_s,
+            small_THW3=self._stack("small", (0, 0, 0, 3)),
+            small_s=self._times["small"] if self._needs & {"small", "vectors"} else np.empty(0),
+            tiny_NHW=self._stack("tiny", (0, 0, 0)),
+            tiny_s=self._times["tiny"] if "tiny" in self._needs else np.empty(0),
+            large_KHW3=self._stack("large", (0, 0, 0, 3)),
+            large_s=self._times["large"] if "large" in self._needs else np.empty(0),
+            vectors=tuple(self._taken["vectors"]),  # type: ignore[arg-type]  # int32 all
+            coded_size=self._coded_size,
+        )
+
+    def _stack(self, need: Need, empty: tuple[int, ...]) -> Pixels:
+        taken: list[Pixels] = self._taken[need]  # type: ignore[assignment]  # pictures all
+        return np.stack(taken) if taken else np.empty(empty, np.uint8)
+
+
+class _Shrink:
+    """Frames to upright pictures with at most ``side`` pixels on the longer side, all of the first one's size."""
+
+    def __init__(self, side: int, pixel_format: str) -> None:
+        self._side, self._format = side, pixel_format
+        self._size: tuple[int, int] | None = None
+        self._quarter_turns = 0
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        if self._size is None:
+            scale = min(1.0, self._side / max(frame.width, frame.height))
+            self._size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+            self._quarter_turns = round(frame.rotation / 90)
+        shrunk = self._reformatter.reformat(
+            frame, *self._size, self._format, interpolation=Interpolation.AREA, threads=1
+        ).to_ndarray()
+        return np.rot90(shrunk, self._quarter_turns)
+
+
+def _vectors(frame: VideoFrame) -> NDArray[np.int32]:
+    """int32 [M, 6] as ``ClipPictures.vectors``; movement in the order of time, whichever frame is referred to."""
+    found = frame.side_data.get("MOTION_VECTORS")
+    if found is None:
+        return np.empty((0, 6), np.int32)
+    told = found.to_ndarray()
+    scale = np.maximum(told["motion_scale"].astype(np.int64), 1)
+    sign = np.where(told["source"] < 0, -1, 1)
+    moved = [sign * told[name].astype(np.int64) * 4 // scale for name in ("motion_x", "motion_y")]
+    columns = [told["dst_x"], told["dst_y"], told["w"], told["h"], *moved]
+    return np.stack([column.astype(np.int32) for column in columns], axis=1)
