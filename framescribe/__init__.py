@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
     from framescribe.profiles.filter import FilterReport, filter
+    from framescribe.pipeline.score_run import score
+    from framescribe.score_row import ScoreRow
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
@@ -45,9 +47,11 @@ _HOMES = {
     "Observer": "pipeline.observer",
     "Ray": "pipeline.caption_run",
     "RunSummary": "pipeline.observer",
+    "ScoreRow": "score_row",
     "VideoFrames": "video_frames",
     "caption": "pipeline.run",
     "filter": "profiles.filter",
+    "score": "pipeline.score_run",
 }
 
 __all__ = [
@@ -67,11 +71,13 @@ __all__ = [
     "Observer",
     "Ray",
     "RunSummary",
+    "ScoreRow",
     "UsageError",
     "VideoFrames",
     "__version__",
     "caption",
     "filter",
+    "score",
 ]
 
 

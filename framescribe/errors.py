@@ -21,7 +21,7 @@ class UsageError(FramescribeError, ValueError):
 
 
 class ClipError(FramescribeError, ValueError):
-    """One clip cannot be captioned. ``stage`` says where on its way it failed; the message names the file and why."""
+    """One clip cannot be captioned or scored. ``stage`` says where on its way it failed; the message says why."""
 
     def __init__(self, stage: ErrorStage, message: str) -> None:
         super().__init__(message)

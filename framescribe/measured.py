@@ -15,6 +15,7 @@ class Measured:
         scorer: its name.
         version: its version.
         values: in the order of its scores; NaN where the clip has no such value. None if it failed.
+        num_frames: pictures that were looked at, of those at 2 a second.
         features: little-endian float16, of a scorer that gives a vector; None of others.
         error_stage, error_message: where and why it failed.
     """
@@ -22,6 +23,7 @@ class Measured:
     scorer: str
     version: int
     values: tuple[float, ...] | None = None
+    num_frames: int = 0
     features: bytes | None = None
     error_stage: ErrorStage | None = None
     error_message: str | None = None

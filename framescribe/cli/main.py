@@ -24,6 +24,7 @@ from framescribe.cli.parity import parity
 from framescribe.cli.ray_options import CaptionCommand
 from framescribe.cli.report import report
 from framescribe.cli.rows import rows
+from framescribe.cli.score import score
 from framescribe.cli.split import split
 from framescribe.cli.synthesize import synthesize
 from framescribe.cli.train import train
@@ -37,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=CaptionCommand)(unfolded(caption))
+for run in (caption, score):
+    app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
     rows, filter_, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Options of ``caption`` for a cluster."""
+"""Options of ``caption`` and ``score`` for a cluster."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec, as_spec
+from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.task import DecodeLimits, check_prompts
 from framescribe.types import DEFAULT_MODEL, CaptionSettings, Clip
 
@@ -45,7 +46,7 @@ class Ray:
 
     def __post_init__(self) -> None:
         for name in ("workers", "workers_per_gpu", "queue_clips", "task_clips"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         if not self.cpus_per_decoder > 0:
             raise UsageError(f"`cpus_per_decoder` must be above 0, not {self.cpus_per_decoder}")
 
@@ -130,8 +131,8 @@ class CaptionRun:
             raise UsageError(f"settings must be CaptionSettings(…), not {self.settings!r}")
         check_prompts(self.asked)
         for name in ("batch_size", "limit", "sample", "rows_per_shard"):
-            _check_count(name, getattr(self, name))
-        _check_shard(self.shard)
+            check_count(name, getattr(self, name))
+        check_shard(self.shard)
         self._check_output()
         if self.executor is not None:
             self._check_ray(self.executor)
@@ -170,6 +171,11 @@ class CaptionRun:
     def folder(self) -> str | None:
         """Where rows go, if that is a folder."""
         return None if self.output is None or is_row_file(self.output) else self.output
+
+    @property
+    def seed(self) -> int:
+        """Of the draw of ``sample`` clips."""
+        return self.settings.generation.seed
 
     @property
     def repairs(self) -> bool:
@@ -233,20 +239,3 @@ def executor_of(executor: Literal["local", "ray"] | Ray) -> Ray | None:
     if not isinstance(executor, Ray):
         raise UsageError(f"`executor` takes local, ray or Ray(…), not {executor!r}")
     return executor
-
-
-def _check_count(name: str, value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UsageError(f"`{name}` must be a whole number, not {value!r}")
-    if value < 1:
-        raise UsageError(f"`{name}` must be at least 1, not {value}")
-
-
-def _check_shard(shard: Any) -> None:
-    if shard is None:
-        return
-    is_pair = isinstance(shard, tuple) and len(shard) == 2 and all(type(number) is int for number in shard)
-    if not is_pair or not 1 <= shard[0] <= shard[1]:
-        raise UsageError(f"`shard` takes i and n, 1 ≤ i ≤ n, such as 1/4 to 4/4, not {shard!r}")

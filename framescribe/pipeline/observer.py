@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framescribe.caption_row import CaptionRow
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.preflight import Preflight
+    from framescribe.score_row import ScoreRow
 
 Loaded = Callable[[int, int], None]
 
@@ -105,7 +106,10 @@ class Observer:
         """A row was written."""
 
     def progress(self, done: int, detail: str) -> None:
-        """So many rows are done on a cluster, and what else there is to say."""
+        """So many rows are done on a cluster, or clips scored, and what else there is to say."""
+
+    def scored(self, rows: Sequence[ScoreRow]) -> None:
+        """A clip was scored: a row for each scorer."""
 
     def problem(self, message: str) -> None:
         """Something went wrong with a clip that no row tells of."""

@@ -11,7 +11,7 @@ from os import fspath
 from pathlib import Path
 
 from framescribe.distinct import Distinct
-from framescribe.pipeline.caption_run import CaptionRun
+from framescribe.pipeline.clip_choice import ClipChoice
 from framescribe.pipeline.given import Source, as_clip
 from framescribe.pipeline.sources import expand_sources
 from framescribe.types import Clip
@@ -31,7 +31,7 @@ class RunClips:
 
     def __init__(
         self,
-        run: CaptionRun,
+        run: ClipChoice,
         parts: Callable[[Clip], Iterable[Clip]],
         skip: Callable[[Clip], bool] = lambda clip: False,
     ) -> None:
@@ -79,7 +79,7 @@ class RunClips:
         return not self._skip(clip)
 
     def _draw(self, clip: Clip) -> int:
-        return _number(f"sample {self._run.settings.generation.seed}", clip.id)
+        return _number(f"sample {self._run.seed}", clip.id)
 
     def _limit(self, sample: int) -> int:
         """The highest number that is drawn: the draw depends on seed and ids, whatever the order of the clips."""

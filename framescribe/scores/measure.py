@@ -31,7 +31,8 @@ def _measured(scorer: Scorer, pictures: ClipPictures, source: str) -> Measured:
     try:
         values = scorer.measure(pictures)
         numbers = tuple(float(values[score.name]) for score in scorer.scores)
-        return Measured(scorer.name, scorer.version, numbers, scorer.features(pictures))
+        vector = scorer.features(pictures)
+        return Measured(scorer.name, scorer.version, numbers, len(pictures.small_s), vector)
     except MemoryError:
         raise  # of the whole clip
     except Exception as error:  # noqa: BLE001 - the one boundary: a measurement that fails is one row

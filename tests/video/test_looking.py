@@ -136,7 +136,7 @@ def test_scorers_run_in_a_worker_and_a_broken_file_fails_as_in_captioning():
     with DecodeWorkers() as workers:
         (video,) = workers.call(score_clip, Clip(str(CLIPS / "horse.mp4")), scorers)
         assert video.values[:2] == (720, 480)
-        with pytest.raises(ClipError, match="no such file"):
+        with pytest.raises(ClipError, match="No such file"):
             workers.call(score_clip, Clip("missing.mp4"), scorers)
 
 

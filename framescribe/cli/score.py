@@ -1,0 +1,69 @@
+"""``framescribe score``: clips to what can be measured of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from framescribe.cli import caption_options, ray_options
+
+_PANEL = "Which clips"
+
+
+def score(
+    *,
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Videos, as for `caption`; without -o a dataset folder, whose clips are scored."),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Write scores to this dataset folder (or URL of one)."),
+    ] = None,
+    scorers: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Scorers, as in `motion,blur`; by default all but `text`."),
+    ] = None,
+    redo: Annotated[
+        Literal["failed"] | None, typer.Option(help="Score again also where a scorer `failed`.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be scored, then exit.")
+    ] = False,
+    quiet: caption_options.Quiet = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of --sample.", rich_help_panel=_PANEL)] = 0,
+    clips: caption_options.Clips,
+    rows_per_shard: Annotated[
+        int | None, typer.Option("--shard-rows", min=1, help="Rows per file; by default 20,000.")
+    ] = None,
+    limits: caption_options.Limits,
+    executor: ray_options.Executor,
+) -> None:
+    """Measure clips: motion, cuts, blur, borders, text, and more; no model is loaded.
+
+    Scores are a table of the dataset folder and columns of its rows: `rows --where 'motion >= 2'`. A clip that
+    fails has rows that say why, and the others go on. A run is safe to interrupt: run the same command again to
+    resume; scores of an older version of a scorer are measured anew.
+
+    Examples:
+        framescribe score clips/ -o captions/
+        framescribe score captions/
+        framescribe score clips/ -o captions/ --scorers motion,cuts --segment scenes
+        framescribe score 's3://bucket/*.tar' -o s3://bucket/scores/ --ray auto
+    """
+    from framescribe.cli.terminal import Terminal
+    from framescribe.errors import UsageError
+    from framescribe.pipeline.score_run import score as score_all
+
+    names = None if scorers is None else [name.strip() for name in scorers.split(",")]
+    options: dict[str, Any] = {
+        **clips, "scorers": names, "redo": redo, "dry_run": dry_run, "seed": seed, "rows_per_shard": rows_per_shard,
+        "limits": limits, "executor": executor or "local",
+    }  # fmt: skip
+    if output is None and len(sources) > 1:
+        raise UsageError("name the folder that scores go to, such as `output=captions/`")
+    given = sources[0] if output is None else sources
+    summary = score_all(given, output, progress=Terminal(is_quiet=quiet), **options)
+    if summary.has_failures:
+        raise typer.Exit(1)

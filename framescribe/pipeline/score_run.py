@@ -1,0 +1,230 @@
+"""A score run, from its clips to its summary: ``framescribe.score``, which the command is another spelling of."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from framescribe.dataset.lock import locked
+from framescribe.dataset.row_file import is_row_file
+from framescribe.dataset.side_writer import SIDE_ROWS_PER_SHARD, SideWriter
+from framescribe.dataset.store import RowFolder
+from framescribe.errors import UsageError
+from framescribe.interrupts import uninterrupted
+from framescribe.pipeline.caption_run import Ray, executor_of
+from framescribe.pipeline.clip_choice import check_count, check_shard
+from framescribe.pipeline.given import Source, listed
+from framescribe.pipeline.observer import Observer, RunSummary
+from framescribe.pipeline.run_clips import RunClips
+from framescribe.pipeline.score_rows import ScoresDone, feature_rows, score_rows
+from framescribe.pipeline.scoring import Scored, ScoreTask, scored_here
+from framescribe.pipeline.sources import check_sources
+from framescribe.scores.registry import Scorer, scorers_named
+from framescribe.task import DecodeLimits
+from framescribe.types import Clip
+from framescribe.video.segment import SegmentRule, segment
+from framescribe.video.workers import DecodeWorkers
+
+if TYPE_CHECKING:
+    from framescribe.score_row import ScoreRow
+
+_RUN = "scores"
+"""What shards of scores say of the run that made them: scorers have versions of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRun:
+    """A score run; ``framescribe.score`` says what each of its attributes does."""
+
+    sources: tuple[Source, ...]
+    folder: str
+    scorers: tuple[Scorer, ...] = field(default_factory=scorers_named)
+    start_s: float = 0.0
+    end_s: float | None = None
+    segments: str = "whole"
+    min_length_s: float = 0.0
+    max_length_s: float | None = None
+    limits: DecodeLimits = DecodeLimits()
+    executor: Ray | None = None
+    redo: Literal["failed"] | None = None
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+    shard: tuple[int, int] | None = None
+    rows_per_shard: int | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UsageError("there is nothing to score: name a video, a folder, a glob, a list or a URL")
+        if is_row_file(self.folder):
+            raise UsageError(f"scores go into a folder, not into {self.folder}")
+        Clip("a video", self.start_s, self.end_s)  # raises for a span that cannot be
+        for name in ("limit", "sample", "rows_per_shard"):
+            check_count(name, getattr(self, name))
+        check_shard(self.shard)
+        if self.redo not in (None, "failed"):
+            raise UsageError(f"`redo` takes failed, not {self.redo!r}")
+        if self.limits.decoder == "gpu":
+            raise UsageError("scores are measured where CPUs decode; leave out `decoder=gpu`")
+        _ = self.segment_rule
+        if self.executor is not None and self.limits.workers == 0:
+            raise UsageError("on a cluster `decode_workers` must be at least 1")
+
+    @property
+    def segment_rule(self) -> SegmentRule:
+        return SegmentRule.parse(self.segments, self.min_length_s, self.max_length_s)
+
+
+def score(
+    sources: Source | Iterable[Source],
+    folder: str | PathLike[str] | None = None,
+    *,
+    scorers: Iterable[str] | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    segments: str = "whole",
+    min_length_s: float = 0.0,
+    max_length_s: float | None = None,
+    limits: DecodeLimits = DecodeLimits(),
+    redo: Literal["failed"] | None = None,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    shard: tuple[int, int] | None = None,
+    rows_per_shard: int | None = None,
+    dry_run: bool = False,
+    executor: Literal["local", "ray"] | Ray = "local",
+    progress: bool | Observer = True,
+) -> RunSummary:
+    """Measures clips into a dataset folder, as ``framescribe score`` does; no model is loaded.
+
+    It is safe to interrupt: the same call resumes, and scores what is new. Scores of an older version of a scorer are
+    measured anew. What can be measured, and in which unit: ``docs/scores.md``.
+
+    >>> from framescribe import score
+    >>> summary = score("clips/", "scored/", progress=False)
+    >>> summary.statuses
+    {'scored': 1}
+
+    Args:
+        sources: one or many, as in ``caption``.
+        folder: a dataset folder, or a URL of one; it may hold captions. None: ``sources`` is such a folder, and the
+            clips are those that it has captions of.
+        scorers: names of scorers; None takes all but ``text``.
+        start_s, end_s, segments, min_length_s, max_length_s: as in ``caption``: the same clips have the same ids.
+        limits: what reading clips may take: processes, seconds, memory.
+        redo: ``failed`` scores again also where a scorer failed.
+        limit: score the first so many clips of those left to do.
+        sample: score so many clips, drawn by ``seed``.
+        seed: of the draw; ``caption`` draws the same clips by the same seed.
+        shard: (i, n): score the i-th of n parts, as in ``caption``.
+        rows_per_shard: rows per file of the folder.
+        dry_run: only count what would be scored.
+        executor: ``local``: this process; ``ray``: Ray on this host; ``Ray(…)``: a cluster.
+        progress: True shows a bar; False shows nothing; an ``Observer`` is told of everything.
+
+    Returns:
+        How many clips were ``scored``, how many had an ``error`` of at least one scorer, and how long it took.
+
+    Raises:
+        UsageError: a value or source that makes no sense, an unknown scorer, one whose package is not installed, or a
+            folder that cannot be used. No clip has been scored then.
+        OSError: rows cannot be written any more; those before are whole.
+    """
+    from framescribe.pipeline.dataset_clips import clips_of_dataset
+
+    run = ScoreRun(
+        sources=tuple(listed(sources)) if folder is not None else tuple(clips_of_dataset(sources)),
+        folder=fspath(sources if folder is None else folder),  # type: ignore[arg-type]  # as clips_of_dataset checks
+        scorers=scorers_named(scorers), start_s=start_s, end_s=end_s, segments=segments,
+        min_length_s=min_length_s, max_length_s=max_length_s, limits=limits, redo=redo, limit=limit, sample=sample,
+        seed=seed, shard=shard, rows_per_shard=rows_per_shard, dry_run=dry_run, executor=executor_of(executor),
+    )  # fmt: skip
+    if isinstance(progress, Observer):
+        return run_scores(run, progress)
+    from framescribe.pipeline.progress import ProgressBar
+
+    return run_scores(run, ProgressBar() if progress else Observer())
+
+
+def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
+    """Carries out a run; ``score`` says what it returns and raises."""
+    with ExitStack() as stack:
+        check_sources(fspath(source) for source in run.sources if isinstance(source, str | Path))
+        reading = stack.enter_context(DecodeWorkers([], run.limits.timeout_s, run.limits.memory_gb))
+        clips = RunClips(run, lambda clip: segment(clip, run.segment_rule, reading))
+        score_all = stack.enter_context(_executor(run))
+        folder = RowFolder(run.folder)
+        if not run.dry_run:
+            stack.enter_context(locked(folder))
+            folder.clean()
+        scored = ScoresDone(folder, run.scorers, run.redo == "failed")
+        found = left = 0
+        for clip in clips:
+            found, left = found + 1, left + bool(scored.left(clip))
+        total = min(left, run.limit or left)
+        counted = f"{found:,} clips, {left:,} to score"
+        if run.dry_run or not total:
+            note = counted if run.dry_run else "nothing to do: each clip has its scores already"
+            return _finished(observer, RunSummary(output=run.folder, note=note))
+        tasks = ((clip, scorers) for clip in clips if (scorers := scored.left(clip)))
+        return _carry_out(run, score_all(islice(tasks, total)), total, folder, observer)
+
+
+Executor = Callable[[Iterator[ScoreTask]], Iterator[Scored]]
+
+
+def _executor(run: ScoreRun) -> AbstractContextManager[Executor]:
+    """What scores a run's clips, for as long as the block lasts."""
+    if run.executor is None:
+        return nullcontext(partial(scored_here, limits=run.limits))
+    from framescribe.pipeline.ray.scoring import scoring_on_ray
+
+    return scoring_on_ray(run.executor, run.limits)
+
+
+def _carry_out(
+    run: ScoreRun, results: Iterator[Scored], total: int, folder: RowFolder, observer: Observer
+) -> RunSummary:
+    statuses: Counter[str] = Counter()
+    started = time.monotonic()
+    writer = SideWriter(folder, _RUN, run.rows_per_shard or SIDE_ROWS_PER_SHARD)
+    note = "run it again to resume"
+    try:
+        with closing(results), observer.captioning(total, None):  # type: ignore[type-var]  # a generator
+            for clip, measured in results:
+                with uninterrupted():
+                    rows = score_rows(clip, measured)
+                    writer.write([*feature_rows(clip, measured), *rows])
+                    statuses["error" if any(row.error_stage for row in rows) else "scored"] += 1
+                    _tell(observer, rows, statuses.total())
+                    if writer.is_due:
+                        writer.flush()
+        note = ""
+    finally:
+        with uninterrupted():
+            writer.flush()
+        summary = RunSummary(dict(statuses), time.monotonic() - started, run.folder, note=note)
+        _finished(observer, summary)
+    return summary
+
+
+def _tell(observer: Observer, rows: Sequence[ScoreRow], done: int) -> None:
+    observer.scored(rows)
+    for message in dict.fromkeys(row.error_message for row in rows if row.error_message):
+        observer.problem(message)
+    observer.progress(done, "")
+
+
+def _finished(observer: Observer, summary: RunSummary) -> RunSummary:
+    observer.finished(summary)
+    return summary

@@ -1,0 +1,261 @@
+"""Score runs: each clip's scores once, resumed, of newer versions anew; a failure is rows, and the rest goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from framescribe import (
+    CaptionSettings,
+    Clip,
+    Dataset,
+    DecodeLimits,
+    GenerationSettings,
+    Observer,
+    UsageError,
+    VideoFrames,
+    caption,
+    score,
+)
+from framescribe.dataset.lock import locked
+from framescribe.dataset.store import RowFolder
+from framescribe.scores import registry
+from tests.awkward import AWKWARD, make
+from tests.cli.run import invoke, start
+from tests.pipeline.kill_resume import make_list
+from tests.reference import CLIPS
+
+QUICK = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
+SHORT, ONE, PORTRAIT = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4", CLIPS / "portrait-25s.mp4"
+
+
+@pytest.fixture
+def videos(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(SHORT, folder / "a.mp4")
+    shutil.copy(ONE, folder / "b.mp4")
+    (folder / "bad.mp4").write_text("not a video")
+    return folder
+
+
+def quick(sources, folder=None, **options):
+    return score(sources, folder, **{"scorers": ["video"], "progress": False} | options)
+
+
+def score_rows(folder: Path) -> list[dict]:
+    """All rows of all shards, by nothing of ours."""
+    return [
+        row
+        for shard in sorted((folder / "scores").glob("*.parquet"))
+        for row in pq.read_table(shard).to_pylist()
+    ]
+
+
+def by_name(folder: Path) -> dict[str, dict]:
+    return {os.path.basename(row["source_video"]): row for row in score_rows(folder)}
+
+
+def test_each_clip_has_its_scores_once_and_a_failure_is_a_row(videos, tmp_path):
+    out = tmp_path / "out"
+    assert quick(videos / "a.mp4", out).statuses == {"scored": 1}
+    assert quick(videos, out).statuses == {"scored": 1, "error": 1}
+    again = quick(videos, out)
+    assert (again.statuses, "nothing to do" in again.note) == ({}, True)
+    rows = by_name(out)
+    assert (len(rows), len(score_rows(out))) == (3, 3)
+    values = dict(zip(rows["a.mp4"]["names"], rows["a.mp4"]["values"], strict=True))
+    assert (values["width"], values["height"], values["fps"], values["duration_s"]) == (128, 96, 30, 0.5)
+    assert (rows["bad.mp4"]["error_stage"], rows["bad.mp4"]["names"]) == ("decode", [])
+    assert "bad.mp4" in rows["bad.mp4"]["error_message"]
+    shutil.copy(ONE, videos / "bad.mp4")
+    assert quick(videos, out).statuses == {}
+    assert quick(videos, out, redo="failed").statuses == {"scored": 1}
+
+
+def test_scores_of_an_older_version_are_measured_anew(videos, tmp_path, monkeypatch):
+    quick(videos / "a.mp4", tmp_path / "out")
+    (video,) = registry.scorers_named(["video"])
+    monkeypatch.setattr(registry, "SCORERS", (dataclasses.replace(video, version=video.version + 1),))
+    assert quick(videos / "a.mp4", tmp_path / "out").rows == 1
+    assert quick(videos / "a.mp4", tmp_path / "out").rows == 0
+    assert [row["version"] for row in score_rows(tmp_path / "out")] == [video.version, video.version + 1]
+    (row,) = Dataset.scored(tmp_path / "out").rows()
+    assert row["width"] == 128
+
+
+def test_clips_of_a_dataset_are_scored_under_their_ids_and_become_its_columns(videos, tmp_path):
+    out = tmp_path / "out"
+    caption(videos, out, model="tiny-random", settings=QUICK, segments="window:0.3", progress=False)
+    clips = {row["clip_id"] for row in Dataset(out).rows()}
+    assert quick(out).rows == len(clips) > 3
+    assert {row["clip_id"] for row in score_rows(out)} == clips
+    assert quick(videos, out, segments="window:0.3").rows == 0  # the same clips by name
+    assert Dataset(out).count("bits_per_pixel > 0") == len(clips) - 1
+
+
+def test_the_run_takes_the_part_of_the_clips_that_it_is_asked_for(tmp_path):
+    clips = [Clip(str(PORTRAIT), second, second + 1) for second in range(20)]
+    parts = [tmp_path / str(number) for number in range(3)]
+    for number, part in enumerate(parts, start=1):
+        quick(clips, part, shard=(number, 3))
+    ids = [row["clip_id"] for part in parts for row in score_rows(part)]
+    assert sorted(ids) == sorted(clip.id for clip in clips)
+    drawn = tmp_path / "drawn"
+    assert quick(clips, drawn, sample=6, limit=4).rows == 4
+    assert quick(clips[::-1], drawn, sample=6).rows == 2
+    assert quick(clips, drawn, dry_run=True).note == "20 clips, 14 to score"
+    quick(clips, tmp_path / "none", dry_run=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_ctrl_c_leaves_whole_rows_and_the_same_call_resumes(tmp_path):
+    class Stops(Observer):
+        def progress(self, done, detail):
+            if done == 3:
+                raise KeyboardInterrupt
+
+    clips = [Clip(str(PORTRAIT), second, second + 1) for second in range(8)]
+    with pytest.raises(KeyboardInterrupt):
+        quick(clips, tmp_path / "out", progress=Stops())
+    assert len(score_rows(tmp_path / "out")) == 3
+    assert quick(clips, tmp_path / "out").rows == 5
+    assert len({row["clip_id"] for row in score_rows(tmp_path / "out")}) == 8
+
+
+def test_an_observer_is_told_of_each_clip_and_of_what_went_wrong(videos, tmp_path):
+    class Told(Observer):
+        def __init__(self):
+            self.names, self.problems, self.summaries = set(), [], []
+
+        def scored(self, rows):
+            self.names |= {os.path.basename(row.source_video) for row in rows}
+
+        def problem(self, message):
+            self.problems.append(message)
+
+        def finished(self, summary):
+            self.summaries.append(summary)
+
+    told = Told()
+    summary = quick(videos, tmp_path / "out", progress=told)
+    assert told.names == {"a.mp4", "b.mp4", "bad.mp4"}
+    assert [os.path.basename(message.split(":")[0]) for message in told.problems] == ["bad.mp4"]
+    assert told.summaries == [summary]
+    assert summary.has_failures
+
+
+def test_wrong_calls_are_refused_before_anything_is_made(videos, tmp_path):
+    out = tmp_path / "out"
+    for options, said in [
+        ({"scorers": ["beauty"]}, "no scorer 'beauty'"),
+        ({"scorers": []}, "names none"),
+        ({"shard": (3, 2)}, "`shard` takes i and n"),
+        ({"limit": 0}, "`limit` must be at least 1"),
+        ({"redo": "flagged"}, "`redo` takes failed"),
+        ({"segments": "shots"}, "shots"),
+        ({"limits": DecodeLimits(decoder="gpu")}, "leave out `decoder=gpu`"),
+        ({"start_s": 3, "end_s": 2}, "`end_s` must be after"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            quick(videos, out, **options)
+    with pytest.raises(UsageError, match="into a folder, not into"):
+        quick(videos, tmp_path / "scores.jsonl")
+    with pytest.raises(UsageError, match="holds no dataset"):
+        quick(videos)
+    with pytest.raises(UsageError, match="no such file"):
+        quick("missing.mp4", out)
+    assert not out.exists()
+    with locked(RowFolder(str(out))), pytest.raises(UsageError, match="is writing to"):
+        quick(videos, out)
+
+
+def test_whatever_a_clip_is_each_scorer_has_a_row_and_the_rest_goes_on(tmp_path):
+    clips = {name: make(name, tmp_path / "clips") for name, each in AWKWARD.items() if "slow" not in name}
+    clips = {name: clip for name, clip in clips.items() if clip.problem is None}
+    noise = np.random.default_rng(0).integers(0, 256, (12, 40, 24, 3), np.uint8)
+    blue = np.full((24, 90, 160, 3), (0, 0, 255), np.uint8)
+    clips |= {
+        "one frame": Clip(str(ONE)),
+        "one colour": Clip("blue", data=VideoFrames(blue, fps=8, name="blue")),
+        "one pixel": Clip("dot", data=VideoFrames(np.zeros((9, 1, 1, 3), np.uint8), fps=8, name="dot")),
+        "one line": Clip("line", data=VideoFrames(np.zeros((9, 1, 400, 3), np.uint8), fps=8, name="line")),
+        "noise": Clip("noise", data=VideoFrames(noise, fps=8, name="noise")),
+        "portrait": Clip(str(PORTRAIT)),
+    }
+    clips = {name: dataclasses.replace(clip, given_id=name) for name, clip in clips.items()}
+    score(clips.values(), tmp_path / "out", progress=False)
+    rows = score_rows(tmp_path / "out")
+    scorers = [scorer.name for scorer in registry.scorers_named()]
+    assert Counter(row["clip_id"] for row in rows) == dict.fromkeys(clips, len(scorers))
+    for row in rows:
+        name = row["clip_id"]
+        assert row["error_stage"] != "score", (name, row["scorer"], row["error_message"])
+        outcome = AWKWARD[name].outcome if name in AWKWARD else "success"
+        assert (row["error_stage"] or "success") == outcome, (name, row["error_message"])
+        assert not any(map(math.isinf, row["values"])), (name, row)
+
+
+def test_kills_lose_no_clip_and_score_none_twice(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 60, random.Random(0))
+    killed = kill_and_resume_scores(listed, tmp_path / "out", kills=3, rows_per_shard=8)
+    assert killed >= 2
+    whole = score(listed, tmp_path / "whole", scorers=["video"], progress=False)
+    found = Counter(row["clip_id"] for row in score_rows(tmp_path / "out"))
+    assert set(found) == {row["clip_id"] for row in score_rows(tmp_path / "whole")}
+    assert set(found.values()) == {1}
+    assert whole.rows == 60
+
+
+def kill_and_resume_scores(listed: Path, out: Path, kills: int, rows_per_shard: int) -> int:
+    """Kills ``score`` so many times once some more shards are there, then lets it end; how often it was alive."""
+    killed = 0
+    for kill in range(kills + 1):
+        process = start("score", listed, "-o", out, "--scorers", "video", "--shard-rows", rows_per_shard)
+        while kill < kills and process.poll() is None and len(list(out.glob("scores/*.parquet"))) <= 2 * kill:
+            os.sched_yield()
+        if kill < kills:
+            process.kill()
+            killed += process.wait() == -9
+        process.communicate(timeout=600)
+        score_rows(out)  # whatever a reader's glob meets is whole
+    return killed
+
+
+def test_the_command_scores_and_says_what_failed(videos, tmp_path):
+    out = tmp_path / "out"
+    result = invoke("score", videos, "-o", out, "--scorers", "video")
+    assert result.exit_code == 1
+    assert "bad.mp4" in result.stderr
+    assert "3 clips in" in result.stderr
+    assert "Nothing to do" in invoke("score", out, "--scorers", "video").stderr
+    assert invoke("score", videos).exit_code == 2
+    refused = invoke("score", videos, videos / "a.mp4")
+    assert refused.exit_code == 2
+    assert "--output captions/" in refused.stderr
+
+
+@pytest.mark.ray
+def test_scores_on_ray_are_those_of_this_process(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 80, random.Random(0))
+    here = score(listed, tmp_path / "here", progress=False)
+    there = score(listed, tmp_path / "there", executor="ray", progress=False)
+    assert here.statuses == there.statuses
+
+    def values(folder: Path) -> dict:
+        return {
+            (row["clip_id"], row["scorer"]): (str(row["values"]), row["error_stage"], row["error_message"])
+            for row in score_rows(folder)
+        }
+
+    assert values(tmp_path / "here") == values(tmp_path / "there")
+    assert score(listed, tmp_path / "there", executor="ray", progress=False).rows == 0
