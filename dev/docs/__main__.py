@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 from dev.docs import columns, commands, profiles, trainers
+from dev.docs import columns, commands, scores, trainers
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "docs/commands.md": commands.page,
     "docs/columns.md": columns.page,
+    "docs/scores.md": scores.page,
     "docs/trainers.md": trainers.page,
     "docs/profiles.md": profiles.page,
 }

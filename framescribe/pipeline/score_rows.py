@@ -9,7 +9,8 @@ from framescribe.dataset.store import RowFolder
 from framescribe.feature_row import FeatureRow
 from framescribe.measured import Measured
 from framescribe.score_row import ScoreRow
-from framescribe.scores.registry import Scorer, scorers_named
+from framescribe.scores.registry import scorers_named
+from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip
 from framescribe.version import __version__
 

@@ -27,7 +27,8 @@ from framescribe.pipeline.run_clips import RunClips
 from framescribe.pipeline.score_rows import ScoresDone, feature_rows, score_rows
 from framescribe.pipeline.scoring import Scored, ScoreTask, scored_here
 from framescribe.pipeline.sources import check_sources
-from framescribe.scores.registry import Scorer, scorers_named
+from framescribe.scores.registry import scorers_named
+from framescribe.scores.scorer import Scorer
 from framescribe.task import DecodeLimits
 from framescribe.types import Clip
 from framescribe.video.segment import SegmentRule, segment

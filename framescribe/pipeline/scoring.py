@@ -11,7 +11,7 @@ from itertools import islice
 from framescribe.errors import ClipError
 from framescribe.measured import Measured
 from framescribe.scores.measure import all_failed
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.task import DecodeLimits
 from framescribe.types import Clip
 from framescribe.video.cpus import usable_cpus

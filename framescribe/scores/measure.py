@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from framescribe.errors import ErrorStage
 from framescribe.measured import Measured
 from framescribe.scores.pictures import ClipPictures
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.shown import shorten
 
 

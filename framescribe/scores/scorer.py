@@ -41,6 +41,7 @@ class Scorer:
         scores: what it gives, in the order of its rows.
         needs: what of ``ClipPictures`` it reads beside the facts.
         package: what it imports beside NumPy, if anything: an optional package.
+        features_of: the name of the vector that ``features`` of the same module gives; None where it gives none.
         is_default: whether it is among the scorers of a run that names none.
     """
 
@@ -49,9 +50,23 @@ class Scorer:
     scores: tuple[Score, ...]
     needs: tuple[Need, ...] = ()
     package: str | None = None
+    features_of: str | None = None
     is_default: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its scores."""
+        return tuple(score.name for score in self.scores)
 
     def measure(self, pictures: ClipPictures) -> Mapping[str, float]:
         """Each of its scores by name; NaN where this clip has no such value (one frame has no motion)."""
         values: Mapping[str, float] = import_module(f"framescribe.scores.{self.name}").measure(pictures)
         return values
+
+    def features(self, pictures: ClipPictures) -> bytes | None:
+        """Its vector as little-endian float16, where it gives one."""
+        if self.features_of is None:
+            return None
+        vector = import_module(f"framescribe.scores.{self.name}").features(pictures)
+        content: bytes = vector.astype("<f2").tobytes()
+        return content

@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from framescribe.errors import ClipError
 from framescribe.scores.measure import measure_all
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels

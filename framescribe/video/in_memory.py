@@ -7,7 +7,7 @@ from av.video.frame import VideoFrame
 
 from framescribe.measured import Measured
 from framescribe.scores.measure import measure_all
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
 from framescribe.video.looking import Look
 from framescribe.video.sample import select_frames

@@ -23,7 +23,7 @@ from framescribe.scores.pictures import (
     ClipFacts,
     ClipPictures,
 )
-from framescribe.scores.registry import Need, Scorer
+from framescribe.scores.scorer import Need, Scorer
 from framescribe.types import VideoFacts
 from framescribe.video.display import Pixels
 from framescribe.video.sample import nearest_frames

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framescribe.measured import Measured
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
 

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from framescribe.errors import ClipError
-from framescribe.scores.registry import Scorer
+from framescribe.scores.scorer import Scorer
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.cpus import usable_cpus

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.reference import ROOT
 
 READMES = (ROOT / "README.md", ROOT / "README_zh.md")
-GENERATED = tuple(ROOT / "docs" / name for name in ("commands.md", "columns.md", "trainers.md"))
+GENERATED = tuple(ROOT / "docs" / name for name in ("commands.md", "columns.md", "scores.md", "trainers.md"))
 PAGES = (
     *READMES,
     *sorted((ROOT / "docs").glob("*.md")),

@@ -100,7 +100,7 @@ def test_clips_of_a_dataset_are_scored_under_their_ids_and_become_its_columns(vi
     assert quick(out).rows == len(clips) > 3
     assert {row["clip_id"] for row in score_rows(out)} == clips
     assert quick(videos, out, segments="window:0.3").rows == 0  # the same clips by name
-    assert Dataset(out).count("bits_per_pixel > 0") == len(clips) - 1
+    assert Dataset(out).count("width > 0") == len(clips) - 1
 
 
 def test_the_run_takes_the_part_of_the_clips_that_it_is_asked_for(tmp_path):

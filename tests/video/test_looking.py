@@ -11,7 +11,8 @@ import pytest
 
 from framescribe.errors import ClipError
 from framescribe.scores.pictures import ClipPictures
-from framescribe.scores.registry import Score, Scorer, scorers_named
+from framescribe.scores.registry import scorers_named
+from framescribe.scores.scorer import Score, Scorer
 from framescribe.types import Clip, FrameSampling
 from framescribe.video import decode, in_memory
 from framescribe.video.decode import decode_frames

@@ -1,0 +1,63 @@
+"""The scores: what each scorer says of itself."""
+
+from __future__ import annotations
+
+from framescribe.scores.pictures import LOOKED_AT_S, SMALL_PER_S
+from framescribe.scores.registry import SCORERS
+from framescribe.scores.scorer import Scorer
+
+_HEAD = f"""# Scores
+
+`framescribe score` measures clips: which hardly move, are slide shows, cut together, blurred, dark, bordered.
+No model is loaded, and no GPU is used.
+
+```bash
+framescribe score clips/ -o captions/                 # videos, as `caption` takes them
+framescribe score captions/                           # the clips of a dataset folder
+framescribe rows captions/ --where "motion >= 2 AND cuts = 0" --order-by "motion DESC"
+```
+
+```python
+from framescribe import Dataset, score
+
+score("clips/", "captions/", scorers=["motion", "cuts"])
+print(Dataset.scored("captions/").count("motion < 1"), "clips hardly move")
+```
+
+Scores are a table of the [dataset folder](rows.md), `scores/`: a row for each clip and scorer, with the
+scorer's version, or why there are none (`error_stage`, `error_message`). In SQL each score is a column beside the captions;
+it is null where a clip has no such value, as one frame has no motion. Nothing is deleted: what a threshold keeps is for
+whoever reads. A run resumes: it scores what has no row yet, and measures anew where a scorer's version has risen;
+`--redo failed` tries again what failed.
+
+Of clips longer than {LOOKED_AT_S:g} s the first {LOOKED_AT_S:g} s are looked at: {SMALL_PER_S:g} pictures a
+second, small; every frame, tiny and grey; five large ones.
+They come from the decoding processes, which measure them too, under the same limits of time and memory as captioning.
+
+On a [cluster](scale.md), `score --ray` spreads clips over the hosts' CPUs, and the command writes all rows.
+"""
+
+
+def page() -> str:
+    """The page ``docs/scores.md``."""
+    return "\n".join([_HEAD, "## What is measured\n", *map(_section, SCORERS)])
+
+
+def _section(scorer: Scorer) -> str:
+    notes = [f"version {scorer.version}"]
+    if scorer.package is not None:
+        notes.append(f"needs {scorer.package} ([extra](install.md))")
+    if not scorer.is_default:
+        notes.append("only where it is named")
+    rows = [
+        f"| `{score.name}` | {score.unit} | {score.higher} | {score.meaning} |" for score in scorer.scores
+    ]
+    table = (
+        "| score | unit | higher means | what it is |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+        if rows
+        else ""
+    )
+    vector = (
+        f"Gives a vector, `{scorer.features_of}`, in the table of features.\n" if scorer.features_of else ""
+    )
+    return f"### {scorer.name}\n\n{'; '.join(notes)}\n\n" + "\n".join(filter(None, (vector, table))) + "\n"
