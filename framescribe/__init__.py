@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
-    from framescribe.profiles.filter import FilterReport, filter
     from framescribe.pipeline.score_run import score
+    from framescribe.profiles.filter import FilterReport, filter
     from framescribe.score_row import ScoreRow
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings

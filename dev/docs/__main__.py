@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from dev.docs import columns, commands, profiles, trainers
-from dev.docs import columns, commands, scores, trainers
+from dev.docs import columns, commands, profiles, scores, trainers
 
 ROOT = Path(__file__).parents[2]
 PAGES = {

@@ -25,7 +25,7 @@ print(Dataset.scored("captions/").count("motion < 1"), "clips hardly move")
 ```
 
 Scores are a table of the [dataset folder](rows.md), `scores/`: a row for each clip and scorer, with the
-scorer's version, or why there are none (`error_stage`, `error_message`). In SQL each score is a column beside the captions;
+scorer's version, or why there are none (`error_stage`, `error_message`). In SQL each score is a column beside captions;
 it is null where a clip has no such value, as one frame has no motion. Nothing is deleted: what a threshold keeps is for
 whoever reads. A run resumes: it scores what has no row yet, and measures anew where a scorer's version has risen;
 `--redo failed` tries again what failed.
