@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.run import caption
     from framescribe.pipeline.score_run import score
     from framescribe.profiles.filter import FilterReport, filter
+    from framescribe.review.decisions import Decisions
     from framescribe.score_row import ScoreRow
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
@@ -36,6 +37,7 @@ _HOMES = {
     "Clip": "types",
     "ClipError": "errors",
     "Dataset": "dataset.dataset",
+    "Decisions": "review.decisions",
     "DecodeLimits": "task",
     "DeviceError": "errors",
     "FilterReport": "profiles.filter",
@@ -61,6 +63,7 @@ __all__ = [
     "Clip",
     "ClipError",
     "Dataset",
+    "Decisions",
     "DecodeLimits",
     "DeviceError",
     "FilterReport",

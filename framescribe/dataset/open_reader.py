@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from framescribe.dataset.decided import DecisionColumns
 from framescribe.dataset.folder import local_path
 from framescribe.dataset.joined import Joined
 from framescribe.dataset.readers import Checked, FolderRows, JsonLines, OnBad, ParquetFile, Reader
@@ -32,7 +33,7 @@ def open_captions(source: str | Path, required: Collection[str], on_bad: OnBad |
     if name.endswith(".parquet"):
         return ParquetFile(checked)
     captions = FolderRows(checked)
-    return Joined(captions, [ScoreColumns(captions.folder.scores)])
+    return Joined(captions, [ScoreColumns(captions.folder.scores), DecisionColumns(captions.folder)])
 
 
 def open_scored(source: str | Path) -> Reader:

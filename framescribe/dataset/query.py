@@ -62,7 +62,7 @@ class QueryEngine:
             UsageError: at once, an expression that is none; from the iterator, one that fails for some row.
         """
         names = self._schema.names
-        with _database(self._no_rows()) as connection:
+        with rows_database(self._no_rows()) as connection:
             for condition in where:
                 WHERE.check(condition, connection, names)
             if order_by is not None:
@@ -93,7 +93,7 @@ class QueryEngine:
         """
         names = self._schema.names
         name = name or f"`sql` {shown(sql)}"
-        with _database(self._no_rows()) as connection, told(name, names, sql):
+        with rows_database(self._no_rows()) as connection, told(name, names, sql):
             columns = needed_columns(parsed(sql, connection), names)
             bind(sql, connection)
         return self._answers(sql, columns, name)
@@ -111,7 +111,7 @@ class QueryEngine:
             UsageError: the rows cannot be read.
         """
         stream = _Stream(self._schema, columns or self._schema.names, self._batches)
-        with _database(stream) as connection:
+        with rows_database(stream) as connection:
             try:
                 yield connection
             except Exception:
@@ -158,7 +158,7 @@ class _Stream:
 
 
 @contextmanager
-def _database(table: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+def rows_database(table: Any) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that has one table, and reaches nothing else.
 
     Args:

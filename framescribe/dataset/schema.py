@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from framescribe.caption_row import CaptionRow
+from framescribe.decision_row import DECISION_SCHEMA_VERSION, DecisionRow
 from framescribe.errors import UsageError
 from framescribe.feature_row import FEATURE_SCHEMA_VERSION, FeatureRow
 from framescribe.score_row import SCORE_SCHEMA_VERSION, ScoreRow
@@ -140,6 +141,10 @@ SCORES = TableSchema("scores", ScoreRow, ("clip_id", "scorer"), SCORE_SCHEMA_VER
 """Scores: one row for each clip and scorer."""
 FEATURES = TableSchema("features", FeatureRow, ("clip_id", "features_of"), FEATURE_SCHEMA_VERSION)
 """Features: one row for each clip and what made them."""
+
+
+DECISIONS = TableSchema("decisions", DecisionRow, ("entry_id",), DECISION_SCHEMA_VERSION)
+"""What people decided about captions: the whole history."""
 
 
 def _as_utf8(value: Any) -> Any:

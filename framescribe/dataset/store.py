@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from framescribe.dataset.folder import Folder
-from framescribe.dataset.schema import CAPTIONS, FEATURES, SCORES
+from framescribe.dataset.schema import CAPTIONS, DECISIONS, FEATURES, SCORES
 from framescribe.dataset.table import Table, shard_number
 from framescribe.errors import UsageError
 from framescribe.shown import shown
@@ -60,7 +60,7 @@ class RowFolder(Folder):
             UsageError: it cannot be made or written, or holds what no run wrote.
         """
         names = (table.schema.name for table in self._tables)
-        ours = {*names, RUN_FILE, LOCK_FILE, *OLD_NAMES.values()}
+        ours = {*names, DECISIONS.name, RUN_FILE, LOCK_FILE, *OLD_NAMES.values()}
         others = (
             []
             if self.has_any()
@@ -73,7 +73,7 @@ class RowFolder(Folder):
         self.table.make()
 
     def clean(self) -> None:
-        """Removes what killed runs left half written. Only who holds the folder's lock may."""
+        """Removes what killed runs left half written. Only who holds the folder's lock may, not the decisions'."""
         for name in ("", *(table.schema.name for table in self._tables)):
             self.remove_leftovers(name)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from framescribe import __version__
 from framescribe.export.pair import Link, Unusable
 from framescribe.quality.budget import T5_TOKENS
 from framescribe.quality.cleanup import CleanupRules
+from framescribe.version import __version__
 from framescribe.video.normalize import Normalize
 
 LONG_CAPTION_WORDS = T5_TOKENS * 3 // 4

@@ -1,0 +1,1 @@
+"""People look at clips beside their captions and decide."""
