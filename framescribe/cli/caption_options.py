@@ -99,6 +99,14 @@ RowsPerShard = Annotated[
         rich_help_panel=_RUNS,
     ),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SQL",
+        help="Caption only clips whose scores in the folder fulfil this SQL condition; repeatable, all must hold.",
+        rich_help_panel=_WHICH,
+    ),
+]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -188,12 +196,13 @@ def run_options(
     new_run: NewRun = False,
     redo: Redo = None,
     hash_sources: HashSources = False,
+    where: Where = None,
     rows_per_shard: RowsPerShard = None,
 ) -> CaptionOptions:
     """What a run does in a folder."""
     return {
         "dry_run": dry_run, "new_run": new_run, "redo": redo, "hash_sources": hash_sources,
-        "rows_per_shard": rows_per_shard,
+        "where": where or (), "rows_per_shard": rows_per_shard,
     }  # fmt: skip
 
 

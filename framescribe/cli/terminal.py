@@ -85,6 +85,8 @@ def _counted(report: Preflight) -> str:
     done = report.clips - report.todo - report.left_out - report.beyond_limit
     left_out = f", {report.left_out:,} without a row, for a run without --redo" if report.left_out else ""
     left_out += f", {report.beyond_limit:,} beyond --limit" if report.beyond_limit else ""
+    left_out += f"; --where leaves out {report.failed_condition:,}" if report.failed_condition else ""
+    left_out += f"; {report.unscored:,} have no scores" if report.unscored else ""
     clips = "clip" if report.clips == 1 else "clips"
     return f"{report.clips:,} {clips}{repeated}; {done:,} done, {report.todo:,} to caption{left_out}"
 

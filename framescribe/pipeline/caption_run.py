@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import Parameter, signature
 from os import PathLike, fspath
@@ -69,6 +69,7 @@ class CaptionOptions(TypedDict, total=False):
     new_run: bool
     redo: Redo | None
     hash_sources: bool
+    where: str | Sequence[str]
     limit: int | None
     sample: int | None
     shard: tuple[int, int] | None
@@ -117,6 +118,7 @@ class CaptionRun:
     new_run: bool = False
     redo: Redo | None = None
     hash_sources: bool = False
+    where: str | Sequence[str] = ()
     limit: int | None = None
     sample: int | None = None
     shard: tuple[int, int] | None = None
@@ -204,6 +206,7 @@ class CaptionRun:
         needs_folder = {
             "new_run": self.new_run,
             "redo": self.redo,
+            "where": self.where,
             "hash_sources": self.hash_sources,
             "rows_per_shard": self.rows_per_shard,
         }

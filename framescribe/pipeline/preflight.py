@@ -34,6 +34,7 @@ class Preflight:
         rows: how many captions that makes.
         beyond_limit: how many are left for a run with a higher ``limit``.
         left_out: how many have no row and get none now.
+        failed_condition, unscored: how many further ones ``where`` leaves out: by their scores, or as they have none.
         probed: of those to be captioned, how many were opened; all of them, or a random sample.
         codecs: by FFmpeg's name, of the readable ones.
         duration_s, covered_s: of the readable ones: all of it, and what their frames stand for.
@@ -52,6 +53,8 @@ class Preflight:
     rows: int = 0
     beyond_limit: int = 0
     left_out: int = 0
+    failed_condition: int = 0
+    unscored: int = 0
     probed: int = 0
     codecs: Counter[str] = field(default_factory=Counter)
     duration_s: float = 0.0
@@ -113,6 +116,8 @@ def summarize(
             elif (slot := chance.randrange(report.todo)) < LOCAL_PROBES:
                 sample[slot] = clip
     report.repeated = clips.repeated
+    if clips.condition is not None:
+        report.failed_condition, report.unscored = clips.condition.failed, clips.condition.unscored
     local = [clip for clip in sample if "://" not in clip.source_video]
     remote = [clip for clip in sample if "://" in clip.source_video]
     _probe_all(local + chance.sample(remote, min(len(remote), REMOTE_PROBES)), report, sampling, timeout_s)

@@ -24,6 +24,7 @@ from framescribe.pipeline.run_clips import RunClips
 from framescribe.pipeline.run_session import RunSession, open_session
 from framescribe.pipeline.sidecars import Sidecars, has_sidecar
 from framescribe.pipeline.sources import check_sources
+from framescribe.pipeline.wanted import ScoreCondition
 from framescribe.quality.duplicates import RepeatCounter
 from framescribe.task import ClipTask
 from framescribe.video.segment import segment
@@ -68,6 +69,8 @@ def caption(
         new_run: caption with other settings into the same folder. Earlier rows are kept; a clip's last one counts.
         redo: caption only clips whose last row ``failed`` or is ``flagged``.
         hash_sources: record each source's SHA-256; caption again what has changed.
+        where: caption only clips whose scores in the folder fulfil this SQL condition, ``motion >= 2``; of several all
+            must hold. Clips without scores are left out, and counted.
         limit: caption the first so many clips of those left to do.
         sample: caption so many clips, drawn by the settings' seed; the draw does not depend on the clips' order.
         shard: (i, n): caption the i-th of n parts, counted from 1, so that n machines divide the clips among them. A
@@ -124,7 +127,8 @@ def _clips(run: CaptionRun, stack: ExitStack) -> RunClips:
     rule = run.segment_rule
     reading = stack.enter_context(DecodeWorkers([], run.limits.timeout_s, run.limits.memory_gb))
     skip = has_sidecar if run.txt and not run.overwrite else lambda clip: False
-    return RunClips(run, lambda clip: segment(clip, rule, reading), skip)
+    condition = ScoreCondition(run.folder, run.where) if run.folder and run.where else None
+    return RunClips(run, lambda clip: segment(clip, rule, reading), skip, condition)
 
 
 def _outputs(run: CaptionRun, clips: RunClips) -> tuple[list[Output], int]:
@@ -188,6 +192,8 @@ def _tasks(run: CaptionRun, clips: RunClips, session: RunSession | None) -> Iter
 def _why_nothing(run: CaptionRun) -> str:
     if run.redo:
         return f"no clip of these is {run.redo}"
+    if run.where:
+        return "each clip that `where` takes has its row already"
     return "each clip has its row already" if run.folder else "no clip is left"
 
 

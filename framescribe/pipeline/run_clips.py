@@ -14,6 +14,7 @@ from framescribe.distinct import Distinct
 from framescribe.pipeline.clip_choice import ClipChoice
 from framescribe.pipeline.given import Source, as_clip
 from framescribe.pipeline.sources import expand_sources
+from framescribe.pipeline.wanted import ScoreCondition
 from framescribe.types import Clip
 
 
@@ -24,9 +25,11 @@ class RunClips:
         run: says which.
         parts: the clips that a video is divided into; called again on each pass, and remembered.
         skip: clips that the run is not about.
+        condition: on scores, for clips to be among those that are drawn and shared out; None takes all.
 
     Attributes:
         repeated: how many clips of the last pass were named again.
+        condition: counts the clips of the last pass that it leaves out.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class RunClips:
         run: ClipChoice,
         parts: Callable[[Clip], Iterable[Clip]],
         skip: Callable[[Clip], bool] = lambda clip: False,
+        condition: ScoreCondition | None = None,
     ) -> None:
         self._run = run
         self._parts = cache(lambda clip: tuple(parts(clip)))
         self._divides = not run.segment_rule.changes_nothing
         self._skip = skip
+        self.condition = condition
         self._highest_drawn: int | None = None
         self.repeated = 0
 
@@ -65,7 +70,11 @@ class RunClips:
                 yield clip
 
         clips = Distinct(counted())
-        yield from clips
+        if self.condition is None:
+            yield from clips
+        else:
+            self.condition.begin()
+            yield from filter(self.condition, clips)
         self.repeated = found - (clips.count or 0)
 
     def _is_wanted(self, clip: Clip) -> bool:
