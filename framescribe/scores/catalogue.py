@@ -215,4 +215,70 @@ SCORERS: tuple[Scorer, ...] = (
         ),
         ("small",),
     ),
+    Scorer(
+        "motion_vectors",
+        1,
+        (
+            Score(
+                "motion_vector_mean",
+                "share of width + height",
+                "more or faster movement",
+                "mean length of the coded motion vectors over the picture, as NVIDIA's curation of Cosmos has it; "
+                "none where the codec's decoder gives none (H.264 and MPEG-4 do)",
+            ),
+            Score(
+                "motion_vector_patch_min",
+                "share of width + height",
+                "movement everywhere",
+                "the same in the patch of 256 x 256 pixels that moves least, at its middle",
+            ),
+            Score(
+                "motion_vector_px",
+                "px",
+                "more or faster movement",
+                "mean length of a motion vector, in pixels of the coded picture",
+            ),
+        ),
+        ("vectors",),
+    ),
+    Scorer("fingerprint", 1, (), ("tiny",), features_of="fingerprint-1"),
+    Scorer(
+        "text",
+        1,
+        (
+            Score(
+                "text_area_share",
+                "share",
+                "more text",
+                "share of the picture in boxes around lines of text, mean of five pictures",
+            ),
+            Score(
+                "read_text_area_share",
+                "share",
+                "more text",
+                "the same of what is read with a confidence above 0.7",
+            ),
+            Score(
+                "text_persistence",
+                "share",
+                "text that stays",
+                "largest share of the pictures in which one line of text stands at the same place",
+            ),
+            Score(
+                "subtitle_share",
+                "share",
+                "more subtitles",
+                "share of the pictures with text below, around the middle",
+            ),
+            Score(
+                "corner_text_share",
+                "share",
+                "more logos and time stamps",
+                "share of the pictures with text in a corner",
+            ),
+        ),
+        ("large",),
+        "rapidocr",
+        is_default=False,
+    ),
 )

@@ -1,0 +1,69 @@
+"""A clip's fingerprint: what is compared to find copies of it, however coded, scaled, cropped a little or retimed.
+
+Eight small grey pictures, each the mean of an eighth of the clip's time, so that a constant change of speed leaves them
+as they are; black borders are left out. ``near_duplicates.py`` compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framescribe.scores.pictures import ClipPictures, Pixels
+
+FEATURES_OF = "fingerprint-1"
+"""The name under which fingerprints are kept among a dataset's features; the scorer's version is its number."""
+
+PARTS, SIDE = 8, 20
+_BLACK, _EVEN = 24, 8
+"""A border is no lighter than the first, and varies no more along its length than the second, in every frame."""
+
+
+def measure(pictures: ClipPictures) -> Mapping[str, float]:
+    """No score: a fingerprint says nothing alone."""
+    return {}
+
+
+def features(pictures: ClipPictures) -> NDArray[np.float16]:
+    """float16 [PARTS, SIDE, SIDE]: the clip's brightness, 0 to 255, of each part of its time and of its picture."""
+    grey_NHW = pictures.tiny_NHW
+    top, bottom, left, right = _within_borders(grey_NHW)
+    height, width = grey_NHW.shape[1:]
+    down, across = shares(height, top, bottom, SIDE), shares(width, left, right, SIDE)
+    small_NSS = down @ grey_NHW.astype(np.float32) @ across.T
+    over = max(pictures.looked_at_s, float(pictures.tiny_s[-1]) + 1e-3)
+    shown_until_s = np.append(pictures.tiny_s[1:], over)
+    parts = np.linspace(0, over, PARTS + 1)
+    weights = overlaps(parts[:-1], parts[1:], np.append(0.0, shown_until_s[:-1]), shown_until_s)
+    return np.tensordot(weights, small_NSS, 1).astype(np.float16)
+
+
+def shares(pixels: int, start: float, end: float, count: int) -> NDArray[np.float32]:
+    """float32 [count, pixels]: takes the means of ``count`` equal stretches between two places on a line of pixels."""
+    places = np.arange(float(pixels))
+    edges = np.linspace(start, end, count + 1)
+    return overlaps(edges[:-1], edges[1:], places, places + 1).astype(np.float32)
+
+
+def overlaps(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    begins: NDArray[np.float64],
+    ends: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """float64 [stretches, pieces]: the share of each stretch that lies in each piece."""
+    common = np.minimum(end[:, None], ends) - np.maximum(start[:, None], begins)
+    lengths = np.maximum(common, 0)
+    return np.asarray(lengths / np.maximum(lengths.sum(1, keepdims=True), 1e-9))
+
+
+def _within_borders(grey_NHW: Pixels) -> tuple[int, int, int, int]:
+    """First and last row, first and last column (excluded) of what is not a black border."""
+    found: list[int] = []
+    for along in (2, 1):
+        black = (grey_NHW.mean(along).max(0) < _BLACK) & (grey_NHW.std(along).max(0) < _EVEN)
+        inside = np.flatnonzero(~black)
+        found += [int(inside[0]), int(inside[-1]) + 1] if len(inside) else [0, len(black)]
+    return found[0], found[1], found[2], found[3]

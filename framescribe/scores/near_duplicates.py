@@ -1,0 +1,122 @@
+"""Which clips of a set are copies of one another, by their fingerprints.
+
+A copy shows the same picture, maybe a little less of it, and the same happens in it: the mean pictures have to agree,
+and so has what changes about them, so that other clips of the same scene are no copies. ``nearest.py`` says which
+clips to compare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framescribe.scores.fingerprint import SIDE, shares
+from framescribe.scores.nearest import candidates
+
+Floats = NDArray[np.float32]
+
+FLAT_LEVELS = 3.0
+"""A clip whose brightness varies less, in levels of 255, is of one colour: it has nothing that could be compared."""
+
+STILL_LEVELS = 0.6
+"""A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
+
+LEAST_PICTURE, LEAST_MOVEMENT, LEAST_STILL = 0.93, 0.85, 0.97
+"""Least correlations: of mean pictures and of the changes about them; of mean pictures where nothing changes."""
+
+_INNER = 16  # pixels of a side at which cuts are compared
+_CUTS = tuple((left / 40, right / 40) for left in range(6) for right in range(6) if left + right <= 5)
+"""How much of a picture's width or height may be cut away, in all pairs of steps: an eighth at most."""
+_COARSE_CUTS = ((0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.05, 0.05))
+_BEST_CUTS = 4
+_AT_ONCE = 64
+
+
+def near_duplicates(fingerprints_NKSS: NDArray[np.float16]) -> NDArray[np.int64]:
+    """int64 [N]: for each clip the first one of its copies, itself included; -1 for clips of one colour.
+
+    Copies of copies are copies: a group is whatever hangs together.
+
+    Args:
+        fingerprints_NKSS: of N clips, by ``fingerprint``.
+    """
+    flat = np.array([each.std(dtype=np.float32) < FLAT_LEVELS for each in fingerprints_NKSS], bool)
+    places = np.flatnonzero(~flat)
+    first = np.where(flat, -1, np.arange(len(flat)))
+    for pairs in candidates(lambda part: _described(fingerprints_NKSS[places[part]]), len(places)):
+        for start in range(0, len(pairs), _AT_ONCE):
+            some = places[pairs[start : start + _AT_ONCE]]
+            one, other = fingerprints_NKSS[some.T].astype(np.float32)
+            for a, b in some[are_copies(one, other) | are_copies(other, one)]:
+                roots = sorted((_root(first, int(a)), _root(first, int(b))))
+                first[roots[1]] = roots[0]
+    return np.array([_root(first, each) if first[each] >= 0 else -1 for each in range(len(first))], np.int64)
+
+
+def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
+    """bool [P]: whether some cut of the first clip of each pair agrees with the whole second one."""
+    across = _matrices(_CUTS)
+    mean, change = _parted(_cut(part_PKSS, across[:1])[:, 0])
+    number = len(_CUTS)
+    of_pictures = np.einsum("vai,pij,wbj->pvwab", across, whole_PKSS.mean(1), across, optimize=True)
+    of_pictures = of_pictures.reshape(len(mean), number * number, -1)
+    of_pictures -= of_pictures.mean(-1, keepdims=True)
+    alike = _correlation(of_pictures, mean[:, None])
+    best = np.argpartition(alike, -_BEST_CUTS, axis=1)[:, -_BEST_CUTS:]
+    rows, columns = across[best // number], across[best % number]
+    cuts = np.einsum("pvai,pkij,pvbj->pvkab", rows, whole_PKSS, columns, optimize=True)
+    means, changes = _parted(cuts)
+    same_picture, same_change = _correlation(means, mean[:, None]), _correlation(changes, change[:, None])
+    levels = np.sqrt((changes**2).mean(-1)), np.sqrt((change**2).mean(-1))[:, None]
+    is_still = np.minimum(*levels) < STILL_LEVELS
+    still = is_still & (np.maximum(*levels) < 2 * STILL_LEVELS) & (same_picture >= LEAST_STILL)
+    moving = ~is_still & (same_picture >= LEAST_PICTURE) & (same_change >= LEAST_MOVEMENT)
+    return np.asarray((still | moving).any(1))
+
+
+def _described(fingerprints_NKSS: NDArray[np.float16]) -> Floats:
+    """float32 [N, cuts, features]: of length 1, the first cut being the whole picture."""
+    across = _matrices(_COARSE_CUTS)
+    whole = fingerprints_NKSS.astype(np.float32)
+    cuts = np.einsum("vai,nkij,wbj->nvwkab", across, whole, across, optimize=True)
+    mean, change = _parted(cuts.reshape(len(whole), -1, *cuts.shape[3:]))
+    coarse = change.reshape(*change.shape[:2], -1, _INNER // 2, 2, _INNER // 2, 2).mean((-3, -1))
+    coarse = coarse.reshape(*change.shape[:2], -1)
+    is_still = np.sqrt((change**2).mean(-1, keepdims=True)) < STILL_LEVELS
+    both = np.concatenate([_unit(mean), np.where(is_still, 0, _unit(coarse))], axis=-1)
+    return _unit(both)
+
+
+def _matrices(cuts: tuple[tuple[float, float], ...]) -> Floats:
+    """float32 [cuts, _INNER, SIDE]: take a line's cuts, blurred so that a shift by less than a step matters little."""
+    blur = np.eye(_INNER) * 2 + np.eye(_INNER, k=1) + np.eye(_INNER, k=-1)
+    blur /= blur.sum(1, keepdims=True)
+    taken = [blur @ shares(SIDE, left * SIDE, SIDE - right * SIDE, _INNER) for left, right in cuts]
+    return np.stack(taken).astype(np.float32)
+
+
+def _cut(clips_PKSS: Floats, across: Floats) -> Floats:
+    return np.asarray(np.einsum("vai,pkij,vbj->pvkab", across, clips_PKSS, across, optimize=True))
+
+
+def _parted(clips: Floats) -> tuple[Floats, Floats]:
+    """Of clips [..., K, Y, X]: the mean picture about its own mean [..., Y * X], and each part's difference to it."""
+    mean = clips.mean(-3, keepdims=True)
+    change = (clips - mean).reshape(*clips.shape[:-3], -1)
+    mean = mean.reshape(*clips.shape[:-3], -1)
+    return mean - mean.mean(-1, keepdims=True), change
+
+
+def _correlation(one: Floats, other: Floats) -> Floats:
+    return np.asarray((_unit(one) * _unit(other)).sum(-1))
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6))
+
+
+def _root(first: NDArray[np.int64], place: int) -> int:
+    while first[place] != place:
+        first[place] = first[first[place]]
+        place = int(first[place])
+    return place
