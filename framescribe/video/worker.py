@@ -34,6 +34,9 @@ from framescribe.video.memory import MemoryLimit, too_large
 
 _SIGN_OF_LIFE_S = 0.5
 
+_LESS_URGENT = 5
+"""Steps of priority below the parent, whose model would wait where more processes decode than there are cores."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -99,6 +102,7 @@ class SharedBlock:
 
 def main() -> None:
     """Work until the parent is gone."""
+    os.nice(_LESS_URGENT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent too, who ends this process
     with contextlib.suppress(
         OSError

@@ -46,12 +46,12 @@ def test_structures_are_those_of_the_header():
     found = {
         kind.__name__: sizeof(kind)
         for kind in (
-            cuvid.DecodeCaps, cuvid.CreateInfo, cuvid.ReconfigureInfo, cuvid.ProcessingParams, cuvid.DecodeStatus,
+            cuvid.DecodeCaps, cuvid.CreateInfo, cuvid.ProcessingParams, cuvid.DecodeStatus,
             cuvid.VideoFormat, cuvid.SourcePacket, cuvid.DisplayInfo, cuvid.ParserParams, driver._Copy2D,
         )
     }  # fmt: skip
     assert found == {
-        "DecodeCaps": 88, "CreateInfo": 176, "ReconfigureInfo": 128, "ProcessingParams": 264, "DecodeStatus": 192,
+        "DecodeCaps": 88, "CreateInfo": 176, "ProcessingParams": 264, "DecodeStatus": 192,
         "VideoFormat": 64, "SourcePacket": 32, "DisplayInfo": 24, "ParserParams": 136, "_Copy2D": 128,
     }  # fmt: skip
     assert (cuvid.CreateInfo.display_area.offset, cuvid.CreateInfo.target_rect.offset) == (80, 128)

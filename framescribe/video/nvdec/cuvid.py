@@ -87,22 +87,6 @@ class CreateInfo(Structure):
     ]
 
 
-class ReconfigureInfo(Structure):
-    """CUVIDRECONFIGUREDECODERINFO."""
-
-    _fields_ = [
-        ("width", c_uint),
-        ("height", c_uint),
-        ("target_width", c_uint),
-        ("target_height", c_uint),
-        ("num_decode_surfaces", c_uint),
-        ("reserved1", c_uint * 12),
-        ("display_area", Area),
-        ("target_rect", Area),
-        ("reserved2", c_uint * 11),
-    ]
-
-
 class PictureParams(Structure):
     """The beginning of CUVIDPICPARAMS, which the parser fills and the decoder takes."""
 

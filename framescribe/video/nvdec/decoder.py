@@ -1,7 +1,8 @@
 """NVIDIA's decoder on one GPU: packets in, the wanted pictures as NV12 in device memory out.
 
 The driver's parser says in callbacks what to decode and when it is shown; only wanted pictures are given out. The
-decoder itself is kept from clip to clip, as making one takes longer than decoding some clips.
+decoders that were made are kept for later clips of their size, as making one takes longer than decoding some clips.
+Setting one to another size is not done: the driver (580) then gives out some pictures in memory of the size before.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ _DISPLAY_DELAY = 4
 _OUTPUT_SURFACES = 8
 """So many pictures are given out at a time."""
 
-_ROOM = 1920, 1920
-"""A decoder is made for pictures of at least this size, so that it can be set to those of the next clip."""
+_KEPT_BYTES = 100_000_000
+"""Of the pictures that all kept decoders hold: one of 1080p and one of 720p, or many small ones."""
 
 _LENT_STEP = 32 << 20
 """So that it need not grow for each clip that is a little larger."""
+
+
+_Kind = tuple[int, int, int]  # codec, width, height
 
 
 class Unfit(Exception):
@@ -50,7 +54,7 @@ class Nvdec:
         self.cuda = Cuda(device, is_patient=True)
         self.cuda.make_current()
         self.handle = c_void_p()
-        self._made: cuvid.CreateInfo | None = None
+        self._made: dict[_Kind, tuple[c_void_p, int]] = {}  # the one that was used last is the last
         self._lent, self._lent_bytes = 0, 0
 
     def takes(self, codec: str, width: int, height: int) -> bool:
@@ -94,52 +98,48 @@ class Nvdec:
         return Run(self, codec, size, targets)
 
     def set(self, format: cuvid.VideoFormat) -> int:
-        """Makes the decoder ready for a sequence; returns how many pictures it holds."""
-        width, height = format.coded_width, format.coded_height
-        surfaces = format.min_decode_surfaces + _DISPLAY_DELAY
-        made = self._made
-        if made is not None and (made.codec, made.width, made.height) == (format.codec, width, height):
-            if made.num_decode_surfaces >= surfaces:
-                return int(made.num_decode_surfaces)
-        elif made is not None and _can_hold(made, format, surfaces):
-            info = cuvid.ReconfigureInfo(width, height, width, height, made.num_decode_surfaces)
-            self.call("cuvidReconfigureDecoder", self.handle, byref(info))
-            made.width, made.height = width, height
-            return int(made.num_decode_surfaces)
-        self.close()
-        made = cuvid.CreateInfo(
+        """Makes a decoder ready for a sequence; returns how many pictures it holds."""
+        kind = int(format.codec), int(format.coded_width), int(format.coded_height)
+        needed = format.min_decode_surfaces + _DISPLAY_DELAY
+        handle, surfaces = self._made.pop(kind, (c_void_p(), 0))
+        if surfaces < needed:
+            if handle:
+                self.call("cuvidDestroyDecoder", handle)
+            surfaces = max(needed, 12)
+            self._make_room(kind, surfaces)
+            handle = self._new(kind, surfaces)
+        self._made[kind] = handle, surfaces
+        self.handle = handle
+        return surfaces
+
+    def _make_room(self, kind: _Kind, surfaces: int) -> None:
+        while self._made:
+            held = (*((made, count) for made, (_, count) in self._made.items()), (kind, surfaces))
+            if sum(w * h * 3 // 2 * count for (_, w, h), count in held) <= _KEPT_BYTES:
+                return
+            handle, _ = self._made.pop(next(iter(self._made)))
+            self.call("cuvidDestroyDecoder", handle)
+
+    def _new(self, kind: _Kind, surfaces: int) -> c_void_p:
+        codec, width, height = kind
+        info = cuvid.CreateInfo(
             width=width,
             height=height,
-            num_decode_surfaces=max(surfaces, 12),
-            codec=format.codec,
+            num_decode_surfaces=surfaces,
+            codec=codec,
             chroma_format=cuvid.CHROMA_420,
             creation_flags=cuvid.PREFER_CUVID,
-            max_width=max(width, _ROOM[0]),
-            max_height=max(height, _ROOM[1]),
+            max_width=width,
+            max_height=height,
             output_format=cuvid.NV12,
             deinterlace_mode=cuvid.WEAVE,
             target_width=width,
             target_height=height,
             num_output_surfaces=_OUTPUT_SURFACES,
         )
-        self.call("cuvidCreateDecoder", byref(self.handle), byref(made))
-        self._made = made
-        return int(made.num_decode_surfaces)
-
-    def close(self) -> None:
-        """Frees the decoder's memory."""
-        if self._made is not None:
-            self._made = None
-            self.call("cuvidDestroyDecoder", self.handle)
-
-
-def _can_hold(made: cuvid.CreateInfo, format: cuvid.VideoFormat, surfaces: int) -> bool:
-    return bool(
-        made.codec == format.codec
-        and format.coded_width <= made.max_width
-        and format.coded_height <= made.max_height
-        and surfaces <= made.num_decode_surfaces
-    )
+        handle = c_void_p()
+        self.call("cuvidCreateDecoder", byref(handle), byref(info))
+        return handle
 
 
 class Run:
@@ -238,7 +238,7 @@ class Run:
         if (area.left, area.top, area.right, area.bottom) != (0, 0, *self._size):
             raise Unfit("pictures of another size")
         self._row_offset = format.coded_height + 1 & ~1
-        self._unmap()  # of a decoder that may be made anew
+        self._unmap()  # of a decoder that may go
         return self._decoder.set(format)
 
     def _on_decode(self, argument: Any) -> int:
