@@ -23,6 +23,7 @@ from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
 from framescribe.cli.ray_options import CaptionCommand
 from framescribe.cli.report import report
+from framescribe.cli.review import review
 from framescribe.cli.rows import rows
 from framescribe.cli.score import score
 from framescribe.cli.split import split
@@ -41,7 +42,8 @@ app = typer.Typer(
 for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
-    rows, filter_, report, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
+    rows, filter_, report, review, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download,
+    doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))
 

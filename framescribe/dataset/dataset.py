@@ -106,6 +106,16 @@ class Dataset:
         """Whether its rows are captions, not scored clips."""
         return "caption_status" in self._whole(self._reader.schema).names
 
+    @property
+    def schema(self) -> pyarrow.Schema:
+        """All columns that may be asked for, with their types in Arrow."""
+        return self._whole(self._reader.schema)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
+        """Some columns of all rows, in the order of writing, as Arrow's batches."""
+        self._check_names(columns)
+        return self._read(lambda: self._reader.batches(columns))
+
     def rows(
         self,
         where: str | Sequence[str] | None = None,
@@ -228,6 +238,18 @@ class Dataset:
 
         limits = (profile, thresholds, use_nearest) if profile is not None or thresholds else None
         write_report(self, Path(target), max_clips, overwrite, progress, limits)
+
+    def review(self, **options: Any) -> None:
+        """Opens a page on which people look at clips beside their captions and decide, until Ctrl-C.
+
+        >>> dataset.review(reviewer="ann")  # doctest: +SKIP
+
+        Args:
+            options: as ``framescribe.review.serve.review`` takes them.
+        """
+        from framescribe.review.serve import review
+
+        review(self, **options)
 
     def _check_names(self, columns: Sequence[str]) -> None:
         known = self._whole(self._reader.schema).names

@@ -61,7 +61,7 @@ class DecisionColumns:
         for number, key in zip(rows.tolist(), keys.take(pa.array(rows)).to_pylist(), strict=True):
             state = decided.get((key["clip_id"], key["prompt_index"]))
             if state is not None:
-                values = _values(state, key["caption"])
+                values = decided_values(state, key["caption"])
                 for name in names:
                     columns[name][number] = values[name]
         types = {field.name: field.type for field in self.fields()}
@@ -74,7 +74,8 @@ _UNDECIDED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _values(state: Decided, caption: str | None) -> dict[str, Any]:
+def decided_values(state: Decided, caption: str | None) -> dict[str, Any]:
+    """The columns of a row whose caption is now ``caption``."""
     return {
         "decision": state.verdict,
         "decision_reason": state.reason,

@@ -61,12 +61,7 @@ class QueryEngine:
         Raises:
             UsageError: at once, an expression that is none; from the iterator, one that fails for some row.
         """
-        names = self._schema.names
-        with rows_database(self._no_rows()) as connection:
-            for condition in where:
-                WHERE.check(condition, connection, names)
-            if order_by is not None:
-                ORDER_BY.check(order_by, connection, names)
+        check_expressions(self._schema, where, order_by)
         sql = f"SELECT {', '.join(columns)} FROM {TABLE}"
         if where:
             sql += f" WHERE {' AND '.join(f'({each}{_END})' for each in where)}"
@@ -93,15 +88,10 @@ class QueryEngine:
         """
         names = self._schema.names
         name = name or f"`sql` {shown(sql)}"
-        with rows_database(self._no_rows()) as connection, told(name, names, sql):
+        with rows_database(_no_rows(self._schema)) as connection, told(name, names, sql):
             columns = needed_columns(parsed(sql, connection), names)
             bind(sql, connection)
         return self._answers(sql, columns, name)
-
-    def _no_rows(self) -> pyarrow.Table:
-        import pyarrow as pa
-
-        return pa.Table.from_batches([], self._schema)  # Schema.empty_table would import pandas
 
     @contextmanager
     def database(self, columns: Sequence[str] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -123,6 +113,27 @@ class QueryEngine:
         # A table has a column, even where none is asked for: their number is that of its rows.
         with self.database(columns or self._schema.names[:1]) as connection, told(name, self._schema.names):
             yield from connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+
+
+def check_expressions(schema: pyarrow.Schema, where: Sequence[str], order_by: str | None) -> None:
+    """Raises UsageError unless these are expressions over a table's columns, and nothing more.
+
+    Args:
+        schema: of the table.
+        where: conditions; anyone's.
+        order_by: what to sort by; anyone's.
+    """
+    with rows_database(_no_rows(schema)) as connection:
+        for condition in where:
+            WHERE.check(condition, connection, schema.names)
+        if order_by is not None:
+            ORDER_BY.check(order_by, connection, schema.names)
+
+
+def _no_rows(schema: pyarrow.Schema) -> pyarrow.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([], schema)  # Schema.empty_table would import pandas
 
 
 class _Stream:

@@ -53,7 +53,16 @@ class Budget:
             return False
         if self.max_tokens is None or self.tokenizer_file is None:
             return True
-        return len(_load_tokenizer(self.tokenizer_file).encode(text).ids) <= self.max_tokens
+        return count_tokens(text, self.tokenizer_file) <= self.max_tokens
+
+
+def count_tokens(text: str, tokenizer_file: Path) -> int:
+    """How many tokens ``text`` has for a text encoder, its special tokens included.
+
+    Raises:
+        UsageError: the file is no ``tokenizer.json``.
+    """
+    return len(_load_tokenizer(tokenizer_file).encode(text).ids)
 
 
 @lru_cache(maxsize=4)

@@ -60,6 +60,25 @@ def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int)
     return _alone(shrunk, "mjpeg", {"qmin": "4", "qmax": "4"})
 
 
+def encode_strip(pictures_u8: np.ndarray[Any, np.dtype[np.uint8]], width: int, height: int) -> bytes:
+    """Pictures side by side as one JPEG, each whole in a dark field of one size.
+
+    Args:
+        pictures_u8: uint8 [T, 3, H, W], RGB.
+        width, height: of a field, in pixels; even.
+    """
+    scale = min(width / pictures_u8.shape[3], height / pictures_u8.shape[2])
+    across, down = (max(2, round(side * scale / 2) * 2) for side in pictures_u8.shape[:1:-1])
+    left, top = (width - across) // 2, (height - down) // 2
+    strip = np.full((height, width * len(pictures_u8), 3), 24, np.uint8)
+    for place, picture in enumerate(pictures_u8):
+        small = _picture(picture).reformat(across, down, "rgb24", interpolation="AREA").to_ndarray()
+        at = place * width + left
+        strip[top : top + down, at : at + across] = small
+    whole = av.VideoFrame.from_ndarray(strip, "rgb24").reformat(format="yuvj420p")
+    return _alone(whole, "mjpeg", {"qmin": "5", "qmax": "5"})
+
+
 def write_first_frame(clip: Clip, path: Path) -> None:
     """Writes the clip's first frame that can be read, upright, as a PNG.
 

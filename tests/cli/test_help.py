@@ -82,7 +82,7 @@ def test_verbose_before_and_behind_the_commands_name(where):
         ("rows OUT --flag rep", [flag for flag in FLAGS if flag.startswith("rep")]),
         ("export OUT --accept o", [flag for flag in FLAGS if flag.startswith("o")]),
         ("export OUT --to mu", [name for name in LAYOUTS if name.startswith("mu")]),
-        ("re", ["report"]),
+        ("rep", ["report"]),
     ],
 )
 def test_values_are_completed(typed, completed):
@@ -90,7 +90,7 @@ def test_values_are_completed(typed, completed):
     environment = {
         "_FRAMESCRIBE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1),
     }  # fmt: skip
-    if typed == "re":  # as a shell does it
+    if typed == "rep":  # as a shell does it
         ran = subprocess.run(
             [COMMAND], env=os.environ | environment, capture_output=True, text=True, check=False
         )

@@ -1,0 +1,1 @@
+"""The look that the report and the review page share: ``look.css``."""

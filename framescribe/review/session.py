@@ -1,0 +1,255 @@
+"""A review in progress: what the page asks for and says, as calls with plain values."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framescribe.dataset.dataset import Dataset
+from framescribe.errors import UsageError
+from framescribe.quality.checks import check
+from framescribe.quality.words import count_words
+from framescribe.review.comparison import Comparison
+from framescribe.review.decisions import Decisions
+from framescribe.review.given import bulk_edit_of, decision_of, keys_of, text_of
+from framescribe.review.index import RowIndex
+from framescribe.review.presence import Presence
+from framescribe.review.previews import Previews
+from framescribe.review.token_budgets import LIMITS, TokenBudgets
+from framescribe.review.watch import Watch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Row = dict[str, Any]
+Query = tuple[str, tuple[str, ...], str]
+_MAX_PLACES = 10_000_000
+"""That are kept of all views together."""
+_MAX_DECISIONS, _MAX_BULK = 500, 200_000
+_MAX_TEXT_CHARS = 100_000
+_LISTED = (
+    "clip_id", "prompt_index", "source_video", "start_s", "end_s", "duration_s", "caption", "caption_status", "flags",
+    "error_message", "decision", "decision_reason", "edited_caption", "tags", "reviewer", "decision_is_stale",
+)  # fmt: skip
+"""What the grid and the list show of a row."""
+
+
+class NotReadYet(UsageError):
+    """What is asked for may come."""
+
+
+class ReviewSession:
+    """All that the server knows.
+
+    Args:
+        dataset: what is reviewed.
+        reviewer: whose decisions they are where a page does not say.
+        previews: makes what browsers show.
+        tokenizer_files: as ``TokenBudgets`` takes them.
+    """
+
+    def __init__(
+        self, dataset: Dataset, reviewer: str, previews: Previews, tokenizer_files: Mapping[str, Path]
+    ) -> None:
+        self.dataset, self.reviewer, self.previews = dataset, reviewer, previews
+        self.decisions = Decisions(dataset.name, reviewer=reviewer)
+        self.index = RowIndex(dataset, self.decisions)
+        self.presence = Presence()
+        self.watch = Watch(dataset.name, self.index, self.decisions)
+        self._budgets = TokenBudgets(tokenizer_files)
+        self._comparison = Comparison(self.index, self.decisions)
+        self._views: OrderedDict[int, tuple[Query, np.ndarray[Any, np.dtype[np.int32]]]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Reads the rows on a thread, then watches for new ones."""
+        self.watch.start()
+
+    def close(self) -> None:
+        """Ends what is under way."""
+        self.watch.close()
+        self.previews.close()
+        self.index.close()
+
+    def about(self) -> Row:
+        """What is reviewed, and how many rows have each status, flag, decision and tag."""
+        return {
+            "name": self.dataset.name,
+            "reviewer": self.reviewer,
+            "columns": self.index.columns,
+            "counts": self.index.counts(),
+            "limits": dict(LIMITS),
+            **self._progress(),
+        }
+
+    def _progress(self) -> Row:
+        index = self.index
+        return {
+            "total": index.loaded,
+            "is_complete": index.is_complete,
+            "problem": index.problem,
+            "generation": index.generation,
+        }
+
+    def rows(
+        self, search: str, where: Sequence[str], order: str, *, view: int, offset: int, limit: int
+    ) -> Row:
+        """Some rows of those that are looked for.
+
+        A view keeps its rows and their order while decisions are made; it is found anew where it is not known.
+
+        Raises:
+            UsageError: a condition, or the order, cannot be answered.
+        """
+        query, progress = (search[:1000], tuple(where), order), self._progress()
+        with self._guard:
+            known = self._views.get(view)
+            if known is not None:
+                self._views.move_to_end(view)
+        if known is None or known[0] != query:
+            places = self.index.find(*query)
+            view = secrets.randbelow(1 << 40)
+            with self._guard:
+                self._views[view] = query, places
+                while len(self._views) > 1 and self._num_places() > _MAX_PLACES:
+                    self._views.popitem(last=False)
+        else:
+            places = known[1]
+        wanted = places[offset : offset + limit].tolist()
+        rows = self.index.rows(wanted, _LISTED)
+        return {"view": view, "count": len(places), "offset": offset, "rows": rows, **progress}
+
+    def _num_places(self) -> int:
+        return sum(len(places) for _, places in self._views.values())
+
+    def row(self, clip_id: str, prompt_index: int) -> Row:
+        """A row, whole.
+
+        Raises:
+            UsageError: there is none of this id.
+        """
+        found = [row for row in self.index.of_clip(clip_id) if row["prompt_index"] == prompt_index]
+        if not found:
+            raise self._unknown()
+        return found[0]
+
+    def _unknown(self) -> UsageError:
+        if not self.index.is_complete:
+            return NotReadYet("the rows are still being read")
+        return UsageError("there is no such clip in this folder")
+
+    def clip(self, clip_id: str, prompt_index: int) -> Row:
+        """A row with its history, and the clip's captions of other prompts."""
+        rows = self.index.of_clip(clip_id)
+        row = next((row for row in rows if row["prompt_index"] == prompt_index), None)
+        if row is None:
+            raise self._unknown()
+        row.pop("place")
+        history = [_entry(entry) for entry in self.decisions.history(clip_id, prompt_index)]
+        others = [
+            {name: other[name] for name in ("prompt_index", "prompt", "caption", "model")}
+            for other in rows
+            if other["prompt_index"] != prompt_index
+        ]
+        return {"row": row, "history": history, "others": others, "generation": self.index.generation}
+
+    def check(self, given: Mapping[str, Any]) -> Row:
+        """Length and flags of a text that is being written."""
+        text = text_of(given, "text", _MAX_TEXT_CHARS)
+        return {
+            "words": count_words(text),
+            "chars": len(text),
+            "flags": check(text),
+            **self._budgets.counts(text),
+        }
+
+    def decide(self, given: Mapping[str, Any]) -> Row:
+        """Writes decisions; each answer says whether it is on the disk, is refused, or may be tried again."""
+        decisions = given.get("decisions")
+        if not isinstance(decisions, list) or len(decisions) > _MAX_DECISIONS:
+            raise UsageError(f"`decisions` is a list of at most {_MAX_DECISIONS}")
+        answers = [self._decide(each) for each in decisions]
+        self.watch.take_new()
+        return {"answers": answers, "generation": self.index.generation}
+
+    def _decide(self, given: Any) -> Row:
+        group_id = given.get("group_id") if isinstance(given, dict) else None
+        try:
+            group = decision_of(given)(self.decisions)
+        except UsageError as error:
+            return {"group_id": group_id, "is_saved": False, "may_retry": False, "error": str(error)}
+        except OSError as error:
+            reason = f"not written: {error.strerror or error}"
+            return {"group_id": group_id, "is_saved": False, "may_retry": True, "error": reason}
+        return {"group_id": group_id, "is_saved": True, "is_new": group.is_new, "entries": len(group.entries)}
+
+    def bulk(self, given: Mapping[str, Any]) -> Row:
+        """Previews an edit of all rows of a view, or applies one that was previewed."""
+        edit, where, group_id = bulk_edit_of(given)
+        preview = self.decisions.preview(edit, rows=self._selected(given, where))
+        answer: Row = {"count": len(preview.changes), "unchanged": preview.unchanged}
+        if group_id is not None:
+            if given.get("count") != len(preview.changes):
+                raise UsageError("the captions have changed since the preview; look at it again")
+            group = self.decisions.apply(
+                preview, group_id=group_id, reviewer=text_of(given, "reviewer", 100) or None
+            )
+            self.watch.take_new()
+            return {**answer, "group_id": group.id}
+        changes = preview.changes[:200]
+        return {
+            **answer,
+            "changes": [{"clip_id": c.clip_id, "before": c.before, "after": c.after} for c in changes],
+        }
+
+    def _selected(self, given: Mapping[str, Any], where: Sequence[str]) -> list[Row]:
+        """The rows of a bulk edit: those that are named, otherwise all that are found."""
+        columns = ("clip_id", "prompt_index", "caption")
+        if keys := keys_of(given):
+            wanted = set(keys)
+            rows = [row for clip_id in dict(keys) for row in self.index.of_clip(clip_id)]
+            return [row for row in rows if (row["clip_id"], row["prompt_index"]) in wanted]
+        places = self.index.find(text_of(given, "search", 1000), where, "")
+        if len(places) > _MAX_BULK:
+            raise UsageError(
+                f"a bulk edit changes at most {_MAX_BULK:,} captions, and {len(places):,} are found"
+            )
+        return self.index.rows(places.tolist(), columns)
+
+    def changes(self, given: Mapping[str, Any]) -> Row:
+        """What has happened since the page asked last, and who looks at what. Tells the others what this page shows."""
+        page = text_of(given, "page", 64)
+        others = self.presence.seen(page, text_of(given, "reviewer", 100), text_of(given, "clip_id", 1000))
+        since = given.get("since")
+        position = self.decisions.position
+        entries = self.decisions.since(since) if isinstance(since, int) and 0 <= since < position else []
+        return {
+            "position": self.decisions.position,
+            "decisions": [_entry(entry) for entry in entries[-_MAX_DECISIONS:]],
+            "others": others,
+            "now": time.time(),
+            **self._progress(),
+        }
+
+    def comparison(self, after: int) -> Row:
+        """The next clip with two captions, without saying whose they are."""
+        return self._comparison.next(after)
+
+    def choose(self, given: Mapping[str, Any]) -> Row:
+        """Takes the choice between two captions, and says whose they were."""
+        answer = self._comparison.choose(given)
+        self.watch.take_new()
+        return answer
+
+
+def _entry(entry: Any) -> Row:
+    names = (
+        "entry_id", "group_id", "clip_id", "prompt_index", "action", "reason", "text", "tags", "undoes", "reviewer",
+        "decided_at",
+    )  # fmt: skip
+    return {name: getattr(entry, name) for name in names}
