@@ -25,7 +25,10 @@ def flows(pictures_THW3: Pixels) -> NDArray[np.float32]:
     height, width = pictures_THW3.shape[1:3]
     rim = ((0, max(0, _LEAST_SIDE - height)), (0, max(0, _LEAST_SIDE - width)))
     grey = [np.pad(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), rim, "edge") for picture in pictures_THW3]
-    method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setPatchStride(4)
+    # Else what leaves the picture takes its neighbours along.
+    method.setUseSpatialPropagation(False)
     steps = [method.calc(before, after, None) for before, after in itertools.pairwise(grey)]
     return np.stack(steps)[:, :height, :width]
 

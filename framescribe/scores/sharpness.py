@@ -19,7 +19,7 @@ BLURRED_PX = 9
 def measure(pictures: ClipPictures) -> dict[str, float]:
     each = [_of_picture(luma(picture_HW3).astype(np.int16)) for picture_HW3 in pictures.large_KHW3]
     names = ("blur", "laplacian_variance", "flat_share")
-    return dict(zip(names, np.nanmedian(each, 0).tolist(), strict=True))
+    return dict(zip(names, np.median(each, 0).tolist(), strict=True))
 
 
 def _of_picture(grey_HW: NDArray[np.int16]) -> tuple[float, float, float]:
