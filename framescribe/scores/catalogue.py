@@ -125,10 +125,10 @@ SCORERS: tuple[Scorer, ...] = (
         1,
         (
             Score(
-                "blur",
-                "0 to 1",
-                "more blurred",
-                "how little the picture's details lose when it is blurred once more",
+                "edge_sharpness",
+                "levels of 255",
+                "sharper",
+                "Laplacian of the strongest edges (1 in 1000 points) of up to five pictures, their median",
             ),
             Score(
                 "laplacian_variance",

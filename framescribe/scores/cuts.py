@@ -1,7 +1,8 @@
 """Cuts inside the clip: how often one shot ends and another begins.
 
-As in PySceneDetect's adaptive detector a cut is a change that stands out from those around it. The change is that of
-tiny grey pictures, frames that repeat are left out first, and a flash, after which the picture is as it was, is none.
+As in PySceneDetect's adaptive detector a cut is a change that stands out from those around it, but of tiny grey
+pictures: by what is where, and by how much there is of each level of brightness, which a movement hardly changes.
+Frames that repeat are left out first, and a flash, after which the picture is as it was, is none.
 """
 
 from __future__ import annotations
@@ -16,42 +17,46 @@ from framescribe.scores.pictures import ClipPictures
 from framescribe.scores.steps import are_same, differences
 
 NEIGHBOURS = 3
-LEAST_CHANGE, LEAST_RATIO = 0.25, 2.5
+"""Changes on each side that a change is compared with."""
+
+LEAST_EXCESS = 0.75
+"""How much more than the median of its neighbours a change at a cut is at least."""
 
 
 def measure(pictures: ClipPictures) -> dict[str, float]:
     if len(pictures.tiny_NHW) < 2:
         return {"cuts": math.nan, "cuts_per_s": math.nan}
-    count = int((cut_strengths(pictures.tiny_NHW) >= 1).sum())
+    count = int((excesses(pictures.tiny_NHW) >= LEAST_EXCESS).sum())
     return {"cuts": count, "cuts_per_s": count / pictures.looked_at_s if pictures.looked_at_s else 0.0}
 
 
-def cut_strengths(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
-    """How clearly each frame that does not repeat the one before it begins a shot; 1 or more is a cut."""
+def excesses(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
+    """How much each frame that does not repeat the one before it stands out as the first one of a shot."""
     same_S = are_same(differences(tiny_NHW[:-1], tiny_NHW[1:]))
     distinct_MHW = tiny_NHW[np.append(True, ~same_S)]
     change = _changes(distinct_MHW[:-1], distinct_MHW[1:])
-    if len(change) == 0:
+    if len(change) < 2:
         return change
     # What comes two frames later is compared with what was two frames before, so that a flash is no cut.
-    before, after = (
-        np.append(distinct_MHW[:1], distinct_MHW[:-2], 0),
-        np.append(distinct_MHW[2:], distinct_MHW[-1:], 0),
-    )
-    lasting = np.minimum(change, _changes(before, after))
-    around = np.stack([_shifted(change, places) for places in range(-NEIGHBOURS, NEIGHBOURS + 1) if places])
-    usual = np.nanmedian(around, 0) if len(change) > 1 else np.zeros(1)
-    strength: NDArray[np.float64] = np.minimum(
-        lasting / LEAST_CHANGE, lasting / np.maximum(usual, 1e-9) / LEAST_RATIO
-    )
-    return strength
+    before = np.append(distinct_MHW[:1], distinct_MHW[:-2], 0)
+    after = np.append(distinct_MHW[2:], distinct_MHW[-1:], 0)
+    around = [_shifted(change, places) for places in range(-NEIGHBOURS, NEIGHBOURS + 1) if places]
+    excess: NDArray[np.float64] = np.minimum(change, _changes(before, after)) - np.nanmedian(around, 0)
+    return excess
 
 
 def _changes(before_NHW: NDArray[Any], after_NHW: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean difference of two pictures as a share of how much each differs from its own mean."""
+    """The mean difference of two pictures, in place and in order of brightness, as a share of their contrast."""
     contrast = (_contrast(before_NHW) + _contrast(after_NHW)) / 2
-    change: NDArray[np.float64] = differences(before_NHW, after_NHW).mean((1, 2)) / np.maximum(contrast, 8.0)
+    by_place = differences(before_NHW, after_NHW).mean((1, 2))
+    by_level = differences(_ordered(before_NHW), _ordered(after_NHW)).mean(1)
+    change: NDArray[np.float64] = (by_place + by_level) / np.maximum(contrast, 8.0)
     return change
+
+
+def _ordered(pictures_NHW: NDArray[Any]) -> NDArray[Any]:
+    """The points of each picture from the darkest to the brightest: [N, P]."""
+    return np.sort(pictures_NHW.reshape(len(pictures_NHW), math.prod(pictures_NHW.shape[1:])), 1)
 
 
 def _contrast(pictures_NHW: NDArray[Any]) -> NDArray[np.float64]:

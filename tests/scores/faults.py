@@ -29,11 +29,11 @@ def slowed(frames: Frames, rng: Generator) -> Frames:
 
 
 def shaken(frames: Frames, rng: Generator) -> Frames:
-    """The view jumps by 0.3 to 1.5 % of the diagonal (standard deviation) from frame to frame."""
+    """The view jumps by 1 to 2 % of the diagonal (standard deviation) from frame to frame."""
     height, width = frames.shape[1:3]
     diagonal_px = np.hypot(height, width)
-    margin = int(np.ceil(0.04 * diagonal_px))
-    steps = rng.normal(0, rng.uniform(0.003, 0.015) * diagonal_px, (len(frames), 2))
+    margin = int(np.ceil(0.05 * diagonal_px))
+    steps = rng.normal(0, rng.uniform(0.01, 0.02) * diagonal_px, (len(frames), 2))
     shifts = np.clip(np.rint(steps), -margin, margin).astype(int) + margin
     return np.stack(
         [
@@ -50,18 +50,20 @@ def blurred(frames: Frames, rng: Generator) -> Frames:
 
 
 def darkened(frames: Frames, rng: Generator) -> Frames:
-    """A quarter to a twelfth of the light, in a camera's curve: most of it is black."""
-    return _lit(frames, 1 / rng.uniform(60, 200))
+    """So little light that 30 to 70 % of the points are black."""
+    return _lit(frames, 4 / 255, rng.uniform(0.3, 0.7))
 
 
 def overexposed(frames: Frames, rng: Generator) -> Frames:
-    """Three to eight times the light: what was bright is white."""
-    return _lit(frames, rng.uniform(8, 20))
+    """So much light that 15 to 60 % of the points are white."""
+    return _lit(frames, 1.02, 1 - rng.uniform(0.15, 0.6))
 
 
-def _lit(frames: Frames, factor: float) -> Frames:
-    curve = np.rint(np.clip(((np.arange(256) / 255) ** 2.2 * factor), 0, 1) ** (1 / 2.2) * 255)
-    return curve.astype(np.uint8)[frames]
+def _lit(frames: Frames, level: float, share: float) -> Frames:
+    """In the light, along a camera's curve, that makes so large a share of the points darker than a level of 1."""
+    usual = max(np.quantile(frames.min(-1) if level > 0.5 else frames.max(-1), share) / 255, 1 / 255)
+    curve = np.clip(np.arange(256) / 255 * level / usual, 0, 1)
+    return np.rint(curve * 255).astype(np.uint8)[frames]
 
 
 def grey(frames: Frames, rng: Generator) -> Frames:
@@ -102,7 +104,10 @@ def slides(clips: list[Frames], rng: Generator) -> Frames:
     stills = [clip[rng.integers(len(clip))] for clip in clips]
     stops = np.rint(np.linspace(0, count, len(stills) + 1)).astype(int)
     made = np.concatenate(
-        [np.repeat(still[None], stop - start, 0) for still, start, stop in zip(stills, stops, stops[1:], strict=False)]
+        [
+            np.repeat(still[None], stop - start, 0)
+            for still, start, stop in zip(stills, stops, stops[1:], strict=False)
+        ]
     )
     if rng.random() < 0.5:
         fade = max(2, count // 16)
@@ -137,7 +142,9 @@ def screen_recording(count: int, size: tuple[int, int], rng: Generator) -> Frame
             shown += 1
         if rng.random() < 0.02:
             scroll = min(scroll + int(rng.integers(1, 8)) * line_px, 3 * height)
-        pointer = np.clip(pointer + rng.normal(0, 1, 2) * (rng.random() < 0.3) * line_px, 4, np.array(size) - 8)
+        pointer = np.clip(
+            pointer + rng.normal(0, 1, 2) * (rng.random() < 0.3) * line_px, 4, np.array(size) - 8
+        )
         made[number] = page[scroll : scroll + height]
         y, x = pointer.astype(int)
         made[number, y : y + line_px, x : x + line_px // 2] = ink

@@ -21,7 +21,9 @@ def real_clip(name: str) -> np.ndarray:
     return np.stack([picture.transpose(1, 2, 0) for _, picture in read_frames(clip)])
 
 
-def variant(name: str, rng: np.random.Generator, size: tuple[int, int] | None = None, count: int = 32) -> np.ndarray:
+def variant(
+    name: str, rng: np.random.Generator, size: tuple[int, int] | None = None, count: int = 32
+) -> np.ndarray:
     """``count`` frames of 0.6 to 1 of the picture's sides (or of ``size``), at random."""
     frames = real_clip(name)
     first = rng.integers(len(frames) - count + 1)

@@ -38,7 +38,6 @@ def film(place) -> np.ndarray:
     return np.repeat(np.rint(frames).astype(np.uint8)[..., None], 3, -1)
 
 
-
 @pytest.mark.parametrize("speed_px", [1.0, 3.0, 12.0])
 def test_a_pan_has_the_speed_that_it_has(speed_px):
     scores = motion(film(lambda s: (ROW + 0.6 * 2 * speed_px * s, COLUMN + 0.8 * 2 * speed_px * s)))

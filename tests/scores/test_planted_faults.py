@@ -32,7 +32,9 @@ def measured(fault: str) -> dict[str, list[float]]:
             frames = variant(NAMES[number % 3], rng)
             frames = frames if fault == "none" else getattr(faults, fault)(frames, rng)
         pictures = pictures_of(frames, FPS)
-        for scorer in scorers_named(("motion", "shake", "stillness", "cuts", "sharpness", "exposure", "colour", "borders")):
+        for scorer in scorers_named(
+            ("motion", "shake", "stillness", "cuts", "sharpness", "exposure", "colour", "borders")
+        ):
             for name, value in scorer.measure(pictures).items():
                 found.setdefault(name, []).append(value)
     return found
@@ -50,8 +52,8 @@ def measured(fault: str) -> dict[str, list[float]]:
         ("slides", "frozen", "slide_share"),
         ("slides", "half_frozen", "slide_share"),
         ("slides", "screen_recording", "slide_share"),
-        ("blurred", "none", "blur"),
-        ("none", "darkened", "brightness"),
+        ("none", "blurred", "edge_sharpness"),
+        ("darkened", "none", "underexposed_share"),
         ("overexposed", "none", "overexposed_share"),
         ("none", "grey", "saturation"),
         ("bordered", "none", "border_share"),

@@ -1,0 +1,256 @@
+"""Faults planted in known amounts against the scores that are made for them, and motion beside other measures of it.
+
+    python -m benchmarks.planted_faults --json benchmarks/results/planted_faults.json
+
+Half of the clips are of the synthetic world, half are parts of the real clips in ``examples/real`` (cropped,
+mirrored, backwards); all are encoded as H.264, decoded and measured as ``framescribe score`` does. ``auc``: the share of
+pairs of a clip with the fault and one without that the score puts in the right order. The flow is compared with pans,
+rotations and zooms that real frames were given; and ``motion`` with EasyAnimate's recipe (OpenCV's Farneback flow between
+full-size frames half a second apart, and between the small pictures), by Spearman's rank correlation over parts of the
+real clips at several speeds. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import tempfile
+from collections import defaultdict
+from functools import cache, partial
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.provenance import provenance, publish
+from framescribe.scores.flow import flows
+from framescribe.scores.registry import scorers_named
+from framescribe.synthetic.batches import make_clip
+from framescribe.synthetic.facts import STILL
+from framescribe.types import Clip
+from framescribe.video.encode import write_mp4
+from framescribe.video.scoring import score_clip
+from tests.scores import faults
+from tests.scores.real import FPS, NAMES, real_clip, variant
+
+SYNTHETIC_FPS, SYNTHETIC_FRAMES = 12.0, 48
+RENDERED = 60
+"""Clips of the synthetic world that are drawn; each fault takes some of them at random."""
+
+SPEEDS = (0.25, 0.5, 1.0)
+SCORERS = ("motion", "shake", "stillness", "cuts", "sharpness", "exposure", "colour", "borders")
+KINDS = ("synthetic", "real")
+FAULTS = (
+    *("none", "frozen", "half_frozen", "slowed", "shaken", "blurred", "darkened", "overexposed", "grey"),
+    *("bordered", "cut_together", "slides", "screen_recording"),
+)
+# What is higher, what is lower, and the score.
+ORDERS = (
+    ("slowed", "frozen", "motion"),
+    ("none", "frozen", "motion"),
+    ("frozen", "slowed", "static_share"),
+    ("half_frozen", "none", "longest_still_s"),
+    ("shaken", "none", "shake"),
+    ("cut_together", "none", "cuts"),
+    ("cut_together", "shaken", "cuts"),
+    ("slides", "none", "slide_share"),
+    ("slides", "frozen", "slide_share"),
+    ("slides", "half_frozen", "slide_share"),
+    ("slides", "screen_recording", "slide_share"),
+    ("none", "blurred", "edge_sharpness"),
+    ("none", "blurred", "laplacian_variance"),
+    ("darkened", "none", "underexposed_share"),
+    ("none", "darkened", "brightness"),
+    ("overexposed", "none", "overexposed_share"),
+    ("none", "grey", "saturation"),
+    ("bordered", "none", "border_share"),
+    ("screen_recording", "none", "flat_share"),
+    ("screen_recording", "none", "repeated_share"),
+)
+
+
+@cache
+def synthetic_clip(seed: int, number: int) -> np.ndarray:
+    """A clip of the synthetic world in which something moves all the time; every other one is grainy."""
+    import torch
+
+    from framescribe.synthetic.render import render
+
+    torch.set_num_threads(1)
+    tries = (make_clip(f"planted faults/{seed}/{number}/{attempt}") for attempt in range(1000))
+    clip = next(clip for clip in tries if STILL not in clip.facts.motions)
+    first_s = np.random.default_rng([seed, number]).uniform(0, 3)
+    times_s = [first_s + frame / SYNTHETIC_FPS for frame in range(SYNTHETIC_FRAMES)]
+    grain = torch.Generator().manual_seed(number) if number % 2 else None
+    return render([clip], times_s, grain=grain)[0].permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def planted(fault: str, kind: str, number: int, seed: int) -> tuple[np.ndarray, float]:
+    """The frames of a clip with a fault, and their rate."""
+    rng = np.random.default_rng([seed, number, FAULTS.index(fault), KINDS.index(kind)])
+    if fault == "screen_recording":
+        size = (224, 224) if kind == "synthetic" else (360, 640)
+        return faults.screen_recording(SYNTHETIC_FRAMES, size, rng), SYNTHETIC_FPS
+    size = (int(rng.integers(150, 220)) * 2, int(rng.integers(220, 340)) * 2)
+    if kind == "synthetic":
+        shots = [synthetic_clip(seed, int(each)) for each in rng.choice(RENDERED, 3, replace=False)]
+    else:
+        shots = [variant(NAMES[(number + shot) % 3], rng, size) for shot in range(3)]
+    fps = SYNTHETIC_FPS if kind == "synthetic" else FPS
+    if fault in ("cut_together", "slides"):
+        return getattr(faults, fault)(shots, rng), fps
+    return shots[0] if fault == "none" else getattr(faults, fault)(shots[0], rng), fps
+
+
+def measured(job: tuple[str, str, int], seed: int) -> tuple[str, str, dict[str, float]]:
+    """The fault, the kind of clip, and every score of it, by way of a file."""
+    fault, kind, number = job
+    frames, fps = planted(fault, kind, number, seed)
+    height, width = (side // 2 * 2 for side in frames.shape[1:3])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_mp4(path, frames[:, :height, :width].transpose(0, 3, 1, 2), fps)
+        rows = score_clip(Clip(str(path)), scorers_named(SCORERS))
+    names = (score.name for scorer in scorers_named(SCORERS) for score in scorer.scores)
+    return fault, kind, dict(zip(names, (value for row in rows for value in row.values or ()), strict=True))
+
+
+def auc(high: list[float], low: list[float]) -> float:
+    highs, lows = np.array(high)[:, None], np.array(low)[None]
+    return float(((highs > lows) + (highs == lows) / 2).mean())
+
+
+def orders(found: dict[tuple[str, str], list[dict[str, float]]]) -> list[dict[str, Any]]:
+    made = []
+    for higher, lower, score in ORDERS:
+        line: dict[str, Any] = {"higher": higher, "lower": lower, "score": score}
+        for name, kinds in (("synthetic", KINDS[:1]), ("real", KINDS[1:]), ("auc", KINDS)):
+            high, low = (
+                [each[score] for kind in kinds for each in found[fault, kind]] for fault in (higher, lower)
+            )
+            line[name] = round(auc(high, low), 4)
+        made.append(line)
+        print(line, flush=True)
+    return made
+
+
+def known_flows() -> list[dict[str, Any]]:
+    """The mean length of the flow divided by the known one, for frames of the real clips."""
+    made = []
+    for movement in ("pan", "rotation", "zoom"):
+        for amount in (0.005, 0.01, 0.02, 0.03):  # of the diagonal, about
+            ratios = [
+                _ratio(real_clip(name)[at], movement, amount) for name in NAMES for at in range(0, 48, 6)
+            ]
+            within = float((np.abs(np.array(ratios) - 1) <= 0.1).mean())
+            low, median, high = np.quantile(ratios, (0.05, 0.5, 0.95)).round(3).tolist()
+            made.append(
+                {"movement": movement, "amount": amount, "within_10_percent": round(within, 3)}
+                | {"ratio_p5": low, "ratio_median": median, "ratio_p95": high}
+            )
+            print(made[-1], flush=True)
+    return made
+
+
+def _ratio(frame: np.ndarray, movement: str, amount: float) -> float:
+    height, width = frame.shape[:2]
+    middle, diagonal_px = (width / 2, height / 2), math.hypot(height, width)
+    matrix = cv2.getRotationMatrix2D(
+        middle,
+        math.degrees(4 * amount) if movement == "rotation" else 0,
+        1 + 4 * amount if movement == "zoom" else 1,
+    )
+    if movement == "pan":
+        matrix[:, 2] += 0.8 * amount * diagonal_px, 0.6 * amount * diagonal_px
+    row, column = np.mgrid[:height, :width]
+    to_x, to_y = (line[0] * column + line[1] * row + line[2] for line in matrix)
+    known_px = np.hypot(to_x - column, to_y - row).mean()
+    moved = cv2.warpAffine(
+        frame, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    small = np.stack([cv2.resize(each, (192, 128), interpolation=cv2.INTER_AREA) for each in (frame, moved)])
+    length_px = np.hypot(*np.moveaxis(flows(small)[0], 2, 0)).mean() * width / 192
+    return float(length_px / known_px)
+
+
+def beside_farneback(number: int, seed: int) -> tuple[float, float, float, float]:
+    """A part of a real clip: its speed, ``motion``, and Farneback's flow at full size and of the small pictures."""
+    rng = np.random.default_rng([seed, number, 99])
+    speed = SPEEDS[number // len(NAMES) % len(SPEEDS)]
+    stride = round(FPS * speed / 2)  # frames in half a second
+    frames = variant(NAMES[number % 3], rng, count=6 * stride + 1)
+    frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_mp4(path, frames.transpose(0, 3, 1, 2), FPS * speed)
+        (row,) = score_clip(Clip(str(path)), scorers_named(["motion"]))
+    assert row.values is not None
+    scale = 192 / max(frames.shape[1:3])
+    full = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames[::stride]]
+    small = [cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for grey in full]
+    return speed, row.values[0], _farneback(full), _farneback(small) / scale
+
+
+def _farneback(greys: list[Any]) -> float:
+    """EasyAnimate's recipe: the mean length in pixels."""
+    steps = [
+        cv2.calcOpticalFlowFarneback(one, other, None, 0.5, 3, 15, 3, 5, 1.2, 0)
+        for one, other in itertools.pairwise(greys)
+    ]
+    return float(np.mean([np.hypot(step[..., 0], step[..., 1]).mean() for step in steps]))
+
+
+def farneback_figures(measured: list[tuple[float, float, float, float]]) -> list[dict[str, Any]]:
+    made = []
+    for name, speeds in (
+        *((str(speed), (speed,)) for speed in SPEEDS),
+        ("slow", SPEEDS[:2]),
+        ("all", SPEEDS),
+    ):
+        some = [line for line in measured if line[0] in speeds]
+        full, small = (rank_correlation([(line[1], line[place]) for line in some]) for place in (2, 3))
+        made.append(
+            {"speed": name, "clips": len(some), "full_size": round(full, 4), "small": round(small, 4)}
+        )
+        print(made[-1], flush=True)
+    return made
+
+
+def rank_correlation(pairs: list[tuple[float, float]]) -> float:
+    ranks = np.argsort(np.argsort(np.array(pairs), axis=0), axis=0)
+    return float(np.corrcoef(ranks.T)[0, 1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=int, default=200, help="with each fault")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    made_by = provenance()
+    half = arguments.clips // 2
+    jobs = [(fault, kind, number) for kind in KINDS for fault in FAULTS for number in range(half)]
+    found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    with Pool(2) as pool:
+        for fault, kind, scores in pool.imap(partial(measured, seed=arguments.seed), jobs, chunksize=8):
+            found[fault, kind].append(scores)
+        pairs = pool.map(partial(beside_farneback, seed=arguments.seed), range(arguments.clips))
+    result = {
+        "clips_with_each_fault": 2 * half,
+        "orders": orders(found),
+        "flow_beside_known": known_flows(),
+        "motion_beside_farneback": {
+            "clips": len(pairs),
+            "rank_correlation": round(rank_correlation(pairs), 4),
+        },
+    }
+    publish(result | made_by, arguments.json)
+
+
+if __name__ == "__main__":
+    main()
