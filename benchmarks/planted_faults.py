@@ -3,11 +3,11 @@
     python -m benchmarks.planted_faults --json benchmarks/results/planted_faults.json
 
 Half of the clips are of the synthetic world, half are parts of the real clips in ``examples/real`` (cropped,
-mirrored, backwards); all are encoded as H.264, decoded and measured as ``framescribe score`` does. ``auc``: the share of
-pairs of a clip with the fault and one without that the score puts in the right order. The flow is compared with pans,
-rotations and zooms that real frames were given; and ``motion`` with EasyAnimate's recipe (OpenCV's Farneback flow between
-full-size frames half a second apart, and between the small pictures), by Spearman's rank correlation over parts of the
-real clips at several speeds. Last line: JSON.
+mirrored, backwards); all are encoded as H.264, decoded and measured as ``framescribe score`` does. ``auc``: the share
+of pairs of a clip with the fault and one without that the score puts in the right order. The flow is compared with
+pans, rotations and zooms that real frames were given; and ``motion`` with EasyAnimate's recipe (OpenCV's Farneback
+flow between full-size frames half a second apart, and between the small pictures), by Spearman's rank correlation
+over parts of the real clips at several speeds. Last line: JSON.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def caption(
         framescribe caption clips/ --txt --prompt 'Describe the camera work.'
         framescribe caption lecture.mp4 --segment window:10 --strategy uniform
         framescribe caption clips/ -o captions/ --redo flagged
-        framescribe caption clips/ -o captions/ --where 'motion>=2 AND blur<=0.5'
+        framescribe caption clips/ -o captions/ --where 'motion>=2 AND cuts=0'
         framescribe caption clips/ -o captions/ --prompt 'What happens?' --prompt 'What does the camera do?'
     """
     from framescribe.cli.terminal import Terminal

@@ -23,7 +23,7 @@ def score(
     ] = None,
     scorers: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="Scorers, as in `motion,blur`; by default all but `text`."),
+        typer.Option(metavar="NAMES", help="Scorers, as in `motion,cuts`; by default all but `text`."),
     ] = None,
     redo: Annotated[
         Literal["failed"] | None, typer.Option(help="Score again also where a scorer `failed`.")
