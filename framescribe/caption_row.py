@@ -62,6 +62,7 @@ class CaptionRow(PlainRow):
         prompt_tokens: length of the prompt in tokens, frames included.
         output_tokens: length of the generated text in tokens.
         source_sha256: SHA-256 of the source's bytes, where ``--hash`` asked for it.
+        imported_from: file and line, or entry, that the caption was imported from; null for captions of a run.
         schema_version: version of these columns.
     """
 
@@ -107,6 +108,7 @@ class CaptionRow(PlainRow):
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     source_sha256: str | None = None
+    imported_from: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     __repr__ = row_text

@@ -77,7 +77,8 @@ NewRun = Annotated[
 Redo = Annotated[
     RedoName | None,
     typer.Option(
-        help="Caption again only clips whose last row `failed` or is `flagged`; clips with no row yet are skipped.",
+        help="Caption again only clips whose last row `failed`, is `flagged`, or was `rejected` or `imported`; "
+        "clips with no row yet are skipped.",
         rich_help_panel=_RUNS,
     ),
 ]

@@ -37,9 +37,9 @@ def export(
 ) -> None:
     """Write captions and clips as a trainer reads them.
 
-    Only captions with status success and without flags go in; --strip-openers mends the flag opener and --max-words
-    over_budget. The stored rows stay as they are: clean-up is applied to the export. What was left out, and why, is
-    in .framescribe/report.json in the target.
+    Only captions with status success and without flags go in, and those that people accepted; none that they rejected.
+    --strip-openers mends the flag opener and --max-words over_budget. The stored rows stay as they are: clean-up is
+    applied to the export. What was left out, and why, is in .framescribe/report.json in the target.
 
     Spans of longer videos are cut out: H.264 in MP4, encoded anew. With --normalize every clip is made as the trainer's
     models take it.
@@ -60,7 +60,7 @@ def export(
         report = export_rows(
             rows, to, target or options.beside_rows(rows, f"-{to}"),
             where=where or (), prompt_index=prompt_index, link=link,
-            rules=rules, accepted_flags=accept or (), min_frames=min_frames, sources=sources or (),
+            rules=rules, **given.accepted(accept), min_frames=min_frames, sources=sources or (),
             normalize=given.normalized(to, normalize, fps, size, fit, frames, keep_audio, crf),
             first_frames=first_frames, keep_clips=keep_clips, decode_timeout_s=decode_timeout, overwrite=overwrite,
         )  # fmt: skip

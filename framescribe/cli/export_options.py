@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,9 +37,10 @@ Accept = Annotated[
     list[str] | None,
     typer.Option(
         "--accept",
-        metavar="FLAG",
+        metavar="FLAG|reviewed|accepted",
         autocompletion=options.flags,
-        help="Export captions with this flag too; repeatable.",
+        help="Export captions with this flag too; repeatable. With accepted: only captions that people accepted; with "
+        "reviewed: also those that they edited.",
     ),
 ]
 PromptIndex = Annotated[
@@ -169,6 +170,19 @@ def cleanup_rules(
         replacements.append(Replacement(find, text))
     budget = None if max_words is None else Budget(max_words)
     return CleanupRules(strip_openers, tuple(replacements), prefix, suffix, trigger, budget)
+
+
+def accepted(given: list[str] | None) -> dict[str, Any]:
+    """What ``--accept`` spells: flags that keep no caption out, and what people have to have decided.
+
+    Raises:
+        UsageError: ``reviewed`` and ``accepted`` are both given.
+    """
+    decided = [name for name in ("reviewed", "accepted") if name in (given or ())]
+    if len(decided) > 1:
+        raise UsageError("--accept reviewed and --accept accepted: give one of them")
+    flags = [name for name in given or () if name not in decided]
+    return {"accepted_flags": flags, "accept": decided[0] if decided else None}
 
 
 Rules = Annotated[CleanupRules, Spelled(cleanup_rules)]

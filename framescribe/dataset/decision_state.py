@@ -40,8 +40,9 @@ class Decided:
         return self.decided_at is not None
 
     def is_stale(self, caption: str | None) -> bool:
-        """Whether verdict or text were given to another caption than the row has now; tags are the clip's."""
-        return not {self.verdict_of, self.text_of} <= {None, caption_digest(caption)}
+        """Whether the verdict, or without one the text, was given to another caption than the row has now."""
+        given_to = self.text_of if self.verdict is None else self.verdict_of
+        return given_to not in (None, caption_digest(caption))
 
     def current_edit(self, caption: str | None) -> str | None:
         """What a row with this caption was edited to; None too where another caption was edited."""
@@ -55,6 +56,9 @@ class Decided:
     def current_verdict(self, caption: str | None) -> Verdict | None:
         """The verdict on a row with this caption; None too where it was given on another caption."""
         return self.verdict if self.verdict_of == caption_digest(caption) else None
+
+
+_UNDECIDED = Decided()
 
 
 def fold(entries: Sequence[DecisionRow]) -> Decided:
@@ -109,8 +113,10 @@ class DecisionStates:
 
     def of(self, key: RowKey) -> Decided:
         """What counts of a caption; an empty state where nothing was decided."""
+        if key not in self._entries:
+            return _UNDECIDED
         if key not in self._folded:
-            self._folded[key] = fold(self._entries.get(key, ()))
+            self._folded[key] = fold(self._entries[key])
         return self._folded[key]
 
     def all(self) -> dict[RowKey, Decided]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
+from framescribe.dataset.decision_log import DecisionLog
+from framescribe.dataset.decision_state import DecisionStates
 from framescribe.dataset.folder import Folder
 from framescribe.dataset.schema import CAPTIONS, DECISIONS, FEATURES, SCORES
 from framescribe.dataset.table import Table, shard_number
 from framescribe.errors import UsageError
 from framescribe.shown import shown
 
-Redo = Literal["failed", "flagged"]
+Redo = Literal["failed", "flagged", "rejected", "imported"]
+IMPORTED = "imported"
+"""In place of a run's fingerprint: these captions were made elsewhere."""
 RUN_FILE, LOCK_FILE, CLIPS_FILE = "_run.json", "_lock", "_todo.parquet"
 """What lies beside the rows, under names that Arrow, and so pandas, skips when it reads the folder."""
 OLD_NAMES = {RUN_FILE: "run.json", LOCK_FILE: "lock"}
@@ -82,7 +86,7 @@ class RowFolder(Folder):
 
         Args:
             run, others: fingerprints. A row of a run that is none of them, such as one that mended a caption, leaves a
-                clip as done as it was.
+                clip as done as it was; an imported one makes it done.
 
         The value is the hash; empty if the clip failed before there was one; None if none was asked for.
 
@@ -97,7 +101,7 @@ class RowFolder(Folder):
                 key = row_key(clip_id, index)
                 if made_by in others:
                     found.pop(key, None)
-                elif made_by == run or key in found:
+                elif made_by in (run, IMPORTED) or key in found:
                     found[key] = sha256 or ("" if status == "error" else None)
         return found
 
@@ -112,10 +116,25 @@ class RowFolder(Folder):
         }
 
     def chosen(self, redo: Redo) -> set[str]:
-        """Keys of the rows that count and that failed or have a flag."""
-        rows = self.table.rows(["clip_id", "prompt_index", "caption_status", "flags"])
-        return {
-            row_key(row["clip_id"], row["prompt_index"])
-            for row in rows
-            if (row["caption_status"] == "error" if redo == "failed" else row["flags"])
-        }
+        """Keys of the rows that count and are to be captioned again.
+
+        Of those that failed or have a flag, what people accepted or wrote stays; what they rejected is only what was
+        rejected as it is now.
+        """
+        states = DecisionStates()
+        states.add(DecisionLog(self).refresh())
+        found = set()
+        for row in self.table.rows(
+            ["clip_id", "prompt_index", "caption", "caption_status", "flags", "imported_from"]
+        ):
+            decided, caption = states.of((row["clip_id"], row["prompt_index"])), row["caption"]
+            verdict = decided.current_verdict(caption)
+            stays = verdict == "accept" or decided.current_edit(caption) is not None
+            if {
+                "failed": row["caption_status"] == "error" and not stays,
+                "flagged": bool(row["flags"]) and not stays,
+                "rejected": verdict == "reject",
+                "imported": row["imported_from"] is not None,
+            }[redo]:
+                found.add(row_key(row["clip_id"], row["prompt_index"]))
+        return found

@@ -28,7 +28,8 @@ def match(rows: Sequence[Row], references: Sequence[Row]) -> list[Pair]:
 
     Args:
         rows: with ``caption`` and ``source_video`` (or ``file``), perhaps ``clip_id``; the last row of a clip counts.
-        references: likewise, perhaps with ``facts``; several rows of a clip are several references of it.
+        references: likewise, perhaps with ``facts``; several rows of a clip are several references of it. Where people
+            decided on them, only what they accepted or wrote is one.
 
     Raises:
         UsageError: a row says no clip, or two different files have the same name.
@@ -38,9 +39,17 @@ def match(rows: Sequence[Row], references: Sequence[Row]) -> list[Pair]:
     pairs = []
     for clip, same in _by_clip(references, by_id).items():
         facts = next((Facts.from_dict(row["facts"]) for row in same if row.get("facts")), None)
-        texts = tuple(row["caption"] for row in same if row.get("caption"))
+        texts = tuple(text for row in same if (text := _reference(row)))
         pairs.append(Pair(clip, written.get(clip) or None, texts, facts))
     return pairs
+
+
+def _reference(row: Row) -> str | None:
+    """What a row says of its clip for certain: of rows with decisions, what people wrote, or accepted."""
+    if "decision" not in row or (row["decision"] == "accept" and not row["decision_is_stale"]):
+        return row.get("edited_caption") or row.get("caption")
+    is_rejected = row["decision"] == "reject" and not row["decision_is_stale"]
+    return None if is_rejected else row.get("edited_caption")
 
 
 def _by_clip(rows: Sequence[Row], by_id: bool) -> dict[str, list[Row]]:

@@ -30,6 +30,7 @@ class Candidate:
         stem: the clip's file name in the export without its ending: unique, without dots.
         caption: one line of UTF-8, never empty.
         row_caption: what it was before the clean-up.
+        is_accepted: whether people accepted it.
     """
 
     clip_id: str
@@ -37,6 +38,7 @@ class Candidate:
     stem: str
     caption: str
     row_caption: str
+    is_accepted: bool = False
 
     @property
     def source_video(self) -> str:

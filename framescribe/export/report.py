@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from framescribe.export.judged import Accept
 from framescribe.export.pair import Link, Unusable
 from framescribe.quality.budget import T5_TOKENS
 from framescribe.quality.cleanup import CleanupRules
@@ -30,7 +31,7 @@ class ExportReport:
     """What an export holds and what it does not: ``.framescribe/report.json`` in the target.
 
     Attributes:
-        format, target, link, rules, accepted_flags: what was asked for.
+        format, target, link, rules, accepted_flags, accept: what was asked for.
         normalize: the form that every clip was made anew in; None left whole videos as they are.
         framescribe: the version that made it.
         rows, exported: rows read, and clips that are in the export.
@@ -45,6 +46,7 @@ class ExportReport:
     link: Link
     rules: CleanupRules
     accepted_flags: list[str]
+    accept: Accept | None = None
     normalize: Normalize | None = None
     framescribe: str = __version__
     rows: int = 0

@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from framescribe.dataset.dataset import Dataset
 from framescribe.errors import UsageError
 from framescribe.export.clips import Destination, placed
+from framescribe.export.judged import COLUMNS as DECISION_COLUMNS
+from framescribe.export.judged import Accept
 from framescribe.export.layout import Layout, find_layout
 from framescribe.export.pair import LINKS, Candidate, Link, Pair, Unusable
 from framescribe.export.places import Places
@@ -39,6 +41,7 @@ def export(
     link: Link = "copy",
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
+    accept: Accept | None = None,
     min_frames: int = 1,
     sources: Collection[str] = (),
     normalize: Normalize | None = None,
@@ -60,6 +63,8 @@ def export(
         link: ``copy``, ``symlink`` or ``hardlink`` the clips, or ``reference`` them where they are.
         rules: how captions are tidied. Flags that they mend (``opener``, ``over_budget``) keep no caption out.
         accepted_flags: further flags that keep none out.
+        accept: ``accepted``: only captions that people accepted; ``reviewed``: also those that they edited; None: all
+            but those that they rejected. Edited texts go in for the captions.
         min_frames: clips of fewer frames are left out, also where the trainer would take them.
         sources: folders, and beginnings of URLs that end in ``/``, to read clips from; empty: see ``Places``.
         normalize: make every clip anew so, with the rate, sides and number of frames that the trainer's models take
@@ -80,9 +85,12 @@ def export(
     final = Path(target).resolve()
     _check(chosen, final, link, first_frames)
     flags = _accepted(accepted_flags, rules)
+    if accept is not None and accept not in get_args(Accept):
+        raise UsageError(f"`accept` takes {' or '.join(get_args(Accept))}, not {accept!r}")
     report = ExportReport(
-        format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, normalize=form
-    )
+        format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, accept=accept,
+        normalize=form,
+    )  # fmt: skip
     candidates = candidates_of(_chosen_rows(rows, where), Places(sources), report, prompt_index)
     with new_target(final, overwrite) as folder:
         _write(candidates, Destination(chosen, folder, final, link), preparation, report)
@@ -125,7 +133,8 @@ def _chosen_rows(
     if isinstance(rows, str | PathLike):
         rows = Dataset(Path(rows) if isinstance(rows, PathLike) else rows)
     if isinstance(rows, Dataset):
-        return rows.rows(where or None, columns=COLUMNS)
+        decided = [name for name in DECISION_COLUMNS if name in rows.columns]
+        return rows.rows(where or None, columns=(*COLUMNS, *decided))
     if where:
         raise UsageError("`where` chooses among the rows of a folder or file; choose among your own before")
     return rows

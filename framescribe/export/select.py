@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framescribe.errors import UsageError
+from framescribe.export.judged import Accept, exported_text, is_accepted
 from framescribe.export.pair import Candidate, Unusable
 from framescribe.export.places import Places
 from framescribe.export.report import ExportReport, LeftOut
@@ -39,7 +40,7 @@ def candidates_of(
     Args:
         rows: columns by name.
         places: from where clips may come.
-        report: says how captions are tidied, and which flags are accepted.
+        report: says how captions are tidied, and which are accepted.
         prompt_index: which prompt's captions; None takes those of the first prompt that there are rows of.
 
     Raises:
@@ -70,7 +71,7 @@ def _prompt_index(row: Row) -> int:
 
 def _offer(row: Row, places: Places, report: ExportReport) -> Candidate | LeftOut:
     try:
-        candidate = to_candidate(row, report.rules, report.accepted_flags)
+        candidate = to_candidate(row, report.rules, report.accepted_flags, report.accept)
         places.check(candidate.source_video)
     except Unusable as problem:
         return LeftOut(row["clip_id"], row["source_video"], problem.reason, str(problem))
@@ -78,10 +79,11 @@ def _offer(row: Row, places: Places, report: ExportReport) -> Candidate | LeftOu
 
 
 def _distinct(candidates: Iterable[Candidate], report: ExportReport) -> Iterator[Candidate]:
-    """Those whose caption, as the row has it, does not nearly repeat that of one before."""
+    """Those whose caption, before the clean-up, people accepted, or does not nearly repeat that of one before."""
     finder = DuplicateFinder()
     for candidate in candidates:
-        if (first := finder.add(candidate.clip_id, candidate.row_caption)) is None:
+        first = finder.add(candidate.clip_id, candidate.row_caption)
+        if first is None or candidate.is_accepted:
             yield candidate
         else:
             problem = Unusable("flagged duplicate", f"nearly the caption of clip {first}")
@@ -98,16 +100,15 @@ def _order(candidate: Candidate) -> tuple[str, float, float, str]:
     )
 
 
-def to_candidate(row: Row, rules: CleanupRules, accepted_flags: Collection[str]) -> Candidate:
+def to_candidate(
+    row: Row, rules: CleanupRules, accepted_flags: Collection[str], accept: Accept | None = None
+) -> Candidate:
     """The row's clip and its cleaned caption.
 
     Raises:
         Unusable: the row does not go into the export; why.
     """
-    if row["caption_status"] != "success":
-        raise Unusable(f"status {row['caption_status']}", row.get("error_message") or "")
-    if flags := [flag for flag in row.get("flags") or () if flag not in accepted_flags]:
-        raise Unusable(f"flagged {flags[0]}", ", ".join(flags))
+    text = exported_text(row, accept, accepted_flags)
     try:
         clip = Clip(
             row["source_video"], row.get("start_s") or 0.0, row.get("end_s"), prompt=row.get("prompt") or None
@@ -121,13 +122,14 @@ def to_candidate(row: Row, rules: CleanupRules, accepted_flags: Collection[str])
         clip_id=row["clip_id"],
         clip=clip,
         stem=_stem(row["clip_id"], clip.source_video),
-        caption=_caption(row["caption"], rules),
-        row_caption=row["caption"],
+        caption=_caption(text, rules),
+        row_caption=text,
+        is_accepted=is_accepted(row),
     )
 
 
-def _caption(caption: str | None, rules: CleanupRules) -> str:
-    text = clean(caption or "", rules)
+def _caption(caption: str, rules: CleanupRules) -> str:
+    text = clean(caption, rules)
     if not text:
         raise Unusable("no text left after clean-up")
     try:

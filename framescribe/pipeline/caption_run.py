@@ -192,7 +192,7 @@ class CaptionRun:
 
     def _check_output(self) -> None:
         if self.redo is not None and self.redo not in get_args(Redo):
-            raise UsageError(f"`redo` takes {' or '.join(get_args(Redo))}, not {self.redo!r}")
+            raise UsageError(f"`redo` takes {', '.join(get_args(Redo))}, not {self.redo!r}")
         if not self.segment_rule.changes_nothing and self.txt:
             raise UsageError("`txt` writes one file for each video; with `segments` use `output`")
         if len(self.asked) > 1 and self.txt:

@@ -67,7 +67,7 @@ def caption(
         limits: what reading clips may take: processes, seconds, memory.
         overwrite: replace the output file, or existing text files.
         new_run: caption with other settings into the same folder. Earlier rows are kept; a clip's last one counts.
-        redo: caption only clips whose last row ``failed`` or is ``flagged``.
+        redo: caption only clips whose last row ``failed``, is ``flagged``, or was ``rejected`` or ``imported``.
         hash_sources: record each source's SHA-256; caption again what has changed.
         where: caption only clips whose scores in the folder fulfil this SQL condition, ``motion >= 2``; of several all
             must hold. Clips without scores are left out, and counted.

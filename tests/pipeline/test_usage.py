@@ -169,7 +169,7 @@ def test_one_rule_one_message_and_nothing_is_made(options, message, flags, told)
         (given(limit=0), "`limit` must be at least 1", "--limit 0"),
         (given(sample=-1), "`sample` must be at least 1", "--sample -1"),
         (given(rows_per_shard=0, output="out"), "`rows_per_shard` must be", "-o out --shard-rows 0"),
-        (given(redo="all", output="out"), "`redo` takes failed or flagged", "-o out --redo all"),
+        (given(redo="all", output="out"), "`redo` takes failed, flagged, ", "-o out --redo all"),
         (lambda: {"limits": DecodeLimits(-1)}, "`decode_workers` must be", "--decode-workers -1"),
         (lambda: {"limits": DecodeLimits(timeout_s=0)}, "`decode_timeout_s` must be", "--decode-timeout 0"),
         (lambda: {"limits": DecodeLimits(memory_gb=-1)}, "`decode_memory_gb` must be", "--decode-memory -1"),
