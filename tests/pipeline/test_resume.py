@@ -117,7 +117,7 @@ def test_redo_of_what_failed(videos, out):
     )
     assert len(rows_of(out)) == 4
     assert "0 to caption" in invoke("caption", videos, "-o", out, "--redo", "failed", *QUICK).stderr
-    for unknown in ("all", "rejected"):
+    for unknown in ("all", "accepted"):
         refused = invoke("caption", videos, "-o", out, "--redo", unknown, *QUICK)
         assert refused.exit_code == 2
         assert f"'{unknown}' is not one of" in refused.stderr
