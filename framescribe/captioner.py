@@ -30,7 +30,7 @@ from framescribe.pipeline.given import Source, as_clip, given_clips
 from framescribe.prepare import Preparer, check_can_decode, gpu_decoders
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.session import CaptionSession, Decoding
+from framescribe.session import Beside, CaptionSession, Decoding
 from framescribe.task import (
     DEFAULT_MEMORY_GB,
     DEFAULT_TIMEOUT_S,
@@ -193,6 +193,7 @@ class Captioner:
         settings: CaptionSettings,
         limits: DecodeLimits = DecodeLimits(),
         spent: TimeSpent | None = None,
+        beside: Beside | None = None,
     ) -> Iterator[CaptionRow]:
         """As ``caption``, of different clips that are each asked their own questions.
 
@@ -200,13 +201,14 @@ class Captioner:
             tasks: read as they are needed.
             settings, limits: the same for all.
             spent: is told what the time goes to.
+            beside: is given each clip's pooled features, before its caption's row; None makes none.
 
         Raises:
             UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
         """
         if limits.decoder == "gpu" and self._gpu_decoders is None:
             raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
-        session = self.session(settings)
+        session = self.session(settings, beside)
         gpu = None if limits.decoder == "cpu" else self._gpu_decoders
         decoders = limits.workers or min(_MAX_DECODERS, usable_cpus())
         workers = None
@@ -221,9 +223,10 @@ class Captioner:
         """Tokens of the longest caption that is being written, of whichever call; to show how far it is."""
         return self._engine.longest_in_progress()
 
-    def session(self, settings: CaptionSettings) -> CaptionSession:
+    def session(self, settings: CaptionSettings, beside: Beside | None = None) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
-        return CaptionSession(self._engine, self._preparer, self.checkpoint.tokenizer, self._rows, settings)
+        tokenizer = self.checkpoint.tokenizer
+        return CaptionSession(self._engine, self._preparer, tokenizer, self._rows, settings, beside)
 
     def __repr__(self) -> str:
         return f"Captioner({self.checkpoint.name!r}, {self.precision}, {self.precision.device})"

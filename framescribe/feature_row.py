@@ -38,3 +38,12 @@ class FeatureRow(PlainRow):
     engine_version: str
     created_at: str | None = None
     schema_version: int = FEATURE_SCHEMA_VERSION
+
+
+POOLING = "mean-max-std"
+"""How ``model/pooling.py`` pools; another way is another name."""
+
+
+def features_of(model: str, revision: str | None) -> str:
+    """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std``."""
+    return f"{model}@{revision} {POOLING}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from framescribe.caption_row import CaptionRow
 from framescribe.errors import ErrorStage
+from framescribe.feature_row import FeatureRow, features_of
 from framescribe.quality.checks import caption_status, check
 from framescribe.shown import shorten
 from framescribe.task import ClipTask, Question
@@ -85,6 +86,20 @@ class RowMaker:
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
             **self._common(clip, question, settings),
+        )
+
+    def features(self, clip: Clip, pooled: bytes, num_frames: int) -> FeatureRow:
+        """The row of a clip's pooled features."""
+        return FeatureRow(
+            clip_id=clip.id,
+            source_video=clip.source_video,
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            features_of=features_of(self.model, self.model_revision),
+            features=pooled,
+            num_frames=num_frames,
+            engine_version=__version__,
+            created_at=_now(),
         )
 
     def _common(self, clip: Clip, question: Question, settings: CaptionSettings) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,13 +14,18 @@ from framescribe.caption_row import CaptionRow
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.sequence import Sequence
+from framescribe.feature_row import FeatureRow
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.rows import RowMaker, created_now
+from framescribe.score_row import ScoreRow
 from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import CaptionSettings, GenerationSettings, Prompt
 from framescribe.video.workers import DecodeWorkers
+
+Beside = Callable[[Iterable[ScoreRow | FeatureRow]], None]
+"""Takes what a clip gives beside its captions."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +36,7 @@ class _Asked:
         prepared: the clip.
         question: of its task.
         prompt: that is in the engine: the question's, or another attempt's.
+        is_first: whether it is the first of its clip, which brings what the clip gives beside captions.
         repair: what has been tried, once there is a first caption and captions that came out badly are repaired.
         sequence: in the engine.
     """
@@ -38,6 +44,7 @@ class _Asked:
     prepared: Prepared
     question: Question
     prompt: Prompt
+    is_first: bool
     repair: Repair | None = None
     sequence: Sequence | None = None
 
@@ -64,6 +71,7 @@ class CaptionSession:
         engine: generates; may serve other sessions too.
         preparer, tokenizer, rows: of the same model.
         settings: the same for all clips.
+        beside: is given what a clip gives beside captions, before its caption's row; None wants nothing.
     """
 
     def __init__(
@@ -73,12 +81,14 @@ class CaptionSession:
         tokenizer: CaptionTokenizer,
         rows: RowMaker,
         settings: CaptionSettings,
+        beside: Beside | None = None,
     ) -> None:
         self._engine = engine
         self._preparer = preparer
         self._tokenizer = tokenizer
         self._rows = rows
         self._settings = settings
+        self._beside = beside
         self._in_engine: set[_Asked] = set()
         self._completed: deque[tuple[_Asked, Completion]] = deque()
 
@@ -88,8 +98,9 @@ class CaptionSession:
 
     def add(self, prepared: Prepared) -> None:
         """Queues a clip with all its questions; they share its pixels, and so what the vision tower makes of them."""
-        for question, prompt in zip(prepared.task.questions, prepared.prompts, strict=True):
-            self._request(_Asked(prepared, question, prompt), self._settings.generation)
+        for number, question in enumerate(prepared.task.questions):
+            asked = _Asked(prepared, question, prepared.prompts[number], is_first=number == 0)
+            self._request(asked, self._settings.generation)
 
     def caption(
         self,
@@ -159,7 +170,12 @@ class CaptionSession:
     def _request(self, asked: _Asked, generation: GenerationSettings) -> None:
         prepared = asked.prepared
         request = Request(
-            prepared.task.clip.id, asked.prompt, prepared.pixels_P3SS, generation, prepared.picture_of_frame
+            prepared.task.clip.id,
+            asked.prompt,
+            prepared.pixels_P3SS,
+            generation,
+            prepared.picture_of_frame,
+            pools=self._beside is not None and asked.is_first and asked.repair is None,
         )
         self._in_engine.add(asked)
         asked.sequence = self._engine.add(request, partial(self._complete, asked))
@@ -172,6 +188,9 @@ class CaptionSession:
         self._in_engine.discard(asked)
         prepared, settings = asked.prepared, self._settings
         clip = prepared.task.clip
+        if self._beside is not None and completion.pooled is not None:
+            pooled = completion.pooled.numpy().astype("<f2", copy=False).tobytes()
+            self._beside([self._rows.features(clip, pooled, len(prepared.picture_of_frame))])
         if completion.finish_reason == "error":
             # Another attempt may need more memory than there is: keep the original caption.
             if asked.repair is not None:

@@ -254,7 +254,8 @@ class Engine:
     def _complete(self, sequence: Sequence, reason: FinishReason, error: str | None = None) -> None:
         sequence.is_done = True
         sequence.features_PVD = None
-        sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error))
+        pooled = None if reason == "error" else sequence.pooled  # an error may come before its copy is there
+        sequence.deliver(Completion(sequence.request.id, tuple(sequence.token_ids), reason, error, pooled))
 
     def _shrink(self, phase: Phase[Sequence], error: BaseException) -> None:
         """Memory ran out: puts back what was tried, to be tried again in smaller pieces."""

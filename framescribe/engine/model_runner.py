@@ -16,9 +16,10 @@ from framescribe.engine.batch import DecodeBatch, decode_step
 from framescribe.engine.graphs import GraphedStep
 from framescribe.engine.kv_cache import KVCache
 from framescribe.engine.sequence import Sequence
-from framescribe.engine.transfer import to_device
+from framescribe.engine.transfer import to_device, to_host
 from framescribe.model import kernels
 from framescribe.model.model import CaptionModel
+from framescribe.model.pooling import pool
 
 
 class ModelRunner:
@@ -79,6 +80,8 @@ class ModelRunner:
         for sequence in (*sequences, *others):
             if (part := made.get(id(sequence.request.pixels_P3SS))) is not None:
                 sequence.features_PVD = part
+                if sequence.request.pools and (features_FVD := frame_features(sequence)) is not None:
+                    sequence.pooled = to_host(pool(features_FVD))
 
     def prefill(self, sequences: list[Sequence]) -> Tensor:
         """Computes prompts, packed into one without padding, and chooses the first new token of each, int64 [B]."""

@@ -27,6 +27,7 @@ class Sequence(Schedulable):
         deliver: called once, with its completion.
         rng: its random numbers.
         features_PVD: of its pictures, between encoding and prefill.
+        pooled: of its frames, on the host once a token that was computed after them has been read.
         token_ids: new tokens that have been read from the device; ``new_tokens`` may be one ahead.
         is_done: completed or cancelled; what is still computed for it is dropped.
     """
@@ -35,6 +36,7 @@ class Sequence(Schedulable):
     deliver: Deliver
     rng: SequenceRng
     features_PVD: Tensor | None = None
+    pooled: Tensor | None = None
     token_ids: list[int] = field(default_factory=list)
     is_done: bool = False
 

@@ -26,6 +26,13 @@ def to_device(values: object, device: torch.device, dtype: torch.dtype = torch.l
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
+def to_host(tensor: Tensor) -> Tensor:
+    """Starts the copy of a tensor to the host, in the order of its device's stream; nothing waits for it."""
+    if not tensor.is_cuda:
+        return tensor.cpu()
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Step:
     """One step's tokens, complete in ``tokens_B`` once ``event`` has happened."""
@@ -54,8 +61,7 @@ class Readback:
         """Starts the copy of a step's tokens, int64 [B], one of each sequence; nothing waits for it."""
         event = None
         if tokens_B.is_cuda:
-            pinned_B = torch.empty(tokens_B.shape, dtype=tokens_B.dtype, pin_memory=True)
-            tokens_B = pinned_B.copy_(tokens_B, non_blocking=True)
+            tokens_B = to_host(tokens_B)
             event = torch.cuda.Event()
             event.record()
         self._steps.append(_Step(sequences, tokens_B, event))
