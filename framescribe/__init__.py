@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.dataset.dataset import Dataset
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
+    from framescribe.heads.apply import apply_heads
+    from framescribe.heads.similar import similar
+    from framescribe.heads.teach import teach
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.observer import Observer, RunSummary
@@ -51,9 +54,12 @@ _HOMES = {
     "RunSummary": "pipeline.observer",
     "ScoreRow": "score_row",
     "VideoFrames": "video_frames",
+    "apply_heads": "heads.apply",
     "caption": "pipeline.run",
     "filter": "profiles.filter",
     "score": "pipeline.score_run",
+    "similar": "heads.similar",
+    "teach": "heads.teach",
 }
 
 __all__ = [
@@ -78,9 +84,12 @@ __all__ = [
     "UsageError",
     "VideoFrames",
     "__version__",
+    "apply_heads",
     "caption",
     "filter",
     "score",
+    "similar",
+    "teach",
 ]
 
 

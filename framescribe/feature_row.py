@@ -47,3 +47,8 @@ POOLING = "mean-max-std"
 def features_of(model: str, revision: str | None) -> str:
     """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std``."""
     return f"{model}@{revision} {POOLING}"
+
+
+def are_alike(features_of: str, other: str) -> bool:
+    """Whether features compare: revision and pooling say so, whatever path or name the model was loaded by."""
+    return features_of.rpartition("@")[2] == other.rpartition("@")[2]

@@ -90,6 +90,22 @@ HashSources = Annotated[
         rich_help_panel=_RUNS,
     ),
 ]
+Features = Annotated[
+    bool,
+    typer.Option(
+        "--features",
+        help="Keep each clip's pooled features, for `teach` and `similar`; captions stay the same.",
+        rich_help_panel=_RUNS,
+    ),
+]
+Heads = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--head",
+        help="Score each clip by a head that `teach` wrote. Repeatable.",
+        rich_help_panel=_RUNS,
+    ),
+]
 RowsPerShard = Annotated[
     int | None,
     typer.Option(
@@ -198,12 +214,14 @@ def run_options(
     redo: Redo = None,
     hash_sources: HashSources = False,
     where: Where = None,
+    features: Features = False,
+    heads: Heads = None,
     rows_per_shard: RowsPerShard = None,
 ) -> CaptionOptions:
     """What a run does in a folder."""
     return {
         "dry_run": dry_run, "new_run": new_run, "redo": redo, "hash_sources": hash_sources,
-        "where": where or (), "rows_per_shard": rows_per_shard,
+        "where": where or (), "features": features, "heads": heads or (), "rows_per_shard": rows_per_shard,
     }  # fmt: skip
 
 

@@ -26,8 +26,10 @@ from framescribe.cli.report import report
 from framescribe.cli.review import review
 from framescribe.cli.rows import rows
 from framescribe.cli.score import score
+from framescribe.cli.similar import similar
 from framescribe.cli.split import split
 from framescribe.cli.synthesize import synthesize
+from framescribe.cli.teach import teach
 from framescribe.cli.train import train
 
 app = typer.Typer(
@@ -42,8 +44,8 @@ app = typer.Typer(
 for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
-    rows, filter_, report, review, export, ask, inspect, train, evaluate, split, synthesize, parity, bench, download,
-    doctor,
+    rows, filter_, report, review, export, teach, similar,
+    ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))
 

@@ -70,8 +70,12 @@ class Table:
         Raises:
             OSError: as ``Folder.put``.
         """
+        self.append_table(self.schema.table(rows), run, number, token)
+
+    def append_table(self, rows: pyarrow.Table, run: str, number: int, token: str | None = None) -> None:
+        """As ``append``, of rows that are a table of the schema already."""
         buffer = io.BytesIO()
-        write_sealed(buffer, self.schema, [self.schema.table(rows)], {_RUN_KEY: run})
+        write_sealed(buffer, self.schema, [rows], {_RUN_KEY: run})
         self._folder.put(
             self._name(f"part-{number:06}-{token or secrets.token_hex(4)}.parquet"), buffer.getvalue()
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
 from framescribe.caption_row import CaptionRow
 from framescribe.dataset.runs import Run, RunLog
+from framescribe.dataset.side_writer import SideWriter
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
+from framescribe.feature_row import FeatureRow
+from framescribe.score_row import ScoreRow
 
 ROWS_PER_SHARD = 1000
 SECONDS_PER_SHARD = 60.0
@@ -44,6 +48,7 @@ class RowWriter:
         self._folder, self._log, self._run, self._hardware = folder, log, run, hardware
         self._rows_per_shard = rows_per_shard
         self._rows: list[dict[str, Any]] = []
+        self._side = SideWriter(folder, run.fingerprint)
         self._number = folder.table.next_number()
 
     def __enter__(self) -> RowWriter:
@@ -61,7 +66,12 @@ class RowWriter:
         if is_late or len(self._rows) >= self._rows_per_shard:
             self._flush()
 
+    def write_beside(self, rows: Iterable[ScoreRow | FeatureRow]) -> None:
+        """Takes what a clip gave beside its caption; it is safe before the caption's row is."""
+        self._side.write(rows)
+
     def _flush(self) -> None:
+        self._side.flush()  # before the rows: a clip that has its row is done
         if not self._rows:
             return
         self._folder.table.append(self._rows, self._run.fingerprint, self._number)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+
 def pool(features_FVD: Tensor) -> Tensor:
     """Pools a clip's features: over each frame's visual tokens, then over frames.
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
+from framescribe.heads.apply import GivenHeads, load_heads
+from framescribe.heads.head import Head
 from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.task import DecodeLimits, check_prompts
@@ -70,6 +72,8 @@ class CaptionOptions(TypedDict, total=False):
     redo: Redo | None
     hash_sources: bool
     where: str | Sequence[str]
+    features: bool
+    heads: GivenHeads | Iterable[GivenHeads]
     limit: int | None
     sample: int | None
     shard: tuple[int, int] | None
@@ -119,6 +123,8 @@ class CaptionRun:
     redo: Redo | None = None
     hash_sources: bool = False
     where: str | Sequence[str] = ()
+    features: bool = False
+    heads: tuple[Head, ...] = ()
     limit: int | None = None
     sample: int | None = None
     shard: tuple[int, int] | None = None
@@ -147,6 +153,7 @@ class CaptionRun:
         *,
         model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
         prompts: Iterable[str] = (),
+        heads: GivenHeads | Iterable[GivenHeads] = (),
         executor: Literal["local", "ray"] | Ray = "local",
         **options: Any,
     ) -> CaptionRun:
@@ -160,6 +167,7 @@ class CaptionRun:
             output=None if output is None else fspath(output),
             model=as_spec(model),
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
+            heads=load_heads(heads),
             executor=executor_of(executor),
             **options,
         )
@@ -208,6 +216,8 @@ class CaptionRun:
             "redo": self.redo,
             "where": self.where,
             "hash_sources": self.hash_sources,
+            "features": self.features,
+            "heads": self.heads,
             "rows_per_shard": self.rows_per_shard,
         }
         for name, is_given in needs_folder.items():

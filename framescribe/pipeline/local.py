@@ -9,6 +9,7 @@ from dataclasses import replace
 from framescribe.caption_row import CaptionRow
 from framescribe.errors import ClipError
 from framescribe.interrupts import uninterrupted
+from framescribe.pipeline.beside import kept_beside
 from framescribe.pipeline.caption_run import CaptionRun
 from framescribe.pipeline.executor import MadeBy, Output, Work
 from framescribe.pipeline.observer import Observer
@@ -49,13 +50,14 @@ class ThisProcess:
                 captioner = Captioner.from_pretrained(
                     run.model, batch_size=run.batch_size, decoder=run.limits.decoder, progress=loaded
                 )
-            outputs = list(work.outputs)
+            outputs, beside = list(work.outputs), None
             if work.session is not None:
                 writer = stack.enter_context(work.session.writer())
                 outputs.append(writer)
+                beside = kept_beside(run, writer.write_beside)
             work.started = time.monotonic()
             settings = replace(run.settings, repair=run.repairs)
-            rows = captioner.caption_tasks(work.tasks, settings, run.limits, work.spent)
+            rows = captioner.caption_tasks(work.tasks, settings, run.limits, work.spent, beside)
             with observer.captioning(work.total, captioner.longest_in_progress):
                 for row in rows:
                     with uninterrupted():

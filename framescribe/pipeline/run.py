@@ -71,6 +71,8 @@ def caption(
         hash_sources: record each source's SHA-256; caption again what has changed.
         where: caption only clips whose scores in the folder fulfil this SQL condition, ``motion >= 2``; of several all
             must hold. Clips without scores are left out, and counted.
+        features: keep each clip's pooled features, from the encoding that captioning does anyway.
+        heads: score each clip by these heads, which ``teach`` wrote.
         limit: caption the first so many clips of those left to do.
         sample: caption so many clips, drawn by the settings' seed; the draw does not depend on the clips' order.
         shard: (i, n): caption the i-th of n parts, counted from 1, so that n machines divide the clips among them. A

@@ -11,6 +11,7 @@ from framescribe.dataset.lock import locked
 from framescribe.dataset.runs import Identity, Run, RunLog, run_identity
 from framescribe.dataset.store import RowFolder, row_key
 from framescribe.dataset.writer import ROWS_PER_SHARD, RowWriter
+from framescribe.pipeline.beside import check_heads
 from framescribe.pipeline.caption_run import CaptionRun
 from framescribe.pipeline.executor import MadeBy
 from framescribe.pipeline.hashes import SourceHashes, source_sha256
@@ -138,6 +139,8 @@ def open_session(run: CaptionRun, made_by: MadeBy, stack: ExitStack) -> RunSessi
     folder = RowFolder(run.folder)
     # Before the folder is made: there may be no such model. A dry run downloads nothing, and takes any revision.
     revision = None if run.dry_run else made_by.find_revision()
+    if revision is not None:
+        check_heads(run.heads, run.model.name, revision)
     if not run.dry_run:
         stack.enter_context(locked(folder))
     settings = replace(run.settings, repair=run.repairs)

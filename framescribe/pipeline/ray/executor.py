@@ -84,8 +84,11 @@ class OnRay:
             output=folder.root if folder.is_local else folder.name,
             fingerprint=session.run.fingerprint,
             shard=folder.table.next_number(),
+            side_shard=max(folder.features.next_number(), folder.scores.next_number()),
             working_folder=os.getcwd(),
             limits=run.limits,
+            features=run.features,
+            heads=run.heads,
         )
 
 

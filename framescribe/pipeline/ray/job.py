@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
+from framescribe.heads.head import Head
 from framescribe.model_spec import ModelSpec
 from framescribe.rows import RowMaker
 from framescribe.task import DecodeLimits
@@ -33,8 +34,11 @@ class Job:
         output: folder of rows, as every host names it.
         fingerprint: of the run.
         shard: number of this session's first shards.
+        side_shard: likewise, of the tables beside captions.
         working_folder: where relative paths of clips start.
         limits: what decoding one clip may take.
+        features: whether clips' features are kept.
+        heads: score each clip.
     """
 
     captioner: Callable[[], Captioner]
@@ -44,8 +48,11 @@ class Job:
     output: str
     fingerprint: str
     shard: int
+    side_shard: int
     working_folder: str
     limits: DecodeLimits = DecodeLimits()
+    features: bool = False
+    heads: tuple[Head, ...] = ()
 
     @property
     def folder(self) -> RowFolder:

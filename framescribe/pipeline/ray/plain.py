@@ -5,14 +5,18 @@ As JSON escapes, names that are no UTF-8 survive too.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from framescribe.caption_row import CaptionRow
 from framescribe.errors import UsageError
+from framescribe.feature_row import FeatureRow
 from framescribe.prepare import with_tuples
 from framescribe.reading import Member
+from framescribe.score_row import ScoreRow
 from framescribe.task import ClipTask, Question
 from framescribe.types import Clip
 from framescribe.video.table import TableMember
@@ -71,6 +75,24 @@ def _member(kind: str, archive: str, *where: Any) -> Member:
 def row_text(row: CaptionRow) -> str:
     """A row for ``read_row``."""
     return json.dumps(row.to_dict())
+
+
+def side_text(rows: Iterable[ScoreRow | FeatureRow]) -> str:
+    """Rows of other tables for ``read_side``."""
+    plain = [row.to_dict() for row in rows]
+    for row in plain:
+        if isinstance(content := row.get("features"), bytes):
+            row["features"] = base64.b64encode(content).decode()
+    return json.dumps(plain)
+
+
+def read_side(text: str) -> Iterator[ScoreRow | FeatureRow]:
+    """Rows of ``side_text``."""
+    for row in json.loads(text):
+        if "features" in row:
+            yield FeatureRow(**row | {"features": base64.b64decode(row["features"])})
+        else:
+            yield ScoreRow(**with_tuples(row))
 
 
 def read_row(text: str) -> CaptionRow:

@@ -12,17 +12,20 @@ import dataclasses
 import hashlib
 import os
 import traceback
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from framescribe.caption_row import CaptionRow
 from framescribe.dataset.schema import CAPTIONS
+from framescribe.feature_row import FeatureRow
+from framescribe.pipeline.beside import keeping
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
-from framescribe.pipeline.ray.plain import read_row, row_text
+from framescribe.pipeline.ray.plain import read_row, read_side, row_text, side_text
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.prepare import Prepared
+from framescribe.score_row import ScoreRow
 from framescribe.task import ClipTask
 from framescribe.video.workers import DecodeWorkers
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from framescribe.pipeline.ray.job import Job
+
+_BESIDE = "beside"
+"""The column of rows of other tables, between captions and their shards."""
 
 
 class PrepareStage:
@@ -63,7 +69,10 @@ class CaptionStage:
         job.enter()
         self._job = job
         captioner = job.captioner()
-        self._feeder = Feeder(captioner.session(job.settings))
+        self._beside: dict[str, list[ScoreRow | FeatureRow]] = defaultdict(list)
+        keeps = job.features or job.heads
+        beside = keeping(job.heads, job.features, self._take_beside) if keeps else None
+        self._feeder = Feeder(captioner.session(job.settings, beside))
         self._report = WorkerReport(conductor, self._feeder)
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -87,7 +96,14 @@ class CaptionStage:
             rows += self._failed(prepared[0].task, failure.reason)
         rows = [dataclasses.replace(row, source_sha256=hashes[row.clip_id]) for row in rows]
         self._report.add(rows)
-        return CAPTIONS.table(row.to_dict() for row in rows)
+        captions = CAPTIONS.table(row.to_dict() for row in rows)
+        # Of a clip's rows the first brings them.
+        beside = [side_text(self._beside.pop(row.clip_id, ())) for row in rows]
+        return captions.append_column(_BESIDE, [beside])
+
+    def _take_beside(self, rows: Iterable[ScoreRow | FeatureRow]) -> None:
+        for row in rows:
+            self._beside[row.clip_id].append(row)
 
     def _failed(self, task: ClipTask, error: BaseException) -> tuple[CaptionRow, ...]:
         reason = f"{task.clip.source_video}: {type(error).__name__}: {error}"
@@ -104,7 +120,14 @@ def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
     keys = zip(rows["clip_id"].to_pylist(), rows["prompt_index"].to_pylist(), strict=True)
     ids = "\0".join(sorted(f"{clip_id}\0{index}" for clip_id, index in keys))
     token = hashlib.sha256(ids.encode()).hexdigest()[:16]
-    job.folder.table.append(rows.to_pylist(), job.fingerprint, number, token)
+    folder, side_number = job.folder, job.side_shard + number - job.shard
+    beside = [each for text in rows[_BESIDE].to_pylist() for each in read_side(text)]
+    for kind, table in ((FeatureRow, folder.features), (ScoreRow, folder.scores)):
+        if of_kind := [each.to_dict() for each in beside if isinstance(each, kind)]:
+            table.make()
+            table.append(of_kind, job.fingerprint, side_number, token)
+    rows = rows.drop_columns(_BESIDE)
+    folder.table.append(rows.to_pylist(), job.fingerprint, number, token)
     counts = Counter(rows["caption_status"].to_pylist())
     return pa.table({"status": list(counts), "rows": list(counts.values())})
 

@@ -1,0 +1,168 @@
+"""A head: a linear map from pooled features to probabilities of labels, and its file, a safetensors with a card."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framescribe.caption_row import CaptionRow
+from framescribe.errors import UsageError
+from framescribe.feature_row import are_alike
+from framescribe.files import new_file
+from framescribe.reading import open_regular
+from framescribe.shown import shown, shown_value
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+
+HEAD_VERSION = 1
+"""Of the files' meaning, and of the scores'."""
+_MAX_BYTES = 256 << 20
+_MAX_LABELS = 1000
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CARD = "framescribe.head"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A head for one or more labels, each with a probability of its own.
+
+    Attributes:
+        name: it scores as ``head:NAME``.
+        labels: names of its scores, K of them.
+        features_of: what its features must be known by.
+        weight_KD, bias_K: float32; the probability of a label is ``sigmoid(x @ weight + bias)``.
+        card: how it was made: counts and held-out scores by label, date, versions.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    features_of: str
+    weight_KD: Floats
+    bias_K: Floats
+    card: Mapping[str, Any]
+
+    @property
+    def scorer(self) -> str:
+        return f"head:{self.name}"
+
+    def probabilities(self, vectors_ND: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The probability of each label: float64 [N, K].
+
+        Args:
+            vectors_ND: features, of any float dtype.
+
+        Raises:
+            UsageError: they are of another size.
+        """
+        if vectors_ND.shape[1] != self.weight_KD.shape[1]:
+            raise UsageError(
+                f"the head {self.name} takes {self.weight_KD.shape[1]} features a clip, not {vectors_ND.shape[1]}"
+            )
+        logits_NK = (vectors_ND.astype(np.float32) @ self.weight_KD.T + self.bias_K).astype(np.float64)
+        return np.exp(-np.logaddexp(0.0, -logits_NK))
+
+    def check_features(self, features_of: str) -> None:
+        """Raises UsageError if features of that name are not what it was taught with."""
+        if not are_alike(features_of, self.features_of):
+            raise UsageError(
+                f"the head {self.name} was taught with features of {shown(self.features_of)}, not of "
+                f"{shown(features_of)}; teach it with these"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the head whole.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        from safetensors.numpy import save
+
+        card = {"version": HEAD_VERSION, "name": self.name, "labels": list(self.labels)}
+        card |= {"features_of": self.features_of, "card": dict(self.card)}
+        tensors = {"weight": np.ascontiguousarray(self.weight_KD), "bias": self.bias_K}
+        with new_file(path) as file:
+            file.write(save(tensors, {_CARD: json.dumps(card)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Head:
+        """Reads a head; the file may be anyone's.
+
+        Raises:
+            UsageError: it is none, too large, or of a newer version.
+        """
+        try:
+            with open_regular(path) as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise UsageError(f"{shown(str(path))} cannot be read: {error.strerror or error}") from error
+        try:
+            return cls._read(content)
+        except UsageError as error:
+            raise UsageError(f"{shown(str(path))} is no head: {error}") from error
+
+    @classmethod
+    def _read(cls, content: bytes) -> Head:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        if len(content) > _MAX_BYTES:
+            raise UsageError(f"it has more than {_MAX_BYTES >> 20} MiB")
+        try:
+            length = int.from_bytes(content[:8], "little")
+            header = json.loads(content[8 : 8 + length])
+            card = json.loads(header["__metadata__"][_CARD])
+            shapes = {
+                name: (each["dtype"], each["shape"]) for name, each in header.items() if name[:2] != "__"
+            }
+            if card["version"] > HEAD_VERSION:
+                raise UsageError(
+                    f"a newer framescribe wrote it (version {card['version']}); update framescribe"
+                )
+            name, labels, features_of = card["name"], card["labels"], card["features_of"]
+            if not isinstance(features_of, str) or not isinstance(card["card"], dict):
+                raise TypeError("its card lacks something")
+            labels = check_labels(name, labels)
+            (dtype, (_, size)) = shapes["weight"]
+            if (
+                shapes != {"weight": (dtype, [len(labels), size]), "bias": (dtype, [len(labels)])}
+                or dtype != "F32"
+            ):
+                raise ValueError(f"its tensors are {shapes}")
+            tensors = load(content)
+        except UsageError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
+            raise UsageError(shown_value(error)) from error
+        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+            raise UsageError("it has weights that are no numbers")
+        return cls(name, labels, features_of, tensors["weight"], tensors["bias"], card["card"])
+
+
+def check_labels(name: Any, labels: Any) -> tuple[str, ...]:
+    """The labels of a head, which become names of scores.
+
+    Raises:
+        UsageError: a name is none, taken, or there twice.
+    """
+    if not isinstance(labels, list | tuple) or not 0 < len(labels) <= _MAX_LABELS:
+        raise UsageError(f"it has {shown_value(labels)} for labels")
+    for each in (name, *labels):
+        if not isinstance(each, str) or not _NAME.fullmatch(each):
+            raise UsageError(
+                f"{shown_value(each)} is no name; use small letters, digits and _, such as `lecture`"
+            )
+    taken = [each for each in labels if each in CaptionRow.__dataclass_fields__]
+    if taken or len(set(labels)) < len(labels):
+        raise UsageError(f"the label {(taken or labels)[0]} is a column of rows already, or there twice")
+    return tuple(labels)
+
+
+def slug(label: str) -> str:
+    """A label as the name of a score: ``Text Dominated`` is ``text_dominated``."""
+    return re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
