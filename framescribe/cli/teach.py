@@ -15,7 +15,10 @@ FeaturesOf = Annotated[
 def teach(
     labels: Annotated[
         str,
-        typer.Argument(metavar="LABELS", help="A .csv or .jsonl file of labelled clips."),
+        typer.Argument(
+            metavar="LABELS",
+            help="Labels as .csv or .jsonl, or a dataset folder with tagged clips.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The head to write: NAME.safetensors.")],
     features: Annotated[str, typer.Option(help="Dataset folder with the clips' features.")],
@@ -29,6 +32,7 @@ def teach(
 
     Examples:
         framescribe teach labels.csv -o lectures.safetensors --features captions/
+        framescribe teach captions/ -o mine.safetensors --features captions/
         framescribe caption new-clips/ -o captions/ --head lectures.safetensors
     """
     from framescribe.cli.console import err, path_errors

@@ -1,4 +1,4 @@
-"""Labels of clips, from a CSV, JSON lines, or as they are given."""
+"""Labels of clips: from a CSV or JSON lines, from reviewers' tags, or as they are given."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
+from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.heads.head import slug
 from framescribe.reading import read_text
@@ -58,8 +59,8 @@ def read_labels(source: GivenLabels) -> Labels:
     Args:
         source: a ``.csv`` or ``.jsonl`` file with a column ``clip_id``, ``source_video`` or ``file``, and either a
             column ``tags`` (the labels that a clip has, apart by ``;`` or as a list) or a column for each label (1 or
-            0, yes or no, empty where it is not known); or, by clip, either the labels that it has, or labels and
-            whether it has them.
+            0, yes or no, empty where it is not known); a dataset's folder, for the tags that reviewers gave; or, by
+            clip, either the labels that it has, or labels and whether it has them.
 
     Raises:
         UsageError: it is none of these, or cannot be read.
@@ -68,7 +69,7 @@ def read_labels(source: GivenLabels) -> Labels:
         return _given(source)
     name = fspath(source)
     if not name.endswith((".csv", ".jsonl")):
-        raise UsageError(f"{shown(name)}: labels are read from .csv and .jsonl files")
+        return _tagged((clip, list(tags)) for clip, tags in _reviewed(name).items())
     try:
         text = read_text(name, _MAX_BYTES)
     except OSError as error:
@@ -96,6 +97,16 @@ def read_labels(source: GivenLabels) -> Labels:
                     f"{shown(name)}, line {number}: {shown(column)} is {shown_value(row[column])}, not 1 or 0"
                 )
     return labels
+
+
+def _reviewed(folder: str) -> Mapping[str, tuple[str, ...]]:
+    from framescribe.review.decisions import Decisions
+
+    if not RowFolder(folder).has_any():
+        raise UsageError(
+            f"{shown(folder)}: labels are read from .csv and .jsonl files, or a dataset's folder"
+        )
+    return Decisions(folder).labels()
 
 
 def _given(source: Mapping[str, Any]) -> Labels:

@@ -66,8 +66,9 @@ def teach(
     >>> lesson = teach("labels.csv", "lectures.safetensors", features="captions/")  # doctest: +SKIP
 
     Args:
-        labels: a ``.csv`` or ``.jsonl`` file; or, by clip, the labels that it has, or labels and whether it has them
-            (see ``docs/heads.md``). Clips are named by id, by source, or by the source's file name.
+        labels: a ``.csv`` or ``.jsonl`` file; a dataset's folder, for the tags that reviewers gave; or, by clip, the
+            labels that it has, or labels and whether it has them (see ``docs/heads.md``). Clips are named by id,
+            by source, or by the source's file name.
         output: the head, ``NAME.safetensors``; its name is that of its scores' scorer, ``head:NAME``.
         features: the dataset's folder that holds the clips' features.
         features_of: which features, where there are those of several models.

@@ -34,11 +34,11 @@ class Job:
         output: folder of rows, as every host names it.
         fingerprint: of the run.
         shard: number of this session's first shards.
-        side_shard: likewise, of the tables beside captions.
         working_folder: where relative paths of clips start.
         limits: what decoding one clip may take.
         features: whether clips' features are kept.
         heads: score each clip.
+        side_shard: as ``shard``, of the tables beside captions.
     """
 
     captioner: Callable[[], Captioner]
@@ -48,11 +48,11 @@ class Job:
     output: str
     fingerprint: str
     shard: int
-    side_shard: int
     working_folder: str
     limits: DecodeLimits = DecodeLimits()
     features: bool = False
     heads: tuple[Head, ...] = ()
+    side_shard: int = 0
 
     @property
     def folder(self) -> RowFolder:

@@ -1,0 +1,179 @@
+"""Teaching: the optimum by another method, honest numbers, labels of every form, and what cannot be used is said."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from framescribe import Dataset, UsageError, apply_heads, teach
+from framescribe.heads.head import Head
+from framescribe.heads.labels import read_labels
+from framescribe.heads.logistic import _auc, _minimize, fit, judge
+from tests.cli.run import invoke
+from tests.heads.sets import feature_row, planted, write_features
+
+
+@pytest.fixture
+def folder(tmp_path):
+    x, has_it = planted(200)
+    rows = [feature_row(f"c{number}", vector) for number, vector in enumerate(x)]
+    return write_features(tmp_path / "set", rows), has_it
+
+
+def labels_of(has_it, clips=range(200)) -> dict:
+    return {f"c{number}": {"Planted Kind": bool(has_it[number])} for number in clips}
+
+
+def test_the_optimum_is_that_of_another_method():
+    x, has_it = planted(80, size=6)
+    x, y = torch.tensor(x).double(), torch.tensor(has_it).double()
+    parameters = torch.zeros(7, dtype=torch.double, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [parameters], max_iter=500, tolerance_grad=1e-12, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        optimizer.zero_grad()
+        logits = x @ parameters[:-1] + parameters[-1]
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y)
+        (loss + 0.05 * parameters[:-1].square().sum()).backward()
+        return loss + 0.05 * parameters[:-1].square().sum()
+
+    optimizer.step(closure)
+    weight, bias = _minimize(x.numpy(), y.numpy(), 0.1)
+    assert np.append(weight, bias) == pytest.approx(parameters.detach().numpy(), abs=1e-4)
+
+
+def test_auc_counts_pairs():
+    draw = np.random.default_rng(0)
+    score, has_it = draw.integers(0, 6, 60).astype(float), draw.random(60) < 0.3
+    pairs = [(a > b) + 0.5 * (a == b) for a in score[has_it] for b in score[~has_it]]
+    assert _auc(score, has_it) == pytest.approx(np.mean(pairs))
+
+
+def test_held_out_numbers_are_those_of_other_clips():
+    """What cross-validation says of 300 clips, 3,000 others say too; of noise it says one half."""
+    x, has_it = planted(3300)
+    fitted = fit(x[:300], has_it[:300])
+    logits = x[300:].astype(float) @ fitted.weight_D + fitted.bias
+    others = judge(1 / (1 + np.exp(-logits)), has_it[300:])
+    assert others.auc == pytest.approx(fitted.held_out.auc, abs=0.03)
+    assert others.calibration_error < 0.04
+    noise = fit(x[:300], np.random.default_rng(1).random(300) < 0.5)
+    assert 0.35 < noise.held_out.auc < 0.65
+
+
+def test_a_head_is_taught_saved_and_applied(folder, tmp_path):
+    features, has_it = folder
+    lesson = teach(labels_of(has_it), tmp_path / "Kinds.safetensors", features=features)
+    assert lesson.notes == ()
+    head = Head.load(tmp_path / "Kinds.safetensors")
+    assert (head.name, head.labels) == ("kinds", ("planted_kind",))
+    assert head.card == lesson.head.card
+    assert head.card["labels"]["planted_kind"]["positives"] == has_it.sum()
+    assert apply_heads(features, head) == 200
+    scores = {row["clip_id"]: row["planted_kind"] for row in Dataset.scored(features)}
+    in_order = np.array([scores[f"c{number}"] for number in range(200)])
+    assert judge(in_order, has_it).auc > 0.9
+    vectors = planted(200)[0].astype("<f2")
+    assert in_order == pytest.approx(head.probabilities(vectors)[:, 0])
+
+
+def test_what_cannot_be_used_is_said_and_the_rest_goes_on(folder, tmp_path):
+    features, has_it = folder
+    labels = labels_of(has_it) | {"elsewhere": {"planted kind": True}}
+    labels["c0"]["planted-kind"] = not has_it[0]
+    labels["c1"]["rare"] = True
+    lesson = teach(labels, tmp_path / "head.safetensors", features=features)
+    assert list(lesson.head.card["labels"]) == ["planted_kind"]
+    counted = lesson.head.card["labels"]["planted_kind"]
+    assert counted["positives"] + counted["negatives"] == 199
+    for words in (
+        "1 labelled clips have no features: elsewhere",
+        "contradict each other",
+        "rare is left out",
+    ):
+        assert any(words in note for note in lesson.notes), words
+    with pytest.raises(UsageError, match="no label can be taught; planted_kind is left out: it takes 10"):
+        teach(labels_of(has_it, range(12)), tmp_path / "head.safetensors", features=features)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "clip_id,tags\nx,Lecture;text\ny,\nz,text\n"),
+        ("a.csv", "clip_id,lecture,Text\nx,1,yes\ny,0,no\nz,false,TRUE\n"),
+        ("a.csv", "file,lecture,text\nx,1,1\ny,0,0\nz,,1\nz,0,\n"),
+        ("a.jsonl", '{"source_video": "x", "labels": ["lecture", "text"]}\n{"source_video": "y"}\n'
+                    '{"source_video": "z", "labels": "text"}\n'),
+    ],
+)  # fmt: skip
+def test_labels_of_every_form(name, content, tmp_path):
+    (tmp_path / name).write_text(content)
+    assert read_labels(tmp_path / name).by_clip == {
+        "x": {"lecture": True, "text": True},
+        "y": {"lecture": False, "text": False},
+        "z": {"lecture": False, "text": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("lecture\n1\n", "names no clips"),
+        ("clip_id,lecture\nx,maybe\n", "line 2: lecture is 'maybe', not 1 or 0"),
+        ("clip_id,lecture\nx,1,1\n", "line 2: it has not as many cells"),
+        ("clip_id,lecture\n,1\n", "line 2: names no clip"),
+    ],
+)
+def test_labels_that_cannot_be_read(content, reason, tmp_path):
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(UsageError, match=reason):
+        read_labels(tmp_path / "labels.csv")
+
+
+def test_reviewers_tags_are_labels(tmp_path):
+    from framescribe import Decisions
+    from tests.dataset.test_row_file import row
+
+    folder = tmp_path / "set"
+    rows = [row(number).to_dict() for number in range(30)]
+    from framescribe.dataset.store import RowFolder
+
+    RowFolder(str(folder)).prepare()
+    RowFolder(str(folder)).table.append(rows, "run", 0)
+    x, _ = planted(30)
+    write_features(folder, [feature_row(each["clip_id"], x[n]) for n, each in enumerate(rows)])
+    decisions = Decisions(str(folder), reviewer="ann")
+    decisions.tag(rows[:12], ["lecture"])
+    decisions.accept(rows[12:28])
+    lesson = teach(folder, tmp_path / "head.safetensors", features=folder)
+    counted = lesson.head.card["labels"]["lecture"]
+    assert (counted["positives"], counted["negatives"]) == (12, 16)
+
+
+def test_the_command_shows_the_numbers(folder, tmp_path):
+    features, has_it = folder
+    (tmp_path / "labels.jsonl").write_text(
+        "".join(json.dumps({"clip_id": f"c{n}", "kind": int(each)}) + "\n" for n, each in enumerate(has_it))
+    )
+    done = invoke(
+        "teach",
+        str(tmp_path / "labels.jsonl"),
+        "-o",
+        str(tmp_path / "head.safetensors"),
+        "--features",
+        features,
+    )
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0].split() == [
+        "label",
+        "yes",
+        "no",
+        "AUC",
+        "precision",
+        "recall",
+        "calibration",
+    ]
+    assert done.stdout.splitlines()[1].split()[:3] == ["kind", str(has_it.sum()), str((~has_it).sum())]
