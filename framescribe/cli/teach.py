@@ -33,7 +33,6 @@ def teach(
     Examples:
         framescribe teach labels.csv -o lectures.safetensors --features captions/
         framescribe teach captions/ -o mine.safetensors --features captions/
-        framescribe caption new-clips/ -o captions/ --head lectures.safetensors
     """
     from framescribe.cli.console import err, path_errors
     from framescribe.heads.teach import teach as teach_head

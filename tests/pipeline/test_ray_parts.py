@@ -14,14 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from framescribe.caption_row import CaptionRow
 from framescribe.dataset.schema import CAPTIONS
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import DeviceError, UsageError
+from framescribe.feature_row import FeatureRow
 from framescribe.pipeline.ray.clip_list import ClipList
 from framescribe.pipeline.ray.conductor import _without_row
 from framescribe.pipeline.ray.feeder import EngineFailure, Feeder
 from framescribe.pipeline.ray.job import Job
-from framescribe.pipeline.ray.plain import read_row, row_text, task_text
+from framescribe.pipeline.ray.plain import read_row, row_text, side_text, task_text
 from framescribe.pipeline.ray.stages import CaptionStage, PrepareStage, write_shard
 from framescribe.pipeline.sources import expand_sources
 from framescribe.rows import RowMaker
@@ -334,15 +336,32 @@ def test_the_next_pass_has_the_questions_that_have_no_row(folder, captioner):
     assert list(_without_row(later, clips)) == [(task, "hash") for task in tasks]
 
 
+def with_features(*rows: CaptionRow) -> pa.Table:
+    """Rows as they come to be written: each clip's features beside its first one."""
+    beside = [
+        FeatureRow(
+            clip_id=each.clip_id, source_video=each.source_video, start_s=0.0, end_s=None, features_of="test",
+            features=bytes([int(each.clip_id, 16), 255]), num_frames=1, engine_version="0",
+        )
+        for each in rows
+    ]  # fmt: skip
+    table = CAPTIONS.table([each.to_dict() for each in rows])
+    return table.append_column("beside", [[side_text([each]) for each in beside]])
+
+
 def test_a_task_that_is_tried_again_writes_no_row_twice(folder, captioner):
     job = job_of(folder, captioner)
-    first = CAPTIONS.table([row(1).to_dict(), row(0).to_dict()])
-    again = CAPTIONS.table([row(0, created_at="later").to_dict(), row(1, created_at="later").to_dict()])
-    other = CAPTIONS.table([row(2).to_dict()])
+    first = with_features(row(1), row(0))
+    again = with_features(row(0, created_at="later"), row(1, created_at="later"))
+    other = with_features(row(2))
     for table in (first, first, again, other):
         write_shard(table, job, 3)
     assert folder.table.num_rows() == 3
     assert len(folder.table.shards()) == 2
+    features = {each["clip_id"]: each["features"] for each in folder.features.rows()}
+    assert features == {f"{number:016x}": bytes([number, 255]) for number in range(3)}
+    assert folder.features.num_rows() == 3
+    assert folder.scores.num_rows() == 0
     assert {each["clip_id"]: each["created_at"] for each in folder.table.rows()} == {
         f"{0:016x}": "later", f"{1:016x}": "later", f"{2:016x}": None,
     }  # fmt: skip
@@ -362,7 +381,7 @@ def test_a_device_that_fails_ends_the_worker_and_is_no_clip_s_error(
         raise Ended(code)
 
     monkeypatch.setattr(os, "_exit", end)
-    monkeypatch.setattr(captioner, "session", lambda settings: Session(ROWS, failure))
+    monkeypatch.setattr(captioner, "session", lambda settings, beside: Session(ROWS, failure))
     ClipList.write(folder, [(asked(Clip(str(ONE))), None)], 1, 1)
     job = job_of(folder, captioner)
     (block,) = PrepareStage(job, 1)(pa.table({"slice": [0]}))
