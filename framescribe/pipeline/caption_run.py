@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
-from framescribe.heads.apply import GivenHeads, load_heads
-from framescribe.heads.head import Head
 from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.task import DecodeLimits, check_prompts
 from framescribe.types import DEFAULT_MODEL, CaptionSettings, Clip
 
 if TYPE_CHECKING:
+    from framescribe.heads.apply import GivenHeads
+    from framescribe.heads.head import Head
     from framescribe.pipeline.given import Source
     from framescribe.video.segment import SegmentRule
 
@@ -167,7 +167,7 @@ class CaptionRun:
             output=None if output is None else fspath(output),
             model=as_spec(model),
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
-            heads=load_heads(heads),
+            heads=_heads(heads),
             executor=executor_of(executor),
             **options,
         )
@@ -237,6 +237,14 @@ class CaptionRun:
             raise UsageError("on a cluster `decode_workers` must be at least 1")
         if self.limits.decoder == "gpu":
             raise UsageError("on a cluster CPUs decode; leave out `decoder=gpu`")
+
+
+def _heads(heads: GivenHeads | Iterable[GivenHeads]) -> tuple[Head, ...]:
+    if heads == ():
+        return ()
+    from framescribe.heads.apply import load_heads
+
+    return load_heads(heads)
 
 
 def executor_of(executor: Literal["local", "ray"] | Ray) -> Ray | None:
