@@ -2,7 +2,7 @@
 
 As in PySceneDetect's adaptive detector a cut is a change that stands out from those around it, but of tiny grey
 pictures: by what is where, and by how much there is of each level of brightness, which a movement hardly changes.
-Frames that repeat are left out first, and a flash, after which the picture is as it was, is none.
+Frames that only fill up a rate are left out first, and a flash, after which the picture is as it was, is none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from framescribe.scores.steps import are_same, differences
 NEIGHBOURS = 3
 """Changes on each side that a change is compared with."""
 
+MOST_REPEATS = 4
+"""Frames that repeat one at another's rate, as those of 8 frames a second in a video of 30."""
+
 LEAST_EXCESS = 0.75
 """How much more than the median of its neighbours a change at a cut is at least."""
 
@@ -31,37 +34,44 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
 
 
 def excesses(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
-    """How much each frame that does not repeat the one before it stands out as the first one of a shot."""
-    same_S = are_same(differences(tiny_NHW[:-1], tiny_NHW[1:]))
-    distinct_MHW = tiny_NHW[np.append(True, ~same_S)]
-    change = _changes(distinct_MHW[:-1], distinct_MHW[1:])
+    """How much each frame stands out as the first one of a shot; some of those that repeat are left out."""
+    distinct_MHW = tiny_NHW[~_is_left_out(are_same(differences(tiny_NHW[:-1], tiny_NHW[1:])))]
+    number_M = np.arange(len(distinct_MHW))
+    change = _changes(distinct_MHW, number_M[:-1], number_M[1:])
     if len(change) < 2:
         return change
     # What comes two frames later is compared with what was two frames before, so that a flash is no cut.
-    before = np.append(distinct_MHW[:1], distinct_MHW[:-2], 0)
-    after = np.append(distinct_MHW[2:], distinct_MHW[-1:], 0)
+    before, after = np.maximum(number_M[:-1] - 1, 0), np.minimum(number_M[1:] + 1, number_M[-1])
     around = [_shifted(change, places) for places in range(-NEIGHBOURS, NEIGHBOURS + 1) if places]
-    excess: NDArray[np.float64] = np.minimum(change, _changes(before, after)) - np.nanmedian(around, 0)
+    lasting = np.minimum(change, _changes(distinct_MHW, before, after))
+    excess: NDArray[np.float64] = lasting - np.nanmedian(around, 0)
     return excess
 
 
-def _changes(before_NHW: NDArray[Any], after_NHW: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean difference of two pictures, in place and in order of brightness, as a share of their contrast."""
-    contrast = (_contrast(before_NHW) + _contrast(after_NHW)) / 2
-    by_place = differences(before_NHW, after_NHW).mean((1, 2))
-    by_level = differences(_ordered(before_NHW), _ordered(after_NHW)).mean(1)
+def _is_left_out(same_S: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which frames repeat the one before them, but for those of a picture that stands still for longer: bool [N]."""
+    number_N = np.arange(len(same_S) + 1)
+    is_new_N = np.append(True, ~same_S)
+    repeats_N = number_N - np.maximum.accumulate(np.where(is_new_N, number_N, 0))
+    left_out: NDArray[np.bool_] = ~is_new_N & (repeats_N <= MOST_REPEATS)
+    return left_out
+
+
+def _changes(
+    pictures_NHW: NDArray[Any], before: NDArray[np.intp], after: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The mean difference of pictures of these numbers, in place and in order of brightness, as a share of contrast."""
+    points_NP = pictures_NHW.reshape(len(pictures_NHW), -1)
+    count, size = points_NP.shape
+    places = points_NP + 256 * np.arange(count)[:, None]
+    darker_N256 = np.bincount(places.ravel(), minlength=256 * count).reshape(count, 256).cumsum(1)
+    # What the points differ by when both pictures' are put in order: the area between their distributions.
+    by_level = np.abs(darker_N256[before] - darker_N256[after]).sum(1) / size
+    by_place = differences(pictures_NHW[before], pictures_NHW[after]).mean((1, 2))
+    contrast_N = points_NP.astype(np.float32).std(1, dtype=np.float64)
+    contrast = (contrast_N[before] + contrast_N[after]) / 2
     change: NDArray[np.float64] = (by_place + by_level) / np.maximum(contrast, 8.0)
     return change
-
-
-def _ordered(pictures_NHW: NDArray[Any]) -> NDArray[Any]:
-    """The points of each picture from the darkest to the brightest: [N, P]."""
-    return np.sort(pictures_NHW.reshape(len(pictures_NHW), math.prod(pictures_NHW.shape[1:])), 1)
-
-
-def _contrast(pictures_NHW: NDArray[Any]) -> NDArray[np.float64]:
-    spread: NDArray[np.float64] = np.asarray(pictures_NHW, np.float32).std((1, 2), dtype=np.float64)
-    return spread
 
 
 def _shifted(values: NDArray[np.float64], places: int) -> NDArray[np.float64]:

@@ -24,12 +24,12 @@ def measured(fault: str) -> dict[str, list[float]]:
     for number in range(OF_EACH * len(NAMES)):
         rng = np.random.default_rng([number, len(fault)])
         if fault in ("cut_together", "slides"):
-            parts = [variant(NAMES[(number + shot) % 3], rng, (300, 450)) for shot in range(3)]
+            parts = [variant(NAMES[(number + shot) % 3], rng, (300, 450))[:, ::2, ::2] for shot in range(3)]
             frames = getattr(faults, fault)(parts, rng)
         elif fault == "screen_recording":
-            frames = faults.screen_recording(32, (300, 450), rng)
+            frames = faults.screen_recording(32, (150, 224), rng)
         else:
-            frames = variant(NAMES[number % 3], rng)
+            frames = variant(NAMES[number % 3], rng)[:, ::2, ::2]
             frames = frames if fault == "none" else getattr(faults, fault)(frames, rng)
         pictures = pictures_of(frames, FPS)
         for scorer in scorers_named(
