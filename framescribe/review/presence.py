@@ -16,6 +16,11 @@ class Presence:
         self._pages: dict[str, tuple[float, str, str]] = {}
         self._guard = threading.Lock()
 
+    def left(self, page: str) -> None:
+        """Forgets a page that was closed."""
+        with self._guard:
+            self._pages.pop(page, None)
+
     def seen(self, page: str, reviewer: str, clip_id: str) -> list[dict[str, str]]:
         """Notes what a page shows; the other pages that are there."""
         now = time.monotonic()

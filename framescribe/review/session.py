@@ -224,6 +224,9 @@ class ReviewSession:
     def changes(self, given: Mapping[str, Any]) -> Row:
         """What has happened since the page asked last, and who looks at what. Tells the others what this page shows."""
         page = text_of(given, "page", 64)
+        if given.get("is_leaving") is True:
+            self.presence.left(page)
+            return {}
         others = self.presence.seen(page, text_of(given, "reviewer", 100), text_of(given, "clip_id", 1000))
         since = given.get("since")
         position = self.decisions.position
@@ -238,7 +241,10 @@ class ReviewSession:
 
     def comparison(self, after: int) -> Row:
         """The next clip with two captions, without saying whose they are."""
-        return self._comparison.next(after)
+        found = self._comparison.next(after)
+        if found["pair"] is None and not self.index.is_complete:
+            raise self._unknown()
+        return found
 
     def choose(self, given: Mapping[str, Any]) -> Row:
         """Takes the choice between two captions, and says whose they were."""

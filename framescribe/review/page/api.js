@@ -38,7 +38,7 @@ export function get(path, given = {}) {
   return ask(`${path}?${query}`);
 }
 
-/** @param {string} path @param {any} given */
-export function post(path, given) {
-  return ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(given) });
+/** @param {string} path @param {any} given @param {boolean} [keepalive] it goes on when the page is closed */
+export function post(path, given, keepalive = false) {
+  return ask(path, { method: "POST", keepalive, headers: { "content-type": "application/json" }, body: JSON.stringify(given) });
 }

@@ -12,6 +12,8 @@ export class Focus {
     this.page = page;
     this.player = new Player();
     this.editor = new Editor({ limits: page.folder.limits, save: (text) => this.#decide({ action: "edit", text }) });
+    /** @type {{key: string, id: string}[]} what was decided here, which may not be in the history yet */
+    this.made = [];
     this.title = h("h2", {});
     this.facts = h("p", { class: "hint" });
     this.question = h("p", { class: "hint", dir: "auto" });
@@ -99,7 +101,8 @@ export class Focus {
 
   /** @param {any} decision */
   #decide(decision) {
-    this.last = this.page.decide({ ...decision, rows: [this.#named()] });
+    const id = this.page.decide({ ...decision, rows: [this.#named()] });
+    if (id) this.made.push({ key: this.key, id });
   }
 
   accept() {
@@ -143,6 +146,11 @@ export class Focus {
   }
 
   undo() {
+    const last = this.made.findLastIndex((each) => each.key === this.key);
+    if (last >= 0) {
+      const [{ id }] = this.made.splice(last, 1);
+      return void this.page.decide({ action: "undo", undoes: id, rows: [this.#named()] });
+    }
     const undone = new Set((this.history ?? []).filter((/** @type {any} */ each) => each.action === "undo").map((/** @type {any} */ each) => each.undoes));
     const mine = (this.history ?? []).findLast((/** @type {any} */ each) => each.action !== "undo" && each.reviewer === this.page.reviewer && !undone.has(each.entry_id));
     if (mine) this.page.decide({ action: "undo", undoes: mine.entry_id, rows: [this.#named()] });
@@ -153,12 +161,12 @@ export class Focus {
   go(by) {
     const place = (this.place ?? 0) + by;
     if (place < 0 || place >= this.page.results.count) this.page.say(by > 0 ? "This was the last clip." : "This is the first clip.");
-    else return this.show(place);
+    else return this.page.tried(this.show(place));
   }
 
   /** Shows it again after a decision that is saved, or of another. */
   refresh() {
-    return this.show(this.place ?? 0, { isSame: true });
+    return this.page.tried(this.show(this.place ?? 0, { isSame: true }));
   }
 
   leave() {

@@ -31,6 +31,7 @@ export class Page {
     this.#bar();
     this.outbox.addEventListener("change", () => this.#saving());
     this.outbox.addEventListener("saved", () => this.changed());
+    window.addEventListener("pagehide", () => post("/api/changes", { page: this.id, is_leaving: true }, true).catch(() => undefined));
     window.addEventListener("beforeunload", (event) => this.outbox.waiting.length && event.preventDefault());
   }
 
@@ -64,7 +65,7 @@ export class Page {
       return;
     }
     this.fresh.hidden = true;
-    this.seenRows = undefined;
+    this.seenRows = this.results.loaded;
     this.found.textContent = `${this.results.count.toLocaleString("en")} of ${Number(this.folder.total).toLocaleString("en")}`;
     this.#remember();
     await this.open(this.view, place);
@@ -87,10 +88,16 @@ export class Page {
     if (name === "blind") return this.views.blind.show();
     if (!this.results.count) return this.#nothing();
     if (!this.views[name].element.isConnected) this.element.replaceChildren(this.views[name].element);
+    await this.tried(this.views[name].show(Math.min(at, this.results.count - 1)));
+  }
+
+  /** Says why something failed. @param {Promise<any>} work */
+  async tried(work) {
     try {
-      await this.views[name].show(Math.min(at, this.results.count - 1));
+      await work;
     } catch (error) {
-      this.say(error instanceof Error ? error.message : String(error));
+      if (!(error instanceof ApiError)) throw error;
+      this.say(error.message);
     }
   }
 
@@ -180,15 +187,17 @@ export class Page {
     if (found.problem && found.problem !== this.problem) this.say(found.problem);
     this.problem = found.problem;
     this.folder = { ...this.folder, total: found.total, is_complete: found.is_complete };
-    this.seenRows ??= found.total;
     if (!found.is_complete) this.found.textContent = `${found.total.toLocaleString("en")} read so far…`;
-    const isReading = this.wasReading;
-    this.wasReading = !found.is_complete;
-    if (found.total > this.seenRows) {
-      if (!this.results.count || isReading && found.is_complete) return void this.find(this.filters.query, this.place);
+    if (found.is_complete && this.isReading || found.total && !this.seenRows) void this.find(this.filters.query, this.place);
+    else if (found.is_complete && found.total > (this.seenRows ?? 0)) {
       this.fresh.hidden = false;
-      this.fresh.textContent = `${(found.total - this.seenRows).toLocaleString("en")} new – show`;
+      this.fresh.textContent = `${(found.total - (this.seenRows ?? 0)).toLocaleString("en")} new – show`;
     }
+  }
+
+  /** What is looked at was found before all rows were read. */
+  get isReading() {
+    return !this.results.isComplete;
   }
 
   #saving() {

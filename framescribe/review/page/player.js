@@ -17,7 +17,7 @@ export class Player {
     this.marks = h("div", { class: "marks", "aria-hidden": "true" });
     this.unseen = h("div", { class: "unseen" });
     this.head = h("div", { class: "head" });
-    this.slider = h("div", { class: "timeline", role: "slider", tabIndex: 0, "aria-label": "Place in the clip", "aria-valuemin": "0",
+    this.slider = h("div", { class: "timeline", role: "slider", tabIndex: 0, "aria-label": "Place in the clip", "aria-valuemin": "0", "aria-valuenow": "0",
       onpointerdown: (/** @type {PointerEvent} */ event) => this.#drag(event), onkeydown: (/** @type {KeyboardEvent} */ event) => this.#slide(event) }, this.unseen, this.marks, this.head);
     this.place = h("span", { class: "place" });
     this.playButton = h("button", { title: "Play or pause (Space)", "aria-label": "Play", onclick: () => this.toggle() }, "▶");

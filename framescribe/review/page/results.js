@@ -11,6 +11,7 @@ export class Results extends EventTarget {
     this.view = -1;
     this.count = 0;
     this.loaded = 0;
+    this.isComplete = false;
     /** @type {Map<number, any[]>} */
     this.chunks = new Map();
     /** @type {Map<number, Promise<void>>} */
@@ -23,6 +24,7 @@ export class Results extends EventTarget {
     this.query = query;
     this.chunks.clear();
     this.asked.clear();
+    this.isComplete = answer.is_complete;
     this.#take(answer, 0);
     this.dispatchEvent(new Event("found"));
   }
@@ -31,7 +33,7 @@ export class Results extends EventTarget {
   #take(answer, chunk) {
     this.view = answer.view;
     this.count = answer.count;
-    this.loaded = answer.total ?? this.loaded;
+    this.loaded = answer.total;
     this.chunks.set(chunk, answer.rows);
     if (this.chunks.size > MOST_CHUNKS) this.chunks.delete(this.chunks.keys().next().value ?? 0);
   }
