@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from framescribe.scores.luma import luma
 from framescribe.scores.pictures import ClipPictures
+from framescribe.scores.steps import differences
 
 STRIP, DARK_EDGE = 0.03, 3.0
 ONE_COLOUR = 12
@@ -23,6 +24,8 @@ ONE_COLOUR = 12
 
 BLACK, WHITE = 20, 235
 LEAST_STEP = 6.0
+"""Levels between a bar's last row and the picture's first, point by point."""
+
 LONGEST = 0.45
 
 
@@ -54,7 +57,8 @@ def _bars(luma_TRC: NDArray[Any]) -> tuple[int, int]:
     ordered_RP = np.partition(lines_RP, (spare, lines_RP.shape[1] - 1 - spare), axis=1)
     low_R, high_R = ordered_RP[:, spare].astype(int), ordered_RP[:, -1 - spare].astype(int)
     mean_R = luma_TRC.mean((0, 2))
-    first, last = (_bar(low_R[::way], high_R[::way], mean_R[::way]) for way in (1, -1))
+    step_R = differences(luma_TRC[:, :-1], luma_TRC[:, 1:]).mean((0, 2))
+    first, last = (_bar(low_R[::way], high_R[::way], mean_R[::way], step_R[::way]) for way in (1, -1))
     alike = abs(mean_R[0] - mean_R[-1]) < ONE_COLOUR and abs(first - last) <= 2
     if not alike:
         first = first if _is_plain(mean_R[0]) else 0
@@ -66,11 +70,10 @@ def _is_plain(level: float) -> bool:
     return level <= BLACK or level >= WHITE
 
 
-def _bar(low_R: NDArray[Any], high_R: NDArray[Any], mean_R: NDArray[Any]) -> int:
+def _bar(low_R: NDArray[Any], high_R: NDArray[Any], mean_R: NDArray[Any], step_R: NDArray[Any]) -> int:
     """How many rows from the first one on are a bar."""
     is_one = (high_R - low_R <= ONE_COLOUR) & (np.abs(mean_R - mean_R[0]) <= ONE_COLOUR / 2)
-    count = int(np.argmin(is_one)) if not is_one.all() else len(is_one)
+    count = len(is_one) if is_one.all() else int(np.argmin(is_one))
     if count == 0 or count > LONGEST * len(is_one):
         return 0
-    beyond = mean_R[count : count + 2]
-    return count if np.abs(beyond - mean_R[0]).max() >= LEAST_STEP else 0
+    return count if step_R[count - 1 : count + 1].max() >= LEAST_STEP else 0
