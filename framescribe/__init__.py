@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from framescribe.heads.teach import teach
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.caption_run import Ray
+    from framescribe.pipeline.near_duplicates import NearDuplicates, near_duplicates
     from framescribe.pipeline.observer import Observer, RunSummary
     from framescribe.pipeline.run import caption
     from framescribe.pipeline.score_run import score
@@ -49,6 +50,7 @@ _HOMES = {
     "GenerationSettings": "types",
     "UsageError": "errors",
     "ModelSpec": "model_spec",
+    "NearDuplicates": "pipeline.near_duplicates",
     "Observer": "pipeline.observer",
     "Ray": "pipeline.caption_run",
     "RunSummary": "pipeline.observer",
@@ -57,6 +59,7 @@ _HOMES = {
     "apply_heads": "heads.apply",
     "caption": "pipeline.run",
     "filter": "profiles.filter",
+    "near_duplicates": "pipeline.near_duplicates",
     "score": "pipeline.score_run",
     "similar": "heads.similar",
     "teach": "heads.teach",
@@ -77,6 +80,7 @@ __all__ = [
     "FramescribeError",
     "GenerationSettings",
     "ModelSpec",
+    "NearDuplicates",
     "Observer",
     "Ray",
     "RunSummary",
@@ -87,6 +91,7 @@ __all__ = [
     "apply_heads",
     "caption",
     "filter",
+    "near_duplicates",
     "score",
     "similar",
     "teach",

@@ -35,6 +35,39 @@ second, small; every frame, tiny and grey; five large ones.
 They come from the decoding processes, which measure them too, under the same limits of time and memory as captioning.
 
 On a [cluster](scale.md), `score --ray` spreads clips over the hosts' CPUs, and the command writes all rows.
+
+## Copies
+
+`fingerprint` keeps what is needed to find copies of a clip in the same set: coded anew, scaled, letterboxed, cut by up to
+a tenth of its width and height, played at another speed, or all of that.
+
+```python
+from framescribe import Dataset, near_duplicates
+
+found = near_duplicates("captions/")
+print(len(found.groups), "clips have copies")
+kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
+```
+
+Two clips are copies where their mean pictures agree and so does what changes about them, each over an eighth of the
+clip's time; still clips need the same picture. So another moment of a scene is no copy, unless it looks the same all
+along. Clips of one colour (black, white) are not compared, and counted apart: they have no `duplicate_number`. Not
+found: mirrored clips, cuts of more than a tenth, and parts of a longer clip.
+Copies of copies are one group, whose first clip is the one that was scored first. The scores `near_duplicates` (how many
+other clips are copies) and `duplicate_number` (0 for the first) are of the set as it was: after new clips, call it again.
+A fingerprint takes 6.4 kB, in the folder and in memory.
+
+## Text
+
+The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
+that decodes it, so that long lines of small text take time; it runs only where it is named (`--scorers text`). Detection
+marks some fences and windows too: `read_text_area_share` counts what could be read.
+
+## Motion vectors
+
+`motion_vectors` takes what the encoder stored, 2 pictures a second, without any search for movement: the fast way where
+clips are H.264 or MPEG-4. It is as good as the encoder: encoders that save effort write vectors of no movement, or of one
+that saves bits. `motion` measures the pictures themselves, whatever their codec.
 """
 
 

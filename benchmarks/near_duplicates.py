@@ -1,0 +1,208 @@
+"""Whether copies of clips are found, and only copies; and what searching many fingerprints costs.
+
+    python -m benchmarks.near_duplicates --videos clips/ --json benchmarks/results/near_duplicates.json
+
+Clips of the synthetic world, and thirds of each real video and their mirror images, are written as files with six
+copies each: coded anew at a lower quality, scaled, a tenth of width and height cut away, at 0.5 to 2 times the speed,
+letterboxed, and all of that at once. Beside them stand clips of the same scenery in which something else happens, the
+same clips backwards, and black ones. A pair that is called a copy and is none counts against the precision, one that
+is a copy and not called so against the recall. Then `--many` random fingerprints with one altered copy each are
+searched alone. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.provenance import provenance, publish
+from framescribe import Clip, near_duplicates, score
+from framescribe.scores import near_duplicates as comparing
+from framescribe.scores.fingerprint import PARTS, SIDE
+from framescribe.synthetic.batches import make_clip
+from framescribe.synthetic.render import render
+
+FPS, SECONDS = 12, 4.0
+Film = Callable[[float], np.ndarray]
+"""Seconds from the start to a picture, uint8 [H, W, 3]."""
+
+
+def write(path: Path, pictures: list[np.ndarray], crf: int) -> None:
+    height, width = (side // 2 * 2 for side in pictures[0].shape[:2])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def altered(film: Film, rng: np.random.Generator) -> Iterator[tuple[str, list[np.ndarray], int]]:
+    """The film itself and its copies: kind, pictures, and how coarsely they are coded."""
+    left, top = rng.uniform(0, 0.1, 2)
+    speed, scale, bar = 2 ** rng.uniform(-1, 1, 2), rng.uniform(0.4, 0.8), rng.uniform(0.05, 0.2)
+
+    def taken(speed: float = 1.0) -> list[np.ndarray]:
+        return [film(speed * number / FPS) for number in range(round(SECONDS * FPS / speed))]
+
+    def cut(picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        y, x = round(top * height), round(left * width)
+        return picture[y : y + round(0.9 * height), x : x + round(0.9 * width)]
+
+    def shrunk(picture: np.ndarray) -> np.ndarray:
+        return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+    def boxed(picture: np.ndarray) -> np.ndarray:
+        return np.pad(picture, ((round(bar * len(picture)),) * 2, (0, 0), (0, 0)))
+
+    plain = taken()
+    yield "itself", plain, 20
+    yield "coded anew", plain, 34
+    yield "scaled", list(map(shrunk, plain)), 23
+    yield "cropped", list(map(cut, plain)), 23
+    yield "other speed", taken(speed[0]), 23
+    yield "letterboxed", list(map(boxed, plain)), 23
+    yield "all at once", [boxed(shrunk(cut(picture))) for picture in taken(speed[1])], 28
+
+
+def synthetic_film(clip: object) -> Film:
+    frames = render([clip], [number / 24 for number in range(7 * 24)])[0].numpy().transpose(0, 2, 3, 1)
+    return lambda at_s: frames[min(len(frames) - 1, round(24 * (1 + at_s)))]
+
+
+def real_films(folder: Path) -> Iterator[Film]:
+    for path in sorted(folder.glob("*.mp4")):
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        if len(frames) < 24 or max(frames[0].shape) < 320:
+            continue  # test charts whose clock is all that moves
+        third = len(frames) // 3
+        for start in range(0, len(frames) - third + 1, third):
+            for flip in (1, -1):
+
+                def film(
+                    at_s: float, part: list = frames[start : start + third], flip: int = flip
+                ) -> np.ndarray:
+                    return part[min(len(part) - 1, int(at_s / SECONDS * len(part)))][:, ::flip]
+
+                yield film
+
+
+def written(
+    folder: Path, count: int, seed: int, videos: Path | None
+) -> tuple[dict[str, tuple[str, str]], int]:
+    """Of each file's clip id, what it is a copy of and how it was altered; and the number of real films."""
+    rng = np.random.default_rng(seed)
+    told: dict[str, tuple[str, str]] = {}
+
+    def put(name: str, kind: str, pictures: list[np.ndarray], crf: int) -> None:
+        path = folder / f"{name} {kind}.mp4"
+        write(path, pictures, crf)
+        told[Clip(str(path)).id] = name, kind
+
+    for number in range(count):
+        clip, other = (make_clip(f"{what}/{seed}/{number}") for what in ("near", "far"))
+        for each in altered(synthetic_film(clip), rng):
+            put(f"{number:04}", *each)
+        facts = replace(other.facts, background=clip.facts.background, weather=clip.facts.weather)
+        film = synthetic_film(replace(other, facts=facts))
+        put(f"{number:04} scenery", "itself", [film(at / FPS) for at in range(round(SECONDS * FPS))], 20)
+    for number in range(20):
+        put(f"black {number}", "itself", [np.zeros((128, 128, 3), np.uint8)] * FPS, 20)
+    films = list(real_films(videos)) if videos else []
+    for number, film in enumerate(films):
+        for each in altered(film, rng):
+            put(f"real {number:02}", *each)
+    return told, len(films)
+
+
+def found_in(folder: Path, told: dict[str, tuple[str, str]]) -> dict[str, object]:
+    scored = folder.with_name("scored")
+    score(folder, scored, scorers=["fingerprint"], progress=False)
+    started = time.perf_counter()
+    found = near_duplicates(scored)
+    seconds = time.perf_counter() - started
+    called = [tuple(sorted(pair)) for group in found.groups for pair in _pairs(group)]
+    right = [pair for pair in called if told[pair[0]][0] == told[pair[1]][0]]
+    group_of = {clip: number for number, group in enumerate(found.groups) for clip in group}
+    original = {name: clip for clip, (name, kind) in told.items() if kind == "itself"}
+    recall: dict[str, list[bool]] = {}
+    for clip, (name, kind) in told.items():
+        if kind != "itself":
+            met = clip in group_of and group_of[clip] == group_of.get(original[name])
+            recall.setdefault(kind, []).append(met)
+            recall.setdefault("real" if name.startswith("real") else "synthetic", []).append(met)
+    wrong = {" / ".join(sorted(told[clip][0] for clip in pair)) for pair in called if pair not in set(right)}
+    return {
+        "recall": {kind: float(np.mean(met)) for kind, met in recall.items()},
+        "precision_of_pairs": len(right) / max(1, len(called)),
+        "pairs_called": len(called),
+        "wrong_pairs": sorted(wrong)[:20],
+        "of_one_colour": found.num_flat,
+        "seconds_to_compare": seconds,
+        "clips": len(told),
+    }
+
+
+def _pairs(group: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    return ((one, other) for place, one in enumerate(group) for other in group[place + 1 :])
+
+
+def many(count: int, seed: int) -> dict[str, object]:
+    """Random fingerprints as smooth as pictures, half of them copies of the other half with noise."""
+    rng = np.random.default_rng(seed)
+    half = count // 2
+    clips = np.empty((2 * half, PARTS, SIDE, SIDE), np.float16)
+    for start in range(0, half, 1000):
+        size = min(1000, half - start)
+        coarse = rng.normal(size=(size, PARTS, 5, 5)) * 20 + rng.normal(size=(size, 1, 5, 5)) * 40 + 128
+        smooth = coarse.repeat(4, 2).repeat(4, 3)
+        clips[start : start + size] = smooth
+        clips[half + start : half + start + size] = smooth + rng.normal(size=smooth.shape) * 3
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    found = comparing.near_duplicates(clips)
+    return {
+        "fingerprints": len(clips),
+        "seconds": time.perf_counter() - started,
+        "fingerprints_mb": clips.nbytes / 1e6,
+        "more_memory_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3,
+        "recall": float((found[half:] == np.arange(half)).mean()),
+        "wrong": int((found[:half] != np.arange(half)).sum()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=int, default=200)
+    parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--videos", type=Path, help="folder of real videos")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    made_by = provenance()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "clips"
+        folder.mkdir()
+        told, num_real = written(folder, arguments.clips, arguments.seed, arguments.videos)
+        figures = {"seed": arguments.seed, "synthetic_clips": arguments.clips, "real_clips": num_real}
+        figures |= found_in(folder, told)
+    figures["many"] = many(arguments.many, arguments.seed) if arguments.many else None
+    publish(figures | made_by, arguments.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Copies are found among clips, and clips that are only like one another are not taken for copies."""
+
+import numpy as np
+import pytest
+
+from framescribe import Clip, Dataset, score
+from framescribe.errors import UsageError
+from framescribe.pipeline.near_duplicates import near_duplicates
+from framescribe.scores.fingerprint import PARTS, SIDE, features
+from framescribe.scores.near_duplicates import near_duplicates as compared
+from framescribe.scores.nearest import candidates
+from framescribe.synthetic.batches import make_clip
+from framescribe.synthetic.render import render
+from framescribe.video.encode import write_mp4
+
+from .synthetic import pictures_of
+
+FPS = 8
+
+
+def film(name, speed=1.0):
+    """uint8 [T, H, W, 3]: 4 s of a clip of the synthetic world, faster or slower."""
+    times = [1 + speed * number / FPS for number in range(round(4 * FPS / speed))]
+    return render([make_clip(name)], times)[0].numpy().transpose(0, 2, 3, 1)
+
+
+def fingerprint_of(frames):
+    return features(pictures_of(frames, FPS))
+
+
+@pytest.fixture(scope="module")
+def films():
+    return [film(f"near/{number}") for number in range(6)]
+
+
+def test_copies_are_found_however_they_were_altered(films):
+    copies = [
+        film("near/0", speed=2.0),
+        film("near/1", speed=0.5),
+        films[2][:, 10:-12, 4:-18],  # a tenth less
+        np.pad(films[3], ((0, 0), (30, 30), (0, 0), (0, 0))),
+        films[4][:, ::2, ::2],
+        (films[5] // 16 * 14 + 10).astype(np.uint8),  # darker, less contrast, coarser
+    ]
+    found = compared(np.stack([fingerprint_of(each) for each in [*films, *copies]]))
+    assert found.tolist() == [0, 1, 2, 3, 4, 5] * 2
+
+
+def test_another_time_of_the_same_scene_and_clips_of_one_colour_are_no_copies(films):
+    other_end = [each[::-1] for each in films]
+    black, grey = np.zeros_like(films[0]), np.full_like(films[0], 128)
+    moving = [
+        number for number, each in enumerate(films) if np.ptp(each[:, ::8, ::8].astype(int), 0).mean() > 4
+    ]
+    found = compared(
+        np.stack(
+            [fingerprint_of(each) for each in [*films, *(other_end[n] for n in moving), black, grey, black]]
+        )
+    )
+    assert len(moving) >= 3
+    assert found[:-3].tolist() == list(range(6 + len(moving)))
+    assert found[-3:].tolist() == [-1, -1, -1]
+
+
+def test_near_vectors_meet_among_many():
+    """Each vector has one that is near; cells must not part them."""
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(3000, 24)).astype(np.float32)
+    both = np.concatenate([one, one + 0.1 * rng.normal(size=one.shape).astype(np.float32)])
+    both /= np.linalg.norm(both, axis=1, keepdims=True)
+    pairs = np.concatenate(list(candidates(lambda part: both[part][:, None], len(both))))
+    assert {tuple(pair) for pair in pairs.tolist()} >= {(n, n + 3000) for n in range(3000)}
+    assert len(pairs) < 40_000
+
+
+def test_a_folder_gets_scores_that_filter_copies(tmp_path, films):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name, frames in {
+        "a": films[0],
+        "b": films[1],
+        "c": films[0][:, 4:-4, 4:-4],
+        "d": films[0] * 0,
+    }.items():
+        write_mp4(videos / f"{name}.mp4", frames.transpose(0, 3, 1, 2), FPS)
+    folder = tmp_path / "scored"
+    with pytest.raises(UsageError, match="no fingerprints"):
+        near_duplicates(folder)
+    score(videos, folder, scorers=["fingerprint", "video"], progress=False)
+    found = near_duplicates(folder)
+    ids = {name: Clip(str(videos / f"{name}.mp4")).id for name in "abcd"}
+    assert [set(group) for group in found.groups] == [{ids["a"], ids["c"]}]
+    assert (found.num_clips, found.num_flat) == (3, 1)
+    rows = {row["clip_id"]: row for row in Dataset.scored(folder).rows()}
+    assert [rows[ids[name]]["near_duplicates"] for name in "abcd"] == [1, 0, 1, None]
+    assert sorted(rows[ids[name]]["duplicate_number"] for name in "abc") == [0, 0, 1]
+    assert Dataset.scored(folder).count("duplicate_number = 0") == 2
+
+
+def test_a_fingerprint_is_of_parts_of_time_and_picture():
+    """A clip that is light in its second half, and to the right of a black border."""
+    frames = np.zeros((16, 40, 60, 3), np.uint8)
+    frames[8:, :, 20:] = 200
+    frames[:8, :, 20:] = 100
+    parts = features(pictures_of(frames, FPS))
+    assert parts.shape == (PARTS, SIDE, SIDE)
+    np.testing.assert_allclose(parts[:4], 100, atol=1)
+    np.testing.assert_allclose(parts[4:], 200, atol=1)
