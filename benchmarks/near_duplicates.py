@@ -77,8 +77,12 @@ def altered(film: Film, rng: np.random.Generator) -> Iterator[tuple[str, list[np
 
 
 def synthetic_film(clip: object) -> Film:
-    frames = render([clip], [number / 24 for number in range(7 * 24)])[0].numpy().transpose(0, 2, 3, 1)
-    return lambda at_s: frames[min(len(frames) - 1, round(24 * (1 + at_s)))]
+    frames = (
+        render([clip], [1 + number / 24 for number in range(round(24 * SECONDS))])[0]
+        .numpy()
+        .transpose(0, 2, 3, 1)
+    )
+    return lambda at_s: frames[min(len(frames) - 1, round(24 * at_s))]
 
 
 def real_films(folder: Path) -> Iterator[Film]:

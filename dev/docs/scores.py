@@ -38,12 +38,13 @@ On a [cluster](scale.md), `score --ray` spreads clips over the hosts' CPUs, and 
 
 ## Copies
 
-`fingerprint` keeps what is needed to find copies of a clip in the same set: coded anew, scaled, letterboxed, cut by up to
-a tenth of its width and height, played at another speed, or all of that.
+`fingerprint` keeps what is needed to find copies of a clip in the same set: coded anew, scaled, letterboxed, cut by up
+to a tenth of its width and height, played at another speed, or all of that.
 
 ```python
-from framescribe import Dataset, near_duplicates
+from framescribe import Dataset, near_duplicates, score
 
+score("clips/", "captions/", scorers=["fingerprint"])
 found = near_duplicates("captions/")
 print(len(found.groups), "clips have copies")
 kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
@@ -53,21 +54,21 @@ Two clips are copies where their mean pictures agree and so does what changes ab
 clip's time; still clips need the same picture. So another moment of a scene is no copy, unless it looks the same all
 along. Clips of one colour (black, white) are not compared, and counted apart: they have no `duplicate_number`. Not
 found: mirrored clips, cuts of more than a tenth, and parts of a longer clip.
-Copies of copies are one group, whose first clip is the one that was scored first. The scores `near_duplicates` (how many
-other clips are copies) and `duplicate_number` (0 for the first) are of the set as it was: after new clips, call it again.
+Copies of copies are one group, whose first clip is the one that was scored first. The scores `near_duplicates` (how
+many other clips are copies) and `duplicate_number` (0 for the first) are of the set as it was: after new clips, call it
+again.
 A fingerprint takes 6.4 kB, in the folder and in memory.
 
 ## Text
 
 The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
-that decodes it, so that long lines of small text take time; it runs only where it is named (`--scorers text`). Detection
-marks some fences and windows too: `read_text_area_share` counts what could be read.
+that decodes it; it runs only where it is named (`--scorers text`). Detection marks some fences and windows too, and text
+in any script; `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin letters.
 
 ## Motion vectors
 
 `motion_vectors` takes what the encoder stored, 2 pictures a second, without any search for movement: the fast way where
-clips are H.264 or MPEG-4. It is as good as the encoder: encoders that save effort write vectors of no movement, or of one
-that saves bits. `motion` measures the pictures themselves, whatever their codec.
+clips are H.264 or MPEG-4. It is as good as the encoder, which looks for what saves bits, not for movement. `motion` measures the pictures themselves, whatever their codec.
 """
 
 

@@ -20,6 +20,7 @@ LEAST_SIMILARITY = 0.8
 
 _DIMENSIONS, _PROBES, _NEAREST = 64, 8, 6
 _SAMPLE, _ROUNDS = 20_000, 6
+_RUNS, _RUN = 16, 256
 _ONE_CELL = 4096
 """So few vectors are compared all with all."""
 _AT_ONCE = 2048
@@ -36,17 +37,17 @@ def candidates(described: Callable[[slice], Floats], count: int) -> Iterator[NDA
     if count < 2:
         return
     rng = np.random.default_rng(0)
-    sample = np.concatenate([described(slice(at, at + 1))[:, 0] for at in _spread(count)])
+    sample = np.concatenate([described(slice(at, at + _RUN))[:, 0] for at in _spread(count)])
     basis = np.linalg.svd(sample, full_matrices=False)[2][:_DIMENSIONS].T
     parts = [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
-    found = np.concatenate([described(part)[:, 0] @ basis for part in parts])
+    found = np.concatenate([_unit(described(part)[:, 0] @ basis) for part in parts])
     centres = _centres(found, rng)
     cell_of = _nearest_cells(found, centres, 1)[:, 0]
     order = np.argsort(cell_of, kind="stable")
     bounds = np.searchsorted(cell_of[order], np.arange(len(centres) + 1))
     cells = [order[start:end] for start, end in pairwise(bounds)]
     for part in parts:
-        asking = described(part) @ basis
+        asking = _unit(described(part) @ basis)
         variants = asking.shape[1]
         asking = asking.reshape(-1, asking.shape[-1])
         who = np.repeat(np.arange(part.start, part.start + len(asking) // variants), variants)
@@ -73,8 +74,14 @@ def _near(
     return np.sort(np.stack([who[row], cell[best[row, rank]]], axis=1), axis=1)
 
 
-def _spread(count: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, 4000)).astype(np.int64))
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6))
+
+
+def _spread(count: int) -> list[int]:
+    """Where runs of ``_RUN`` vectors start, over all of them."""
+    starts = np.linspace(0, max(0, count - _RUN), _RUNS).astype(np.int64)
+    return [int(start) for start in np.unique(starts)]
 
 
 def _centres(vectors: Floats, rng: np.random.Generator) -> Floats:

@@ -35,13 +35,19 @@ SUBTITLE_TOP = 0.7
 _LONG_SIDE, _SHORT_SIDE = 960, 320
 """Larger pictures are shrunk to find text in them, smaller ones enlarged."""
 
+_BOX_CONFIDENCE = 0.6  # PaddleOCR's own
 _LEAST_SIDE = 8  # no letter is lower
 _MOST_BOXES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A line of text: its left, top, right and bottom edge as shares of the picture, and how surely it was read."""
+    """A line of text.
+
+    Attributes:
+        edges: left, top, right and bottom, as shares of the picture.
+        confidence: how surely it was read; 0 if it was not.
+    """
 
     edges: NDArray[np.float64]
     confidence: float
@@ -68,12 +74,23 @@ def find_text(picture_HW3: Pixels) -> list[Box]:
     # Small letters are found in an enlarged picture.
     factor = max(1, min(-(-_SHORT_SIDE // min(height, width)), _LONG_SIDE // max(height, width)))
     bgr = np.ascontiguousarray(picture_HW3[..., ::-1]).repeat(factor, 0).repeat(factor, 1)
-    result = _engine()(bgr, use_det=True, use_cls=False, use_rec=True, text_score=0.0)
-    if result.boxes is None:
+    engine = _engine()
+    found = engine(bgr, use_det=True, use_cls=False, use_rec=False)
+    if found.boxes is None:
         return []
-    corners = np.asarray(result.boxes, np.float64) / (width * factor, height * factor)
+    result = engine(bgr, use_det=True, use_cls=False, use_rec=True)  # without lines that it cannot read
+    read = (
+        {}
+        if result.boxes is None
+        else {_key(each): sure for each, sure in zip(result.boxes, result.scores, strict=True)}
+    )
+    corners = np.asarray(found.boxes, np.float64) / (width * factor, height * factor)
     edges = np.clip(np.concatenate([corners.min(1), corners.max(1)], axis=1), 0, 1)
-    return [Box(*pair) for pair in zip(edges, result.scores, strict=True)]
+    return [Box(each, read.get(_key(box), 0.0)) for each, box in zip(edges, found.boxes, strict=True)]
+
+
+def _key(box: NDArray[np.float32]) -> bytes:
+    return np.round(box).astype(np.int32).tobytes()
 
 
 def covered(boxes: Sequence[Box]) -> float:
@@ -141,6 +158,7 @@ def _engine() -> Any:
         "Det.limit_type": "max",
         "Det.limit_side_len": _LONG_SIDE,
         "Det.max_candidates": _MOST_BOXES,
+        "Det.box_thresh": _BOX_CONFIDENCE,
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
     }

@@ -7,6 +7,7 @@ from framescribe import Clip, Dataset, score
 from framescribe.errors import UsageError
 from framescribe.pipeline.near_duplicates import near_duplicates
 from framescribe.scores.fingerprint import PARTS, SIDE, features
+from framescribe.scores.near_duplicates import are_copies
 from framescribe.scores.near_duplicates import near_duplicates as compared
 from framescribe.scores.nearest import candidates
 from framescribe.synthetic.batches import make_clip
@@ -60,6 +61,14 @@ def test_another_time_of_the_same_scene_and_clips_of_one_colour_are_no_copies(fi
     assert len(moving) >= 3
     assert found[:-3].tolist() == list(range(6 + len(moving)))
     assert found[-3:].tolist() == [-1, -1, -1]
+
+
+def test_the_same_picture_with_other_changes_is_no_copy(films):
+    one = np.stack([fingerprint_of(each) for each in films]).astype(np.float32)
+    moving = one[np.abs(one - one.mean(1, keepdims=True)).mean((1, 2, 3)) > 2]
+    assert len(moving) >= 3
+    assert are_copies(moving, moving).all()
+    assert not are_copies(moving, moving[:, ::-1]).any()
 
 
 def test_near_vectors_meet_among_many():
