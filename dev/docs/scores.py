@@ -50,6 +50,8 @@ print(len(found.groups), "clips have copies")
 kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
 ```
 
+`framescribe similar captions/ --duplicates` prints the groups.
+
 Two clips are copies where their mean pictures agree and so does what changes about them, each over an eighth of the
 clip's time; still clips need the same picture. So another moment of a scene is no copy, unless it looks the same all
 along. Clips of one colour (black, white) are not compared, and counted apart: they have no `duplicate_number`. Not
@@ -62,13 +64,14 @@ A fingerprint takes 6.4 kB, in the folder and in memory.
 ## Text
 
 The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
-that decodes it; it runs only where it is named (`--scorers text`). Detection marks some fences and windows too, and text
-in any script; `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin letters.
+that decodes it; it runs only where it is named (`--scorers text`). Detection finds text in any script, and takes some
+fences and windows for it; `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin letters.
 
 ## Motion vectors
 
 `motion_vectors` takes what the encoder stored, 2 pictures a second, without any search for movement: the fast way where
-clips are H.264 or MPEG-4. It is as good as the encoder, which looks for what saves bits, not for movement. `motion` measures the pictures themselves, whatever their codec.
+clips are H.264 or MPEG-4. It is as good as the encoder, which looks for what saves bits, not for movement. `motion`
+measures the pictures themselves, whatever their codec.
 """
 
 

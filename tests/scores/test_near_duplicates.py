@@ -1,5 +1,7 @@
 """Copies are found among clips, and clips that are only like one another are not taken for copies."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from framescribe.scores.nearest import candidates
 from framescribe.synthetic.batches import make_clip
 from framescribe.synthetic.render import render
 from framescribe.video.encode import write_mp4
+from tests.cli.run import invoke
 
 from .synthetic import pictures_of
 
@@ -104,6 +107,9 @@ def test_a_folder_gets_scores_that_filter_copies(tmp_path, films):
     assert [rows[ids[name]]["near_duplicates"] for name in "abcd"] == [1, 0, 1, None]
     assert sorted(rows[ids[name]]["duplicate_number"] for name in "abc") == [0, 0, 1]
     assert Dataset.scored(folder).count("duplicate_number = 0") == 2
+    told = invoke("similar", str(folder), "--duplicates", "--json")
+    assert [set(json.loads(line)) for line in told.stdout.splitlines()] == [{ids["a"], ids["c"]}]
+    assert "3 clips were compared; 1 of one colour" in told.stderr
 
 
 def test_a_fingerprint_is_of_parts_of_time_and_picture():
