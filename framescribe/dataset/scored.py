@@ -27,17 +27,13 @@ class ScoreColumns:
     key: tuple[str, ...] = ("clip_id",)
 
     def __init__(self, table: Table) -> None:
-        self._table = table
-        self._names: tuple[list[str], list[str]] = [], []
+        self._table, self._names = table, _ScoreNames(table)
         self._values: tuple[tuple[list[str], list[str]], _Turned] | None = None
 
     def fields(self) -> list[pyarrow.Field]:
         import pyarrow as pa
 
-        shards = self._table.shards()
-        if shards != self._names[0]:
-            self._names = shards, score_names(self._table)
-        return [pa.field(name, pa.float64()) for name in self._names[1]]
+        return [pa.field(name, pa.float64()) for name in self._names()]
 
     def of(self, keys: pyarrow.RecordBatch, names: Sequence[str]) -> list[pyarrow.Array]:
         import pyarrow.compute as pc
@@ -58,13 +54,13 @@ class ScoredClips:
     """
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self._table, self._names = table, _ScoreNames(table)
 
     def schema(self) -> pyarrow.Schema:
         import pyarrow as pa
 
         clip = [self._table.schema.arrow.field(name) for name in _CLIP_COLUMNS]
-        scores = [name for name in score_names(self._table) if name not in _CLIP_COLUMNS]
+        scores = [name for name in self._names() if name not in _CLIP_COLUMNS]
         return pa.schema([*clip, *(pa.field(name, pa.float64()) for name in scores)])
 
     def names(self) -> list[str]:
@@ -87,14 +83,23 @@ class ScoredClips:
         yield from whole.to_batches(max_chunksize=BATCH_ROWS)
 
 
-def score_names(table: Table) -> list[str]:
-    """Names of the scores that any clip has, in the order in which they first came."""
-    import pyarrow.compute as pc
+class _ScoreNames:
+    """Names of the scores that any clip has, in the order in which they first came; read once for the same shards."""
 
-    found: dict[str, None] = {}
-    for batch in table.batches(["names"]):
-        found |= dict.fromkeys(pc.unique(batch["names"].flatten()).to_pylist())
-    return list(found)
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._found: tuple[list[str], list[str]] = [], []
+
+    def __call__(self) -> list[str]:
+        import pyarrow.compute as pc
+
+        shards = self._table.shards()
+        if shards != self._found[0]:
+            names: dict[str, None] = {}
+            for batch in self._table.batches(["names"]):
+                names |= dict.fromkeys(pc.unique(batch["names"].flatten()).to_pylist())
+            self._found = shards, list(names)
+        return self._found[1]
 
 
 def _turned(table: Table, names: Sequence[str]) -> _Turned:
@@ -109,11 +114,11 @@ def _turned(table: Table, names: Sequence[str]) -> _Turned:
     for batch in table.batches(["clip_id", "names", "values"]):
         ids.append(batch["clip_id"])
         rows = np.from_dlpack(pc.list_parent_indices(batch["names"]).cast(pa.int64())) + start
-        its_names = batch["names"].flatten().dictionary_encode()
-        values = pc.fill_null(batch["values"].flatten(), float("nan"))
-        codes, kinds = np.from_dlpack(its_names.indices), its_names.dictionary.to_pylist()
-        numbers = np.from_dlpack(values)
-        for code, name in enumerate(kinds):
+        its_names, values = batch["names"].flatten().dictionary_encode(), batch["values"].flatten()
+        if values.null_count:
+            values = pc.fill_null(values, float("nan"))  # which imports pandas
+        codes, numbers = np.from_dlpack(its_names.indices), np.from_dlpack(values)
+        for code, name in enumerate(its_names.dictionary.to_pylist()):
             if name in found:
                 chosen = codes == code
                 found[name].append((rows[chosen], numbers[chosen]))
@@ -125,7 +130,10 @@ def _turned(table: Table, names: Sequence[str]) -> _Turned:
         column = np.full(len(clips.dictionary), np.nan)
         for rows, numbers in found[name]:
             column[clip_of_row[rows]] = numbers
-        columns.append(pa.array(column, mask=np.isnan(column)))
+        # Not pa.array(), which would import pandas.
+        has_value = np.packbits(~np.isnan(column), bitorder="little")
+        buffers = [pa.py_buffer(has_value), pa.py_buffer(column)]
+        columns.append(pa.Array.from_buffers(pa.float64(), len(column), buffers))
     return clips.dictionary, columns
 
 
