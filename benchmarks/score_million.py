@@ -3,8 +3,8 @@
     python -m benchmarks.score_million FOLDER --json benchmarks/results/score_million.json
 
 Makes two tables of scores below the folder unless they are there: a million clips with a row each, and an eighth of
-them with the rows of eight scorers. Each command runs several times as a process of its own, its start included. Last line:
-JSON, with the median of the seconds, the CPU seconds and the most memory of each.
+them with the rows of eight scorers. Each command runs several times as a process of its own, its start included.
+Last line: JSON, with the median of the seconds, the CPU seconds and the most memory of each.
 """
 
 from __future__ import annotations

@@ -47,10 +47,14 @@ class Scale:
         near = [mark for mark in marks if low - span <= mark <= high + span]
         low, high = min([low, *near]), max([high, *near])
         # What is hardly further away than the rest needs no bar of its own.
-        low = spread.least if spread.least >= low - 0.15 * span else low
-        high = spread.most if spread.most <= high + 0.15 * span else high
+        low = min(low, spread.least) if spread.least >= low - 0.15 * span else low
+        high = max(high, spread.most) if spread.most <= high + 0.15 * span else high
         width = round_width(((high - low) or span) / _BINS)
-        return cls(width, math.floor(low / width), math.floor(high / width))
+        first, last = math.floor(low / width), math.floor(high / width)
+        # A line needs room on both sides.
+        first -= any(mark <= first * width for mark in near)
+        last += any(mark >= (last + 1) * width for mark in near)
+        return cls(width, first, last)
 
     def bars(self, counts: Mapping[int, int]) -> list[Bar]:
         """The bars of clips by the number of their bin, any number among them."""

@@ -8,13 +8,6 @@ from framescribe import UsageError
 from framescribe.profiles.profile import find_profile, profile_names
 from framescribe.scores.catalogue import SCORERS
 
-LATER = {
-    "text_area_share",
-    "read_text_area_share",
-    "motion_vector_mean",
-    "motion_vector_patch_min",
-    "motion_vector_px",
-}
 ONE = '[[thresholds]]\nkeep = "motion >= 2"\n'
 
 
@@ -32,7 +25,7 @@ def test_published_profiles_say_where_they_come_from(name):
 
 @pytest.mark.parametrize("name", profile_names())
 def test_published_profiles_name_scores_that_there_are(name):
-    known = LATER | {score.name for scorer in SCORERS for score in scorer.scores}
+    known = {score.name for scorer in SCORERS for score in scorer.scores}
     profile = find_profile(name)
     assert {each.score for each in profile.thresholds} <= known
     advised = {word for each in profile.missing for word in re.findall(r"`([a-z_]+)`", each.advice)}
