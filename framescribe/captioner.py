@@ -8,7 +8,7 @@ everything else runs in the caller's (``session.py``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
+from framescribe.counted import CaptionProgress, CountedTasks, told_of
 from framescribe.distinct import Distinct
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
@@ -30,7 +31,8 @@ from framescribe.pipeline.given import Source, as_clip, given_clips
 from framescribe.prepare import Preparer, check_can_decode, gpu_decoders
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.session import Beside, CaptionSession, Decoding
+from framescribe.session import CaptionSession, Decoding
+from framescribe.side_rows import Beside, Scoring
 from framescribe.task import (
     DEFAULT_MEMORY_GB,
     DEFAULT_TIMEOUT_S,
@@ -44,8 +46,6 @@ from framescribe.types import DEFAULT_MODEL, CaptionSettings
 from framescribe.video.cpus import usable_cpus
 from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers
-
-CaptionProgress = Callable[[int, int | None], None]
 
 log = logging.getLogger("framescribe")
 
@@ -183,9 +183,9 @@ class Captioner:
         asked = (settings.prompt,) if prompts is None else check_prompts(prompts)
         limits = DecodeLimits(decode_workers, decode_timeout_s, decode_memory_gb)
         clips = Distinct(given_clips(sources))
-        tasks = _Counted(ClipTask.of(clip, asked) for clip in clips)
+        tasks = CountedTasks(ClipTask.of(clip, asked) for clip in clips)
         rows = self.caption_tasks(tasks, settings, limits)
-        return rows if progress is None else _told(rows, clips, tasks, progress)
+        return rows if progress is None else told_of(rows, clips, tasks, progress)
 
     def caption_tasks(
         self,
@@ -194,6 +194,7 @@ class Captioner:
         limits: DecodeLimits = DecodeLimits(),
         spent: TimeSpent | None = None,
         beside: Beside | None = None,
+        scoring: Scoring | None = None,
     ) -> Iterator[CaptionRow]:
         """As ``caption``, of different clips that are each asked their own questions.
 
@@ -202,6 +203,7 @@ class Captioner:
             settings, limits: the same for all.
             spent: is told what the time goes to.
             beside: is given each clip's pooled features, before its caption's row; None makes none.
+            scoring: has clips measured while they are decoded, and takes their scores before the caption's row.
 
         Raises:
             UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
@@ -215,7 +217,7 @@ class Captioner:
         if limits.workers != 0:
             workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
             decoders += 0 if gpu is None else gpu.count
-        prepare = partial(self._preparer.prepare, settings=settings, workers=workers)
+        prepare = partial(self._preparer.prepare, settings=settings, workers=workers, scoring=scoring)
         decoding = Decoding(prepare, decoders, workers)
         return session.caption(tasks, decoding, self._batch_size, spent or TimeSpent())
 
@@ -278,31 +280,3 @@ class Captioner:
                 yield piece
                 sent += len(piece)
         yield tokenizer.decode(token_ids)[sent:]
-
-
-class _Counted(Iterator[ClipTask]):
-    """Tasks, and how many questions those that were taken have."""
-
-    def __init__(self, tasks: Iterator[ClipTask]) -> None:
-        self._tasks = tasks
-        self.questions = 0
-
-    def __next__(self) -> ClipTask:
-        task = next(self._tasks)
-        self.questions += len(task.questions)
-        return task
-
-
-def _told(
-    rows: Iterator[CaptionRow], clips: Distinct, tasks: _Counted, progress: CaptionProgress
-) -> Iterator[CaptionRow]:
-    def total() -> int | None:
-        return None if clips.count is None else tasks.questions
-
-    done, said = 0, None
-    for done, row in enumerate(rows, start=1):
-        said = total()
-        progress(done, said)
-        yield row
-    if said is None:  # how many there are was known only behind the last one
-        progress(done, total())

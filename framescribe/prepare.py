@@ -24,6 +24,9 @@ from framescribe.errors import ClipError, DeviceError, UsageError
 from framescribe.model.device_errors import is_device_failure
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
+from framescribe.scores.measure import all_failed
+from framescribe.scores.scorer import Scorer
+from framescribe.side_rows import Scoring, side_rows
 from framescribe.task import ClipTask, DecoderChoice, Question, check_decoder
 from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 from framescribe.video.decode import decode_frames
@@ -161,18 +164,42 @@ class Preparer:
         self._to_rgb = ToRgb(device)
 
     def prepare(
-        self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers | None = None
+        self,
+        task: ClipTask,
+        settings: CaptionSettings,
+        workers: DecodeWorkers | None = None,
+        scoring: Scoring | None = None,
     ) -> Prepared | tuple[CaptionRow, ...]:
         """Decodes a clip, in one of ``workers`` if given, or gives the rows that say why it could not be.
+
+        Its scores, if asked for, have been taken before this returns; those of a clip that failed say why, too.
 
         Raises:
             DeviceError: the device failed; nothing more can be done on it.
         """
+        if scoring is None:
+            return self._prepared(task, settings, workers, ())
+        prepared = self._prepared(task, settings, workers, scoring.scorers)
+        if isinstance(prepared, Prepared):
+            measured = prepared.frames.measured
+        else:
+            why, message = prepared[0].error_stage or "decode", prepared[0].error_message or ""
+            measured = all_failed(scoring.scorers, why, message)
+        scoring.take(side_rows(task.clip, measured))
+        return prepared
+
+    def _prepared(
+        self,
+        task: ClipTask,
+        settings: CaptionSettings,
+        workers: DecodeWorkers | None,
+        scorers: tuple[Scorer, ...],
+    ) -> Prepared | tuple[CaptionRow, ...]:
         clip = task.clip
         try:
             if workers is None:
-                return self.ready(task, decode_frames(clip, settings.sampling), settings)
-            with workers.decoded(clip, settings.sampling) as frames:
+                return self.ready(task, decode_frames(clip, settings.sampling, scorers=scorers), settings)
+            with workers.decoded(clip, settings.sampling, scorers) as frames:
                 return self.ready(task, frames, settings)
         except ClipError as error:
             return self._rows.failed(task, settings, error.stage, str(error))

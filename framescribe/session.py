@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,18 +14,14 @@ from framescribe.caption_row import CaptionRow
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Completion, Request
 from framescribe.engine.sequence import Sequence
-from framescribe.feature_row import FeatureRow
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
 from framescribe.rows import RowMaker, created_now
-from framescribe.score_row import ScoreRow
+from framescribe.side_rows import Beside
 from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
 from framescribe.types import CaptionSettings, GenerationSettings, Prompt
 from framescribe.video.workers import DecodeWorkers
-
-Beside = Callable[[Iterable[ScoreRow | FeatureRow]], None]
-"""Takes what a clip gives beside its captions."""
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ No model is loaded, and no GPU is used.
 ```bash
 framescribe score clips/ -o captions/                 # videos, as `caption` takes them
 framescribe score captions/                           # the clips of a dataset folder
+framescribe caption clips/ -o captions/ --scores all  # while captioning, from the same decoding
 framescribe rows captions/ --where "motion >= 2 AND cuts = 0" --order-by "motion DESC"
 ```
 
@@ -33,6 +34,9 @@ whoever reads. A run resumes: it scores what has no row yet, and measures anew w
 Of clips longer than {LOOKED_AT_S:g} s the first {LOOKED_AT_S:g} s are looked at: {SMALL_PER_S:g} pictures a
 second, small; every frame, tiny and grey; five large ones.
 They come from the decoding processes, which measure them too, under the same limits of time and memory as captioning.
+
+While captioning, scores look at the same pictures as alone, and are the same; CPUs then decode all clips, also where
+a GPU has a decoder. As captioning by itself reads 24 s of a clip as published, more is decoded of longer clips.
 
 On a [cluster](scale.md), `score --ray` spreads clips over the hosts' CPUs, and the command writes all rows.
 

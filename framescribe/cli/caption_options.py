@@ -90,6 +90,15 @@ HashSources = Annotated[
         rich_help_panel=_RUNS,
     ),
 ]
+Scores = Annotated[
+    str | None,
+    typer.Option(
+        "--scores",
+        metavar="NAMES",
+        help="Also measure clips while they are decoded: `all`, or scorers as in `score --scorers`.",
+        rich_help_panel=_RUNS,
+    ),
+]
 Features = Annotated[
     bool,
     typer.Option(
@@ -208,12 +217,18 @@ def clip_options(
     }  # fmt: skip
 
 
+def names_of(names: str | None) -> list[str]:
+    """Names that commas divide."""
+    return [name.strip() for name in names.split(",")] if names else []
+
+
 def run_options(
     dry_run: DryRun = False,
     new_run: NewRun = False,
     redo: Redo = None,
     hash_sources: HashSources = False,
     where: Where = None,
+    scores: Scores = None,
     features: Features = False,
     heads: Heads = None,
     rows_per_shard: RowsPerShard = None,
@@ -222,6 +237,7 @@ def run_options(
     return {
         "dry_run": dry_run, "new_run": new_run, "redo": redo, "hash_sources": hash_sources,
         "where": where or (), "features": features, "heads": heads or (), "rows_per_shard": rows_per_shard,
+        "scores": "all" if scores == "all" else names_of(scores) or (),
     }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def score(
     from framescribe.errors import UsageError
     from framescribe.pipeline.score_run import score as score_all
 
-    names = None if scorers is None else [name.strip() for name in scorers.split(",")]
+    names = None if scorers in (None, "all") else caption_options.names_of(scorers)
     options: dict[str, Any] = {
         **clips, "scorers": names, "redo": redo, "dry_run": dry_run, "seed": seed, "rows_per_shard": rows_per_shard,
         "limits": limits, "executor": executor or "local",

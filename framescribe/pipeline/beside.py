@@ -12,7 +12,7 @@ from framescribe.score_row import ScoreRow
 
 if TYPE_CHECKING:
     from framescribe.pipeline.caption_run import CaptionRun
-    from framescribe.session import Beside
+    from framescribe.side_rows import Beside
 
 
 def kept_beside(run: CaptionRun, write: Beside) -> Beside | None:

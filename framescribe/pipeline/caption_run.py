@@ -13,6 +13,8 @@ from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.pipeline.clip_choice import check_count, check_shard
+from framescribe.scores.registry import scorers_named
+from framescribe.scores.scorer import Scorer
 from framescribe.task import DecodeLimits, check_prompts
 from framescribe.types import DEFAULT_MODEL, CaptionSettings, Clip
 
@@ -72,6 +74,7 @@ class CaptionOptions(TypedDict, total=False):
     redo: Redo | None
     hash_sources: bool
     where: str | Sequence[str]
+    scores: Literal["all"] | Iterable[str]
     features: bool
     heads: GivenHeads | Iterable[GivenHeads]
     limit: int | None
@@ -123,6 +126,7 @@ class CaptionRun:
     redo: Redo | None = None
     hash_sources: bool = False
     where: str | Sequence[str] = ()
+    scores: tuple[Scorer, ...] = ()
     features: bool = False
     heads: tuple[Head, ...] = ()
     limit: int | None = None
@@ -142,6 +146,8 @@ class CaptionRun:
             check_count(name, getattr(self, name))
         check_shard(self.shard)
         self._check_output()
+        if self.scores and self.limits.decoder == "gpu":
+            raise UsageError("`scores` are measured where CPUs decode; leave out `decoder=gpu`")
         if self.executor is not None:
             self._check_ray(self.executor)
 
@@ -153,6 +159,7 @@ class CaptionRun:
         *,
         model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
         prompts: Iterable[str] = (),
+        scores: Literal["all"] | Iterable[str] = (),
         heads: GivenHeads | Iterable[GivenHeads] = (),
         executor: Literal["local", "ray"] | Ray = "local",
         **options: Any,
@@ -167,6 +174,7 @@ class CaptionRun:
             output=None if output is None else fspath(output),
             model=as_spec(model),
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
+            scores=() if scores == () else scorers_named(None if scores == "all" else scores),
             heads=_heads(heads),
             executor=executor_of(executor),
             **options,
@@ -216,6 +224,7 @@ class CaptionRun:
             "redo": self.redo,
             "where": self.where,
             "hash_sources": self.hash_sources,
+            "scores": self.scores,
             "features": self.features,
             "heads": self.heads,
             "rows_per_shard": self.rows_per_shard,

@@ -13,6 +13,7 @@ from framescribe.pipeline.beside import kept_beside
 from framescribe.pipeline.caption_run import CaptionRun
 from framescribe.pipeline.executor import MadeBy, Output, Work
 from framescribe.pipeline.observer import Observer
+from framescribe.side_rows import Scoring
 
 
 class ThisProcess:
@@ -50,14 +51,15 @@ class ThisProcess:
                 captioner = Captioner.from_pretrained(
                     run.model, batch_size=run.batch_size, decoder=run.limits.decoder, progress=loaded
                 )
-            outputs, beside = list(work.outputs), None
+            outputs, beside, scoring = list(work.outputs), None, None
             if work.session is not None:
                 writer = stack.enter_context(work.session.writer())
                 outputs.append(writer)
                 beside = kept_beside(run, writer.write_beside)
+                scoring = Scoring(run.scores, writer.write_beside) if run.scores else None
             work.started = time.monotonic()
             settings = replace(run.settings, repair=run.repairs)
-            rows = captioner.caption_tasks(work.tasks, settings, run.limits, work.spent, beside)
+            rows = captioner.caption_tasks(work.tasks, settings, run.limits, work.spent, beside, scoring)
             with observer.captioning(work.total, captioner.longest_in_progress):
                 for row in rows:
                     with uninterrupted():

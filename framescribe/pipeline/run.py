@@ -71,6 +71,8 @@ def caption(
         hash_sources: record each source's SHA-256; caption again what has changed.
         where: caption only clips whose scores in the folder fulfil this SQL condition, ``motion >= 2``; of several all
             must hold. Clips without scores are left out, and counted.
+        scores: also measure clips, in the same decoding: ``all`` or names of scorers, as in ``score``. Clips that have
+            their caption already are not measured; ``score`` does that.
         features: keep each clip's pooled features, from the encoding that captioning does anyway.
         heads: score each clip by these heads, which ``teach`` wrote.
         limit: caption the first so many clips of those left to do.

@@ -24,11 +24,12 @@ from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.pipeline.given import Source, listed
 from framescribe.pipeline.observer import Observer, RunSummary
 from framescribe.pipeline.run_clips import RunClips
-from framescribe.pipeline.score_rows import ScoresDone, feature_rows, score_rows
+from framescribe.pipeline.scores_done import ScoresDone
 from framescribe.pipeline.scoring import Scored, ScoreTask, scored_here
 from framescribe.pipeline.sources import check_sources
 from framescribe.scores.registry import scorers_named
 from framescribe.scores.scorer import Scorer
+from framescribe.side_rows import feature_rows, score_rows
 from framescribe.task import DecodeLimits
 from framescribe.types import Clip
 from framescribe.video.segment import SegmentRule, segment

@@ -65,6 +65,14 @@ def by_name(folder: Path) -> dict[str, dict]:
     return {os.path.basename(row["source_video"]): row for row in score_rows(folder)}
 
 
+def values_of(folder: Path) -> dict:
+    """What each scorer says of each clip; not a number as text, which equals itself."""
+    return {
+        (row["clip_id"], row["scorer"]): (str(row["values"]), row["error_stage"], row["error_message"])
+        for row in score_rows(folder)
+    }
+
+
 def test_each_clip_has_its_scores_once_and_a_failure_is_a_row(videos, tmp_path):
     out = tmp_path / "out"
     assert quick(videos / "a.mp4", out).statuses == {"scored": 1}
@@ -101,6 +109,43 @@ def test_clips_of_a_dataset_are_scored_under_their_ids_and_become_its_columns(vi
     assert {row["clip_id"] for row in score_rows(out)} == clips
     assert quick(videos, out, segments="window:0.3").rows == 0  # the same clips by name
     assert Dataset(out).count("width > 0") == len(clips) - 1
+
+
+def test_captioning_scores_clips_in_the_same_decoding_with_the_same_values(videos, tmp_path):
+    names = ["video", "cuts", "exposure"]
+    options = {"model": "tiny-random", "settings": QUICK, "progress": False}
+    caption(videos, tmp_path / "both", scores=names, **options)
+    caption(videos, tmp_path / "plain", **options)
+    score(videos, tmp_path / "alone", scorers=names, progress=False)
+
+    assert values_of(tmp_path / "both") == values_of(tmp_path / "alone")
+    assert len(score_rows(tmp_path / "both")) == 3 * len(names)
+    assert not (tmp_path / "plain" / "scores").exists()
+
+    def captions(folder: Path) -> set:
+        return {(row["clip_id"], row["caption_raw"], row["error_message"]) for row in Dataset(folder).rows()}
+
+    assert captions(tmp_path / "both") == captions(tmp_path / "plain")
+    assert Dataset(tmp_path / "both").count("brightness > 0") == 2
+    for wrong, said in [
+        ({"scores": "beauty"}, "no scorer 'beauty'"),
+        ({"scores": "all", "limits": DecodeLimits(decoder="gpu")}, "leave out `decoder=gpu`"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            caption(videos, tmp_path / "both", **options | wrong)
+    with pytest.raises(UsageError, match="`scores` needs a folder"):
+        caption(videos, tmp_path / "rows.jsonl", scores="all", **options)
+
+
+@pytest.mark.ray
+def test_captioning_on_ray_scores_as_here(tmp_path):
+    listed, _ = make_list(tmp_path / "clips", 40, random.Random(0))
+    names = ["video", "cuts"]
+    options = {"model": "tiny-random", "settings": QUICK, "progress": False}
+    caption(listed, tmp_path / "there", scores=names, executor="ray", **options)
+    score(listed, tmp_path / "here", scorers=names, progress=False)
+
+    assert values_of(tmp_path / "there") == values_of(tmp_path / "here")
 
 
 def test_the_run_takes_the_part_of_the_clips_that_it_is_asked_for(tmp_path):
@@ -251,11 +296,5 @@ def test_scores_on_ray_are_those_of_this_process(tmp_path):
     there = score(listed, tmp_path / "there", executor="ray", progress=False)
     assert here.statuses == there.statuses
 
-    def values(folder: Path) -> dict:
-        return {
-            (row["clip_id"], row["scorer"]): (str(row["values"]), row["error_stage"], row["error_message"])
-            for row in score_rows(folder)
-        }
-
-    assert values(tmp_path / "here") == values(tmp_path / "there")
+    assert values_of(tmp_path / "here") == values_of(tmp_path / "there")
     assert score(listed, tmp_path / "there", executor="ray", progress=False).rows == 0

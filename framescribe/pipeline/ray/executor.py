@@ -87,6 +87,7 @@ class OnRay:
             side_shard=max(folder.features.next_number(), folder.scores.next_number()),
             working_folder=os.getcwd(),
             limits=run.limits,
+            scores=run.scores,
             features=run.features,
             heads=run.heads,
         )

@@ -14,6 +14,7 @@ from framescribe.errors import UsageError
 from framescribe.heads.head import Head
 from framescribe.model_spec import ModelSpec
 from framescribe.rows import RowMaker
+from framescribe.scores.scorer import Scorer
 from framescribe.task import DecodeLimits
 from framescribe.types import CaptionSettings
 
@@ -36,6 +37,7 @@ class Job:
         shard: number of this session's first shards.
         working_folder: where relative paths of clips start.
         limits: what decoding one clip may take.
+        scores: measure each clip while it is decoded.
         features: whether clips' features are kept.
         heads: score each clip.
         side_shard: as ``shard``, of the tables beside captions.
@@ -50,6 +52,7 @@ class Job:
     shard: int
     working_folder: str
     limits: DecodeLimits = DecodeLimits()
+    scores: tuple[Scorer, ...] = ()
     features: bool = False
     heads: tuple[Head, ...] = ()
     side_shard: int = 0

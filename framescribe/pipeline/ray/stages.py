@@ -26,6 +26,7 @@ from framescribe.pipeline.ray.plain import read_row, read_side, row_text, side_t
 from framescribe.pipeline.ray.telemetry import WorkerReport
 from framescribe.prepare import Prepared
 from framescribe.score_row import ScoreRow
+from framescribe.side_rows import Scoring
 from framescribe.task import ClipTask
 from framescribe.video.workers import DecodeWorkers
 
@@ -38,6 +39,10 @@ _BESIDE = "beside"
 """The column of rows of other tables, between captions and their shards."""
 
 
+_Ready = tuple[Prepared | CaptionRow, str | None, str]
+"""A clip, or why there is none; its source's hash; rows of other tables, as text."""
+
+
 class PrepareStage:
     """Slices of the clip list to prepared clips. A clip that cannot be prepared goes on as its row."""
 
@@ -46,14 +51,21 @@ class PrepareStage:
         self._job, self._task_clips = job, task_clips
         self._preparer = job.preparer()
         self._workers = DecodeWorkers([], job.limits.timeout_s, job.limits.memory_gb)
+        self._beside: list[ScoreRow | FeatureRow] = []
+        self._scoring = Scoring(job.scores, self._beside.extend) if job.scores else None
 
     def __call__(self, slices: pa.Table) -> Iterator[pa.Table]:
-        part: list[tuple[Prepared | CaptionRow, str | None]] = []
-        for number in slices["slice"].to_pylist():
-            for task, sha256 in ClipList.read(self._job.folder, number):
-                prepared = self._preparer.prepare(task, self._job.settings, self._workers)
+        part: list[_Ready] = []
+        for place in slices["slice"].to_pylist():
+            for task, sha256 in ClipList.read(self._job.folder, place):
+                self._beside.clear()
+                prepared = self._preparer.prepare(task, self._job.settings, self._workers, self._scoring)
+                rows: Sequence[Prepared | CaptionRow]
+                rows = [prepared] if isinstance(prepared, Prepared) else prepared
+                # Of a clip's rows the first brings what stands beside them.
                 part += [
-                    (each, sha256) for each in ([prepared] if isinstance(prepared, Prepared) else prepared)
+                    (row, sha256, side_text(() if number else self._beside))
+                    for number, row in enumerate(rows)
                 ]
                 if len(part) >= self._task_clips:
                     yield _prepared_table(part)
@@ -86,6 +98,8 @@ class CaptionStage:
                 prepared.append(Prepared.unpack(content.as_py(), pixels.as_buffer()))
             else:
                 rows.append(read_row(content.as_py().decode()))
+        for text in table[_BESIDE].to_pylist():
+            self._take_beside(read_side(text))
         try:
             for each, result in zip(prepared, self._feeder.caption(prepared), strict=True):
                 rows += self._failed(each.task, result) if isinstance(result, Exception) else result
@@ -132,21 +146,23 @@ def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
     return pa.table({"status": list(counts), "rows": list(counts.values())})
 
 
-def _prepared_table(part: Sequence[tuple[Prepared | CaptionRow, str | None]]) -> pa.Table:
+def _prepared_table(part: Sequence[_Ready]) -> pa.Table:
     import pyarrow as pa
 
-    columns: dict[str, list[Any]] = {"clip_id": [], "source_sha256": [], "content": [], "pixels": []}
-    for each, sha256 in part:
+    columns: dict[str, list[Any]] = {
+        "clip_id": [], "source_sha256": [], _BESIDE: [], "content": [], "pixels": [],
+    }  # fmt: skip
+    for each, sha256, beside in part:
         values: tuple[object, ...]
         if isinstance(each, CaptionRow):
-            values = (each.clip_id, sha256, row_text(each).encode(), None)
+            values = (each.clip_id, sha256, beside, row_text(each).encode(), None)
         else:
-            values = (each.task.clip.id, sha256, *each.pack())
+            values = (each.task.clip.id, sha256, beside, *each.pack())
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     schema = pa.schema(
         [
-            ("clip_id", pa.string()), ("source_sha256", pa.string()),
+            ("clip_id", pa.string()), ("source_sha256", pa.string()), (_BESIDE, pa.string()),
             ("content", pa.binary()), ("pixels", pa.binary()),
         ]
     )  # fmt: skip

@@ -1,11 +1,11 @@
-"""What scorers found of a clip, as rows; and which clips of a folder have such rows."""
+"""What scorers found of a clip, as rows of the tables that stand beside captions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from framescribe.dataset.store import RowFolder
 from framescribe.feature_row import FeatureRow
 from framescribe.measured import Measured
 from framescribe.score_row import ScoreRow
@@ -13,6 +13,27 @@ from framescribe.scores.registry import scorers_named
 from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip
 from framescribe.version import __version__
+
+Beside = Callable[[Iterable[ScoreRow | FeatureRow]], None]
+"""Takes what a clip gives beside its captions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Has clips measured while they are decoded.
+
+    Attributes:
+        scorers: which measure them.
+        take: is given the rows of each clip, from the thread that had it decoded.
+    """
+
+    scorers: tuple[Scorer, ...]
+    take: Beside
+
+
+def side_rows(clip: Clip, measured: Sequence[Measured]) -> list[ScoreRow | FeatureRow]:
+    """``score_rows`` and ``feature_rows``, in the order in which they are to be written."""
+    return [*feature_rows(clip, measured), *score_rows(clip, measured)]
 
 
 def score_rows(clip: Clip, measured: Sequence[Measured]) -> list[ScoreRow]:
@@ -53,36 +74,6 @@ def feature_rows(clip: Clip, measured: Sequence[Measured]) -> list[FeatureRow]:
         for each in measured
         if each.features is not None
     ]
-
-
-class ScoresDone:
-    """Which scorers each clip of a folder has rows of, in their present version.
-
-    Args:
-        folder: read now.
-        scorers: that are asked about.
-        redo_failed: a row that tells of a failure does not count.
-
-    Raises:
-        UsageError: a shard is damaged, or written by a newer framescribe.
-    """
-
-    def __init__(self, folder: RowFolder, scorers: Sequence[Scorer], redo_failed: bool = False) -> None:
-        self._scorers = scorers
-        bits = {(scorer.name, scorer.version): 1 << place for place, scorer in enumerate(scorers)}
-        self._has: dict[str, int] = {}  # by clip id, a bit for each scorer: there may be millions
-        columns = ["clip_id", "scorer", "version", "error_stage"]
-        for batch in folder.scores.batches(columns):
-            for clip_id, scorer, version, stage in zip(
-                *(batch[name].to_pylist() for name in columns), strict=True
-            ):
-                if bit := bits.get((scorer, version), 0):
-                    self._has[clip_id] = self._has.get(clip_id, 0) | (0 if redo_failed and stage else bit)
-
-    def left(self, clip: Clip) -> tuple[Scorer, ...]:
-        """The scorers that a clip has no row of."""
-        has = self._has.get(clip.id, 0)
-        return tuple(scorer for place, scorer in enumerate(self._scorers) if not has >> place & 1)
 
 
 def _scorer(measured: Measured) -> Scorer:
