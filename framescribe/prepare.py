@@ -182,6 +182,8 @@ class Preparer:
         prepared = self._prepared(task, settings, workers, scoring.scorers)
         if isinstance(prepared, Prepared):
             measured = prepared.frames.measured
+            frames = dataclasses.replace(prepared.frames, measured=())  # they go no further
+            prepared = dataclasses.replace(prepared, frames=frames)
         else:
             why, message = prepared[0].error_stage or "decode", prepared[0].error_message or ""
             measured = all_failed(scoring.scorers, why, message)

@@ -11,7 +11,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from framescribe import (
@@ -30,8 +29,9 @@ from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
 from framescribe.scores import registry
 from tests.awkward import AWKWARD, make
-from tests.cli.run import invoke, start
+from tests.cli.run import invoke
 from tests.pipeline.kill_resume import make_list
+from tests.pipeline.score_kills import kill_and_resume_scores, score_rows
 from tests.reference import CLIPS
 
 QUICK = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
@@ -50,15 +50,6 @@ def videos(tmp_path):
 
 def quick(sources, folder=None, **options):
     return score(sources, folder, **{"scorers": ["video"], "progress": False} | options)
-
-
-def score_rows(folder: Path) -> list[dict]:
-    """All rows of all shards, by nothing of ours."""
-    return [
-        row
-        for shard in sorted((folder / "scores").glob("*.parquet"))
-        for row in pq.read_table(shard).to_pylist()
-    ]
 
 
 def by_name(folder: Path) -> dict[str, dict]:
@@ -259,21 +250,6 @@ def test_kills_lose_no_clip_and_score_none_twice(tmp_path):
     assert set(found) == {row["clip_id"] for row in score_rows(tmp_path / "whole")}
     assert set(found.values()) == {1}
     assert whole.rows == 60
-
-
-def kill_and_resume_scores(listed: Path, out: Path, kills: int, rows_per_shard: int) -> int:
-    """Kills ``score`` so many times once some more shards are there, then lets it end; how often it was alive."""
-    killed = 0
-    for kill in range(kills + 1):
-        process = start("score", listed, "-o", out, "--scorers", "video", "--shard-rows", rows_per_shard)
-        while kill < kills and process.poll() is None and len(list(out.glob("scores/*.parquet"))) <= 2 * kill:
-            os.sched_yield()
-        if kill < kills:
-            process.kill()
-            killed += process.wait() == -9
-        process.communicate(timeout=600)
-        score_rows(out)  # whatever a reader's glob meets is whole
-    return killed
 
 
 def test_the_command_scores_and_says_what_failed(videos, tmp_path):
