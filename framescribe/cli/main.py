@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from framescribe import __version__
+from framescribe.cli.apply import apply
 from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
@@ -44,7 +45,7 @@ app = typer.Typer(
 for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
-    rows, filter_, report, review, export, teach, similar,
+    rows, filter_, report, review, export, teach, apply, similar,
     ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))

@@ -176,4 +176,7 @@ def test_the_command_shows_the_numbers(folder, tmp_path):
         "recall",
         "calibration",
     ]
+    applied = invoke("apply", features, str(tmp_path / "head.safetensors"))
+    assert (applied.exit_code, applied.stderr.strip()) == (0, "200 clips scored")
+    assert Dataset.scored(features).count("kind BETWEEN 0 AND 1") == 200
     assert done.stdout.splitlines()[1].split()[:3] == ["kind", str(has_it.sum()), str((~has_it).sum())]
