@@ -18,7 +18,8 @@ export class Focus {
     this.facts = h("p", { class: "hint" });
     this.question = h("p", { class: "hint", dir: "auto" });
     this.status = h("p", { class: "verdict", role: "status" });
-    this.tags = h("div", { class: "row tags", "aria-label": "Tags", role: "group" });
+    this.tags = h("span", { class: "row" });
+    this.tagInput = h("input", { type: "text", class: "addtag", placeholder: "Tag (t)", "aria-label": "Add a tag", list: "tags", maxLength: 100, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#tagKey(event) });
     this.more = h("div", { class: "more" });
     this.reason = h("input", { type: "text", placeholder: "Why? (Enter; may be empty)", "aria-label": "Reason of the rejection", list: "reasons", maxLength: 1000,
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#reasonKey(event) });
@@ -28,7 +29,7 @@ export class Focus {
       h("div", { class: "left" }, this.player.element),
       h("div", { class: "right" }, this.title, this.facts, this.question, this.status, this.editor.element,
         h("div", { class: "row decide" }, button("Accept", "a", () => this.accept(), "accept"), button("Reject", "r", () => this.askReason(), "reject"), button("Previous", "p", () => this.go(-1)), button("Next", "n", () => this.go(1)),
-          button("Undo", "u", () => this.undo())), this.reasonRow, this.tags, this.more));
+          button("Undo", "u", () => this.undo())), this.reasonRow, h("div", { class: "row tags", "aria-label": "Tags", role: "group" }, this.tags, this.tagInput), this.more));
   }
 
   keys() {
@@ -89,8 +90,7 @@ export class Focus {
     this.status.replaceChildren(...[verdict, h("span", { class: `tag ${row.caption_status}` }, row.caption_status), ...(row.flags ?? []).map((/** @type {string} */ flag) => h("span", { class: "tag flag" }, flag)),
       row.edited_caption !== null && row.edited_caption !== undefined ? h("span", { class: "tag" }, "edited") : null, ...lookers.map((name) => h("span", { class: "tag looking" }, `${name} looks at it too`))].filter((each) => each !== null));
     this.editor.show(this.key, row.edited_caption ?? row.caption ?? "");
-    this.tags.replaceChildren(...(row.tags ?? []).map((/** @type {string} */ tag) => h("button", { class: "tag", title: "Remove the tag", "aria-label": `Remove the tag ${tag}`, onclick: () => this.#decide({ action: "untag", tags: [tag] }) }, `${tag} ×`)),
-      this.tagInput ??= h("input", { type: "text", class: "addtag", placeholder: "Tag (t)", "aria-label": "Add a tag", list: "tags", maxLength: 100, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#tagKey(event) }));
+    this.tags.replaceChildren(...(row.tags ?? []).map((/** @type {string} */ tag) => h("button", { class: "tag", title: "Remove the tag", "aria-label": `Remove the tag ${tag}`, onclick: () => this.#decide({ action: "untag", tags: [tag] }) }, `${tag} ×`)));
     this.more.replaceChildren(...[row.error_message ? h("p", { class: "message" }, row.error_message) : null, this.history ? historyOf(row, this.history, (id) => this.page.decide({ action: "undo", undoes: id, rows: [this.#named()] })) : null,
       scoresOf(row), row.model ? provenanceOf(row) : null].filter((each) => each !== null));
   }
