@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.decided import decided_values
-from framescribe.dataset.query import check_expressions
 from framescribe.decision_row import RowKey
 from framescribe.errors import UsageError
+from framescribe.review.questions import limited, places_sql, told_as
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,15 +38,8 @@ _LEFT_OUT = {"caption_raw"}
 """What no one filters by and takes as much room as the captions."""
 _MEMORY = "200MB"
 _CHUNK_ROWS = 122_880  # DuckDB's row group: so many go straight to the disk
-_LONGEST_QUERY_S = 30.0
-_NEEDS_ME = (
-    "(decision IS NULL OR decision_is_stale) DESC, (caption_status <> 'success') DESC, "
-    "coalesce(len(flags), 0) DESC"
-)
 _CLIP_HASH = "hash(clip_id) AS clip_hash"
 """Rows of a clip are found by a number, as texts take long to compare."""
-ORDERS = {"": "", "needs": _NEEDS_ME}
-"""Orders with a name; all others are SQL."""
 
 
 class RowIndex:
@@ -226,19 +219,13 @@ class RowIndex:
         Args:
             search: words that all stand in the caption as it is now, the file's name or a tag, whatever their case.
             where: SQL conditions that must all hold; anyone's.
-            order: a name of ``ORDERS``, or SQL to sort by; anyone's.
+            order: a name of ``questions.ORDERS``, or SQL to sort by; anyone's.
 
         Raises:
             UsageError: they cannot be answered.
         """
-        sorted_by = ORDERS.get(order, order)
-        check_expressions(self._shape.schema, where, sorted_by if order not in ORDERS else None)
-        conditions = [f"({each}\n)" for each in where]
-        conditions += map(_search_sql, search.encode("utf-8", "replace").decode().split())
-        sql = "SELECT place::INTEGER AS place FROM rows"
-        sql += f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql += f" ORDER BY {sorted_by}\n, rows.place" if sorted_by else " ORDER BY rows.place"
-        with self._cursor() as cursor, _limited(cursor), _told(where, order):
+        sql = places_sql(self._shape.schema, search, where, order)
+        with self._cursor() as cursor, limited(cursor), told_as(where, order):
             places: np.ndarray[Any, np.dtype[np.int32]] = cursor.execute(sql).fetchnumpy()["place"]
         return places
 
@@ -299,39 +286,6 @@ class RowIndex:
             yield cursor
         finally:
             cursor.close()
-
-
-@contextmanager
-def _limited(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    timer = threading.Timer(_LONGEST_QUERY_S, cursor.interrupt)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def _told(where: Sequence[str], order: str) -> Iterator[None]:
-    import duckdb
-
-    try:
-        yield
-    except duckdb.InterruptException as error:
-        raise UsageError(f"the query takes more than {_LONGEST_QUERY_S:g} s") from error
-    except duckdb.Error as error:
-        raise UsageError(f"{', '.join([*where, order])}: {str(error).splitlines()[0][:500]}") from error
-
-
-def _search_sql(word: str) -> str:
-    """Whether a word stands in what a row says now, whatever its case.
-
-    The word becomes a regular expression with every character of it but letters and digits by its number: nothing in
-    it is SQL, and DuckDB sees a constant, for which it searches much faster than for a parameter in lower case.
-    """
-    literal = "".join(each if each.isascii() and each.isalnum() else f"\\x{{{ord(each):x}}}" for each in word)
-    columns = ("coalesce(edited_caption, caption)", "source_video", "clip_id", "array_to_string(tags, ' ')")
-    return "(" + " OR ".join(f"regexp_matches({column}, '(?i){literal}')" for column in columns) + ")"
 
 
 def _keys(table: pyarrow.Table) -> set[RowKey]:

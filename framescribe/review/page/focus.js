@@ -120,14 +120,14 @@ export class Focus {
   /** @param {KeyboardEvent} event */
   #reasonKey(event) {
     if (event.key === "Enter") event.preventDefault(), this.#reject();
-    if (event.key === "Escape") this.reasonRow.hidden = true, this.page.element.focus();
+    if (event.key === "Escape") this.reasonRow.hidden = true, this.page.element.focus({ preventScroll: true });
   }
 
   #reject() {
     this.editor.save();
     const reason = this.reason.value.trim();
     this.reasonRow.hidden = true;
-    this.page.element.focus();
+    this.page.element.focus({ preventScroll: true });
     this.#decide({ action: "reject", reason });
     this.#draw({ ...this.row, decision: "reject", decision_is_stale: false, decision_reason: reason, reviewer: this.page.reviewer });
   }
@@ -139,7 +139,7 @@ export class Focus {
   /** @param {KeyboardEvent} event */
   #tagKey(event) {
     const tag = this.tagInput.value.trim();
-    if (event.key === "Escape" || event.key === "Enter") event.preventDefault(), this.page.element.focus();
+    if (event.key === "Escape" || event.key === "Enter") event.preventDefault(), this.page.element.focus({ preventScroll: true });
     if (event.key !== "Enter" || !tag) return;
     this.tagInput.value = "";
     this.#decide({ action: "tag", tags: [tag] });

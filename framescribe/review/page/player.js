@@ -36,6 +36,8 @@ export class Player {
     this.row = row;
     this.video.removeAttribute("src");
     this.video.load();
+    this.marks.replaceChildren();
+    this.unseen.hidden = true;
     this.#say("Opening the clip…");
     this.#legend();
     try {
