@@ -49,8 +49,8 @@ def pages(browser):
         page.goto(server.address)
         page.wait_for_selector(".focus h2:not(:empty)")
         if at:
+            page.goto("about:blank")
             page.goto(f"{server.origin}/#{at}")
-            page.reload()
         return page
 
     yield opened

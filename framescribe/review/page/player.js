@@ -61,6 +61,7 @@ export class Player {
   }
 
   #ready() {
+    if (!this.row) return;
     this.end = Math.min(this.end, this.video.duration || this.end);
     this.video.currentTime = this.start;
     this.#say("");
