@@ -78,10 +78,20 @@ clips are H.264 or MPEG-4. It is as good as the encoder, which looks for what sa
 measures the pictures themselves, whatever their codec.
 """
 
+_EXAMPLES = """## What faults look like in scores
+
+![A clip as it is, and frozen, half frozen, shaken, cut together with others, as slides, as a screen recording, blurred,
+darkened, overexposed, grey and bordered; two scores of each](scores.jpg)
+
+`motion` counts pixels of the video in half a second, so that published thresholds apply; `motion_diagonals` compares
+videos of different sizes. Both are of the whole picture: a small subject before a still background moves little.
+What crosses more than about a sixth of the picture in half a second is taken for slower than it is.
+"""
+
 
 def page() -> str:
     """The page ``docs/scores.md``."""
-    return "\n".join([_HEAD, "## What is measured\n", *map(_section, SCORERS)])
+    return "\n".join([_HEAD, _EXAMPLES, "## What is measured\n", *map(_section, SCORERS)])
 
 
 def _section(scorer: Scorer) -> str:

@@ -29,7 +29,9 @@ LEAST_EXCESS = 0.75
 def measure(pictures: ClipPictures) -> dict[str, float]:
     if len(pictures.tiny_NHW) < 2:
         return {"cuts": math.nan, "cuts_per_s": math.nan}
-    count = int((excesses(pictures.tiny_NHW) >= LEAST_EXCESS).sum())
+    places = np.flatnonzero(excesses(pictures.tiny_NHW) >= LEAST_EXCESS)
+    # A quick fade is one cut.
+    count = int((np.diff(places) > NEIGHBOURS).sum()) + 1 if len(places) else 0
     return {"cuts": count, "cuts_per_s": count / pictures.looked_at_s if pictures.looked_at_s else 0.0}
 
 

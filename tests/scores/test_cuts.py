@@ -36,6 +36,13 @@ def test_stills_that_change_are_cut():
     assert cuts(stills[0]) == 0
 
 
+def test_a_quick_fade_between_stills_is_one_cut():
+    one, other = (clip[:1].astype(float) for clip in (KITTEN, HORSE))
+    fade = [one * (1 - share) + other * share for share in (0.25, 0.5, 0.75)]
+    frames = np.concatenate([*[one] * 12, *fade, *[other] * 12]).astype(np.uint8)
+    assert cuts(frames) == 1
+
+
 def test_a_flash_is_no_cut():
     flash = KITTEN[:24].copy()
     flash[12] = 255
