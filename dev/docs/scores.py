@@ -85,7 +85,7 @@ darkened, overexposed, grey and bordered; two scores of each](scores.jpg)
 
 `motion` counts pixels of the video in half a second, so that published thresholds apply; `motion_diagonals` compares
 videos of different sizes. Both are of the whole picture: a small subject before a still background moves little.
-What crosses more than about a sixth of the picture in half a second is taken for slower than it is.
+What moves by more than a tenth of the diagonal in half a second is taken for slower than it is.
 """
 
 

@@ -27,8 +27,6 @@ def flows(pictures_THW3: Pixels) -> NDArray[np.float32]:
     grey = [np.pad(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), rim, "edge") for picture in pictures_THW3]
     method: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     method.setPatchStride(4)
-    # Else what leaves the picture takes its neighbours along.
-    method.setUseSpatialPropagation(False)
     steps = [method.calc(before, after, None) for before, after in itertools.pairwise(grey)]
     return np.stack(steps)[:, :height, :width]
 
