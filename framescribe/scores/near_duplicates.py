@@ -43,7 +43,11 @@ def near_duplicates(fingerprints_NKSS: NDArray[np.float16]) -> NDArray[np.int64]
     flat = np.array([each.std(dtype=np.float32) < FLAT_LEVELS for each in fingerprints_NKSS], bool)
     places = np.flatnonzero(~flat)
     first = np.where(flat, -1, np.arange(len(flat)))
-    for pairs in candidates(lambda part: _described(fingerprints_NKSS[places[part]]), len(places)):
+
+    def described(part: slice, with_cuts: bool) -> Floats:
+        return _described(fingerprints_NKSS[places[part]], _COARSE_CUTS if with_cuts else _COARSE_CUTS[:1])
+
+    for pairs in candidates(described, len(places)):
         for start in range(0, len(pairs), _AT_ONCE):
             some = places[pairs[start : start + _AT_ONCE]]
             one, other = fingerprints_NKSS[some.T].astype(np.float32)
@@ -58,8 +62,7 @@ def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
     across = _matrices(_CUTS)
     mean, change = _parted(_cut(part_PKSS, across[:1])[:, 0])
     number = len(_CUTS)
-    of_pictures = np.einsum("vai,pij,wbj->pvwab", across, whole_PKSS.mean(1), across, optimize=True)
-    of_pictures = of_pictures.reshape(len(mean), number * number, -1)
+    of_pictures = _cut(whole_PKSS.mean(1, keepdims=True), across).reshape(len(mean), number * number, -1)
     of_pictures -= of_pictures.mean(-1, keepdims=True)
     alike = _correlation(of_pictures, mean[:, None])
     best = np.argpartition(alike, -_BEST_CUTS, axis=1)[:, -_BEST_CUTS:]
@@ -74,12 +77,9 @@ def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
     return np.asarray((still | moving).any(1))
 
 
-def _described(fingerprints_NKSS: NDArray[np.float16]) -> Floats:
-    """float32 [N, cuts, features]: of length 1, the first cut being the whole picture."""
-    across = _matrices(_COARSE_CUTS)
-    whole = fingerprints_NKSS.astype(np.float32)
-    cuts = np.einsum("vai,nkij,wbj->nvwkab", across, whole, across, optimize=True)
-    mean, change = _parted(cuts.reshape(len(whole), -1, *cuts.shape[3:]))
+def _described(fingerprints_NKSS: NDArray[np.float16], cuts: tuple[tuple[float, float], ...]) -> Floats:
+    """float32 [N, cuts * cuts, features]: of length 1."""
+    mean, change = _parted(_cut(fingerprints_NKSS.astype(np.float32), _matrices(cuts)))
     coarse = change.reshape(*change.shape[:2], -1, _INNER // 2, 2, _INNER // 2, 2).mean((-3, -1))
     coarse = coarse.reshape(*change.shape[:2], -1)
     is_still = np.sqrt((change**2).mean(-1, keepdims=True)) < STILL_LEVELS
@@ -95,8 +95,15 @@ def _matrices(cuts: tuple[tuple[float, float], ...]) -> Floats:
     return np.stack(taken).astype(np.float32)
 
 
-def _cut(clips_PKSS: Floats, across: Floats) -> Floats:
-    return np.asarray(np.einsum("vai,pkij,vbj->pvkab", across, clips_PKSS, across, optimize=True))
+def _cut(clips_NKSS: Floats, across: Floats) -> Floats:
+    """float32 [N, cuts * cuts, K, _INNER, _INNER]: each cut of the height with each of the width."""
+    number, parts = clips_NKSS.shape[:2]
+    lines = across.reshape(-1, SIDE)
+    # Two large products: many small ones wait for each other's threads.
+    columns = (clips_NKSS.reshape(-1, SIDE) @ lines.T).reshape(number * parts, SIDE, -1)
+    both = lines @ columns.swapaxes(0, 1).reshape(SIDE, -1)
+    apart = both.reshape(len(across), _INNER, number, parts, len(across), _INNER).transpose(2, 0, 4, 3, 1, 5)
+    return np.ascontiguousarray(apart).reshape(number, -1, parts, _INNER, _INNER)
 
 
 def _parted(clips: Floats) -> tuple[Floats, Floats]:

@@ -7,8 +7,9 @@ neighbor search*, 2011).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +24,37 @@ _SAMPLE, _ROUNDS = 20_000, 6
 _RUNS, _RUN = 16, 256
 _ONE_CELL = 4096
 """So few vectors are compared all with all."""
-_AT_ONCE = 2048
+_AT_ONCE = 512
 
 
-def candidates(described: Callable[[slice], Floats], count: int) -> Iterator[NDArray[np.int64]]:
+class Described(Protocol):
+    """Gives what is compared of some vectors."""
+
+    def __call__(self, part: slice, with_variants: bool, /) -> Floats:
+        """float32 [n, variants, features], each of length 1: the first variant of each, or all."""
+
+
+def candidates(described: Described, count: int) -> Iterator[NDArray[np.int64]]:
     """Pairs of near vectors, int64 [P, 2], the lower number first; each pair once in what is given at a time.
 
     Args:
-        described: gives float32 [n, variants, features] of a slice of the vectors, each of length 1. Every variant
-            asks for what is near; the first of each is what is found.
-        count: how many there are.
+        described: each variant of a vector asks for what is near; the first one is what is found.
+        count: how many vectors there are.
     """
     if count < 2:
         return
     rng = np.random.default_rng(0)
-    sample = np.concatenate([described(slice(at, at + _RUN))[:, 0] for at in _spread(count)])
-    basis = np.linalg.svd(sample, full_matrices=False)[2][:_DIMENSIONS].T
+    sample = np.concatenate([described(slice(at, at + _RUN), False)[:, 0] for at in _spread(count)])
+    basis = np.linalg.eigh(sample.T @ sample)[1][:, -_DIMENSIONS:]
     parts = [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
-    found = np.concatenate([_unit(described(part)[:, 0] @ basis) for part in parts])
+    found = np.concatenate([_unit(described(part, False)[:, 0] @ basis) for part in parts])
     centres = _centres(found, rng)
     cell_of = _nearest_cells(found, centres, 1)[:, 0]
     order = np.argsort(cell_of, kind="stable")
     bounds = np.searchsorted(cell_of[order], np.arange(len(centres) + 1))
     cells = [order[start:end] for start, end in pairwise(bounds)]
     for part in parts:
-        asking = _unit(described(part) @ basis)
+        asking = _unit(described(part, True) @ basis)
         variants = asking.shape[1]
         asking = asking.reshape(-1, asking.shape[-1])
         who = np.repeat(np.arange(part.start, part.start + len(asking) // variants), variants)

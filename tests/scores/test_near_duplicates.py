@@ -80,7 +80,7 @@ def test_near_vectors_meet_among_many():
     one = rng.normal(size=(3000, 24)).astype(np.float32)
     both = np.concatenate([one, one + 0.1 * rng.normal(size=one.shape).astype(np.float32)])
     both /= np.linalg.norm(both, axis=1, keepdims=True)
-    pairs = np.concatenate(list(candidates(lambda part: both[part][:, None], len(both))))
+    pairs = np.concatenate(list(candidates(lambda part, _: both[part][:, None], len(both))))
     assert {tuple(pair) for pair in pairs.tolist()} >= {(n, n + 3000) for n in range(3000)}
     assert len(pairs) < 40_000
 
