@@ -94,6 +94,7 @@ def test_decisions_of_others_and_new_rows_appear(own, tmp_path):
         pass
     now = own.all_rows()
     assert now[2]["caption"] == "Captioned anew."
+    assert own.get("/api/rows")["count"] == 7
     assert own.get("/api/rows", where="list_contains(tags, 'lecture')")["count"] == 1
 
 
