@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from framescribe.heads.apply import apply_heads
     from framescribe.heads.similar import similar
     from framescribe.heads.teach import teach
+    from framescribe.importing.run import ImportSummary, import_captions
     from framescribe.model_spec import ModelSpec
     from framescribe.pipeline.caption_run import Ray
     from framescribe.pipeline.near_duplicates import NearDuplicates, near_duplicates
@@ -49,6 +50,7 @@ _HOMES = {
     "FramescribeError": "errors",
     "GenerationSettings": "types",
     "UsageError": "errors",
+    "ImportSummary": "importing.run",
     "ModelSpec": "model_spec",
     "NearDuplicates": "pipeline.near_duplicates",
     "Observer": "pipeline.observer",
@@ -58,6 +60,7 @@ _HOMES = {
     "VideoFrames": "video_frames",
     "apply_heads": "heads.apply",
     "caption": "pipeline.run",
+    "import_captions": "importing.run",
     "filter": "profiles.filter",
     "near_duplicates": "pipeline.near_duplicates",
     "score": "pipeline.score_run",
@@ -79,6 +82,7 @@ __all__ = [
     "FrameSampling",
     "FramescribeError",
     "GenerationSettings",
+    "ImportSummary",
     "ModelSpec",
     "NearDuplicates",
     "Observer",
@@ -91,6 +95,7 @@ __all__ = [
     "apply_heads",
     "caption",
     "filter",
+    "import_captions",
     "near_duplicates",
     "score",
     "similar",

@@ -15,6 +15,7 @@ class CaptionRow(PlainRow):
     """What became of a clip under one prompt: its caption, and all that is needed to make it again.
 
     Every clip gives exactly one row for each prompt. ``clip_id`` and ``prompt_index`` name it; the last one counts.
+    Of a caption that was imported, what is not known of its making is null.
 
     Attributes:
         clip_id: the clip's id: one that was given, or 16 hexadecimal digits of a hash of source, span and prompt.
@@ -88,20 +89,20 @@ class CaptionRow(PlainRow):
     frame_timestamps_s: tuple[float, ...] = ()
     covered_s: float | None = None
     decoder: Decoder | None = None
-    strategy: Strategy
-    num_frames: int
+    strategy: Strategy | None
+    num_frames: int | None
     sample_fps: float = 1.0
-    template: Template
-    prompt: str
+    template: Template | None
+    prompt: str | None
     prompt_index: int = 0
-    model: str
+    model: str | None
     model_revision: str | None
-    precision: str
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
-    seed: int
+    precision: str | None
+    max_new_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    repetition_penalty: float | None
+    seed: int | None
     stop_loops: bool = False
     engine_version: str
     created_at: str | None = None

@@ -32,13 +32,13 @@ _NAMES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 def page() -> str:
     """The page ``docs/commands.md``."""
-    commands = [info.callback for info in app.registered_commands]
-    return "\n".join([_HEAD, *(line for command in commands if command for line in _command(command))])
+    commands = [(info.name, info.callback) for info in app.registered_commands]
+    return "\n".join([_HEAD, *(line for name, call in commands if call for line in _command(name, call))])
 
 
-def _command(command: Callable[..., Any]) -> Iterator[str]:
+def _command(name: str | None, command: Callable[..., Any]) -> Iterator[str]:
     text, _, examples = inspect.cleandoc(command.__doc__ or "").partition("\nExamples:\n")
-    name = command.__name__
+    name = name or command.__name__
     arguments, panels = _parameters(command)
     yield f"## {name}\n"
     yield f"{text.strip()}\n"

@@ -20,6 +20,7 @@ from framescribe.cli.evaluate import evaluate
 from framescribe.cli.export import export
 from framescribe.cli.filter import filter as filter_
 from framescribe.cli.groups import unfolded
+from framescribe.cli.importing import import_captions
 from framescribe.cli.inspect import inspect
 from framescribe.cli.parity import parity
 from framescribe.cli.ray_options import CaptionCommand
@@ -49,6 +50,7 @@ for command in (
     ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))
+app.command("import", cls=Command)(unfolded(import_captions))
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -92,11 +92,11 @@ def read_list(
         UsageError: the list cannot be opened, or has no column of paths.
     """
     owners = {} if owners is None else owners
-    for place, entry in _entries(name):
+    for place, entry in read_entries(name):
         problem = entry if isinstance(entry, str) else None
         if not isinstance(entry, str):
             try:
-                clip = _clip(entry, name, start_s, end_s)
+                clip = entry_clip(entry, name, start_s, end_s)
                 if clip.given_id is not None:
                     key = hash((clip.source_video, clip.start_s, clip.end_s, clip.prompt))
                     if owners.setdefault(hash(clip.given_id), key) != key:
@@ -108,7 +108,8 @@ def read_list(
             yield Clip(f"{name}:{place}", problem=f"{name}, line {place}: {shorten(problem, 1000)}")
 
 
-def _clip(entry: Mapping[str, Any], name: str, start_s: float, end_s: float | None) -> Clip:
+def entry_clip(entry: Mapping[str, Any], name: str, start_s: float, end_s: float | None) -> Clip:
+    """The clip of an entry of the list ``name``; raises UsageError if it names none."""
     column = next((column for column in PATH_COLUMNS if column in entry), None)
     if column is None:
         raise UsageError(f"it has none of {', '.join(PATH_COLUMNS)}")
@@ -174,11 +175,15 @@ class _Held:
     member: TableMember
 
 
-def _entries(name: str) -> Iterator[tuple[int, Entry]]:
-    """Each entry with its line, or in Parquet with its row, counted from 1."""
+def read_entries(name: str, more: Collection[str] = ()) -> Iterator[tuple[int, Entry]]:
+    """Each entry of a list with its line, or in Parquet with its row, counted from 1; ``more``: its further columns.
+
+    Raises:
+        UsageError: the list cannot be opened, or has no column of paths.
+    """
     suffix = suffix_of(name)
     if suffix == ".parquet":
-        yield from _parquet_entries(name)
+        yield from _parquet_entries(name, more)
         return
     with _opened(name) as file:
         lines = text_lines(file, name)
@@ -249,23 +254,25 @@ def _csv_lines(lines: Iterator[bytes | None]) -> Iterator[str]:
     yield _END  # in a cell of its own, or in one that no quote has closed
 
 
-def _parquet_entries(name: str) -> Iterator[tuple[int, Entry]]:
+def _parquet_entries(name: str, more: Collection[str]) -> Iterator[tuple[int, Entry]]:
     try:
         with open_table(name) as table:
             _check_columns(table.schema_arrow.names, name)
-            yield from enumerate(_rows(table, name), start=1)
+            yield from enumerate(_rows(table, name, more), start=1)
     except UsageError:
         raise
     except Exception as error:  # back ends raise types of their own, without a common base
         raise UsageError(f"the list {name} cannot be read: {error}") from error
 
 
-def _rows(table: pq.ParquetFile, name: str) -> Iterator[Entry]:
+def _rows(table: pq.ParquetFile, name: str, more: Collection[str]) -> Iterator[Entry]:
     """The rows with the columns that matter; videos in them are read when they are needed, not now."""
     names = table.schema_arrow.names
     column = next(column for column in PATH_COLUMNS if column in names)
     held = holding_column(table.schema_arrow)
-    wanted = [name for name in _COLUMNS if name in names and (held is None or name not in PATH_COLUMNS)]
+    wanted = [
+        name for name in (*_COLUMNS, *more) if name in names and (held is None or name not in PATH_COLUMNS)
+    ]
     if held not in (None, column):
         wanted.append(f"{column}.path")
     number = 0
