@@ -19,7 +19,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-sync",
 ]
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ export class Blind {
     this.page = page;
     this.player = new Player();
     this.after = -1;
+    this.pair = /** @type {any} */ (null);
     /** @type {Record<string, number>} */
     this.tally = {};
     this.title = h("h2", {});

@@ -44,7 +44,7 @@ export class Filters {
 
   /** @returns {[string, string, string, number][]} condition, name, tone, count */
   #offered() {
-    const counts = this.counts ?? { decision: {}, caption_status: {}, flags: {}, tags: {} };
+    const counts = /** @type {Record<string, Record<string, number>>} */ (this.counts ?? { decision: {}, caption_status: {}, flags: {}, tags: {} });
     const verdicts = /** @type {Record<string, [string, string]>} */ ({ none: ["undecided", "decision IS NULL"], accept: ["accepted", "decision = 'accept' AND NOT decision_is_stale"], reject: ["rejected", "decision = 'reject' AND NOT decision_is_stale"], stale: ["stale", "decision_is_stale"] });
     return [
       ...Object.entries(verdicts).filter(([name]) => counts.decision[name]).map(([name, [text, sql]]) => /** @type {[string, string, string, number]} */ ([sql, text, name, counts.decision[name]])),

@@ -28,6 +28,8 @@ export class Page {
     this.views = { focus: new Focus(this), grid: new Grid(this), blind: new Blind(this) };
     /** @type {"focus" | "grid" | "blind"} */
     this.view = "focus";
+    /** @type {Record<string, HTMLElement>} */
+    this.tabs = {};
     this.#bar();
     this.outbox.addEventListener("change", () => this.#saving());
     this.outbox.addEventListener("saved", () => this.changed());
@@ -42,7 +44,6 @@ export class Page {
     this.who = h("button", { class: "quiet", title: "Whose decisions they are", onclick: () => this.#rename() }, this.reviewer);
     this.here = h("span", { class: "here" });
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.find(this.filters.query) });
-    this.tabs = /** @type {Record<string, HTMLElement>} */ ({});
     for (const [name, text] of [["focus", "Clip"], ["grid", "Grid"], ["blind", "Compare"]]) this.tabs[name] = h("button", { onclick: () => this.open(/** @type {any} */ (name)) }, text);
     this.bulkButton = h("button", { onclick: () => this.#bulk(), title: "Bulk edit (b)" }, "Edit all…");
     const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
