@@ -51,9 +51,8 @@ class Scale:
         high = max(high, spread.most) if spread.most <= high + 0.15 * span else high
         width = round_width(((high - low) or span) / _BINS)
         first, last = math.floor(low / width), math.floor(high / width)
-        # A line needs room on both sides.
+        # A line needs room on both sides; behind the last bin's start there is some.
         first -= any(mark <= first * width for mark in near)
-        last += any(mark >= (last + 1) * width for mark in near)
         return cls(width, first, last)
 
     def bars(self, counts: Mapping[int, int]) -> list[Bar]:

@@ -105,6 +105,16 @@ def test_the_clips_beside_a_threshold_are_the_nearest_ones(clips, folder):
     assert 0 < dropped < len(chart.histogram.columns)
 
 
+def test_a_clip_far_away_is_in_the_histogram(clips, tmp_path):
+    write_clips(tmp_path, clips | {"far": {"motion": 1e9, "static_share": 0.5}})
+    (chart,) = scores_of(
+        Dataset.scored(tmp_path), framescribe.filter(tmp_path, thresholds="motion >= 2")
+    ).limited
+    last = chart.histogram.columns[-1]
+    assert last.is_rest
+    assert last.label.endswith(": 1")
+
+
 def test_the_page_of_scored_clips_without_captions(folder, tmp_path):
     page = tmp_path / "page.html"
     shown = invoke("report", str(folder), "--profile", "allegro", "--set", "motion>=2", "-o", str(page))
