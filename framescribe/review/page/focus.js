@@ -11,7 +11,7 @@ export class Focus {
   constructor(page) {
     this.page = page;
     this.player = new Player();
-    this.editor = new Editor({ limits: page.folder.limits, save: (text) => this.#decide({ action: "edit", text }) });
+    this.editor = new Editor({ limits: page.folder.limits, save: (text) => this.#edit(text) });
     /** @type {{key: string, id: string}[]} what was decided here, which may not be in the history yet */
     this.made = [];
     this.title = h("h2", {});
@@ -52,6 +52,7 @@ export class Focus {
     if (!listed) return;
     this.place = place;
     const isOther = !this.row || listed.clip_id !== this.row.clip_id || listed.prompt_index !== this.row.prompt_index;
+    if (isOther) this.reasonRow.hidden = true;  // now, not once the answer is there: one may type a reason by then
     if (isOther || !isSame) this.#draw({ ...listed });
     const asked = (this.asked = Symbol("clip"));
     const { row, history, others } = await get("/api/clip", { clip: listed.clip_id, prompt: listed.prompt_index });
@@ -62,7 +63,6 @@ export class Focus {
     this.#draw(row);
     if (isOther) {
       this.player.show(row);
-      this.reasonRow.hidden = true;
       this.#ahead(place + 1);
     }
     this.page.moved(row);
@@ -103,6 +103,13 @@ export class Focus {
   #decide(decision) {
     const id = this.page.decide({ ...decision, rows: [this.#named()] });
     if (id) this.made.push({ key: this.key, id });
+  }
+
+  /** @param {string} text */
+  #edit(text) {
+    this.#decide({ action: "edit", text });
+    const listed = this.page.results.peek(this.place ?? 0);
+    if (listed) listed.edited_caption = text;
   }
 
   accept() {
