@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framescribe.errors import UsageError
+from framescribe.scores.opencv import cv2
 from framescribe.scores.pictures import ClipPictures, Pixels
 
 READ_CONFIDENCE = 0.7
@@ -29,13 +30,15 @@ SAME_BOX_IOU = 0.7
 between pictures, and the edges of a box vary with what is behind it."""
 
 CORNER_SHARE = 0.1
+HIGHEST_LINE = 0.2
+"""Of the picture's height: what detection marks beyond that are mostly things, such as animals, doors and wheels."""
+
 SUBTITLE_TOP = 0.7
 """Below this share of the height, text around the middle is a subtitle."""
 
 _LONG_SIDE, _SHORT_SIDE = 960, 320
 """Larger pictures are shrunk to find text in them, smaller ones enlarged."""
 
-_BOX_CONFIDENCE = 0.6  # PaddleOCR's own
 _LEAST_SIDE = 8  # no letter is lower
 _MOST_BOXES = 200
 
@@ -72,8 +75,10 @@ def find_text(picture_HW3: Pixels) -> list[Box]:
     if min(height, width) < _LEAST_SIDE:
         return []
     # Small letters are found in an enlarged picture.
-    factor = max(1, min(-(-_SHORT_SIDE // min(height, width)), _LONG_SIDE // max(height, width)))
-    bgr = np.ascontiguousarray(picture_HW3[..., ::-1]).repeat(factor, 0).repeat(factor, 1)
+    scale = max(1.0, min(_SHORT_SIDE / min(height, width), _LONG_SIDE / max(height, width)))
+    bgr = np.ascontiguousarray(picture_HW3[..., ::-1])
+    if scale > 1:
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     engine = _engine()
     found = engine(bgr, use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
@@ -84,9 +89,13 @@ def find_text(picture_HW3: Pixels) -> list[Box]:
         if result.boxes is None
         else {_key(each): sure for each, sure in zip(result.boxes, result.scores, strict=True)}
     )
-    corners = np.asarray(found.boxes, np.float64) / (width * factor, height * factor)
+    corners = np.asarray(found.boxes, np.float64) / (bgr.shape[1], bgr.shape[0])
     edges = np.clip(np.concatenate([corners.min(1), corners.max(1)], axis=1), 0, 1)
-    return [Box(each, read.get(_key(box), 0.0)) for each, box in zip(edges, found.boxes, strict=True)]
+    return [
+        Box(each, read.get(_key(box), 0.0))
+        for each, box in zip(edges, found.boxes, strict=True)
+        if each[3] - each[1] <= HIGHEST_LINE
+    ]
 
 
 def _key(box: NDArray[np.float32]) -> bytes:
@@ -158,7 +167,6 @@ def _engine() -> Any:
         "Det.limit_type": "max",
         "Det.limit_side_len": _LONG_SIDE,
         "Det.max_candidates": _MOST_BOXES,
-        "Det.box_thresh": _BOX_CONFIDENCE,
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
     }
