@@ -78,7 +78,8 @@ def find_text(picture_HW3: Pixels) -> list[Box]:
     scale = max(1.0, min(_SHORT_SIDE / min(height, width), _LONG_SIDE / max(height, width)))
     bgr = np.ascontiguousarray(picture_HW3[..., ::-1])
     if scale > 1:
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        size = round(width * scale), round(height * scale)
+        bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     engine = _engine()
     found = engine(bgr, use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
