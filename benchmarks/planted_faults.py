@@ -244,10 +244,7 @@ def main() -> None:
         "clips_with_each_fault": 2 * half,
         "orders": orders(found),
         "flow_beside_known": known_flows(),
-        "motion_beside_farneback": {
-            "clips": len(pairs),
-            "rank_correlation": round(rank_correlation(pairs), 4),
-        },
+        "motion_beside_farneback": farneback_figures(pairs),
     }
     publish(result | made_by, arguments.json)
 
