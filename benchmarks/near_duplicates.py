@@ -4,10 +4,10 @@
 
 Clips of the synthetic world, and thirds of each real video and their mirror images, are written as files with six
 copies each: coded anew at a lower quality, scaled, a tenth of width and height cut away, at 0.5 to 2 times the speed,
-letterboxed, and all of that at once. Beside them stand clips of the same scenery in which something else happens, the
-same clips backwards, and black ones. A pair that is called a copy and is none counts against the precision, one that
-is a copy and not called so against the recall. Then `--many` random fingerprints with one altered copy each are
-searched alone. Last line: JSON.
+letterboxed, and all of that at once. Beside them stand clips of the same scenery in which something else happens, and
+black ones. A pair that is called a copy and is none counts against the precision, one that is a copy and not called so
+against the recall. Then `--many` random fingerprints, half of them copies of the other half, are searched alone.
+Last line: JSON.
 """
 
 from __future__ import annotations

@@ -68,9 +68,10 @@ A fingerprint takes 6.4 kB, in the folder and in memory.
 ## Text
 
 The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
-that decodes it; it runs only where it is named (`--scorers text`). Detection finds text in any script. Lines higher than
-a fifth of the picture do not count, since most of what it marks at that size are things; neither do, therefore, longer
-columns of vertical text. `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin letters.
+that decodes it; it runs only where it is named (`--scorers text`). Detection finds text in any script. Lines higher
+than a fifth of the picture do not count, since most of what it marks at that size are things; neither do, therefore,
+longer columns of vertical text. `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin
+letters.
 
 ## Motion vectors
 
