@@ -128,9 +128,9 @@ def test_several_prompts_give_the_captions_that_each_gives_alone(videos, tmp_pat
     decoded, encoded = Counter(), []
     decode, forward = workers.DecodeWorkers.decoded, VisionTower.forward
 
-    def counting_decode(self, clip, sampling):
+    def counting_decode(self, clip, sampling, scorers=()):
         decoded[clip.id] += sampling.strategy == "chat"  # not the look before the run
-        return decode(self, clip, sampling)
+        return decode(self, clip, sampling, scorers)
 
     def counting_forward(self, pixels):
         encoded.append(len(pixels))
