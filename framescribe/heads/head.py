@@ -138,7 +138,9 @@ class Head:
         except UsageError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
-            raise UsageError(shown_value(error)) from error
+            raise UsageError(
+                f"it is not as `framescribe teach` writes one ({shown_value(str(error))})"
+            ) from error
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise UsageError("it has weights that are no numbers")
         return cls(name, labels, features_of, tensors["weight"], tensors["bias"], card["card"])

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from framescribe.heads.head import Head, check_labels, slug
 from framescribe.heads.labels import GivenLabels, Labels, read_labels
 from framescribe.shown import shown
 from framescribe.version import __version__
+
+if TYPE_CHECKING:
+    from framescribe.heads.logistic import Fitted
 
 FEWEST = 10
 """Clips with a label, and without it, that it takes to teach it."""
@@ -87,6 +90,23 @@ def teach(
     known = read_labels(labels)
     stored = StoredFeatures(fspath(features), features_of)
     vectors, notes = _labelled(stored, known)
+    fitted = _fitted(known, vectors, notes)
+    if not fitted:
+        raise UsageError("; ".join(("no label can be taught", *notes)))
+    head = Head(
+        name,
+        check_labels(name, tuple(fitted)),
+        stored.features_of,
+        np.stack([each.weight_D for each in fitted.values()]).astype(np.float32),
+        np.array([each.bias for each in fitted.values()], np.float32),
+        _card({label: asdict(each.held_out) for label, each in fitted.items()}),
+    )
+    head.save(path)
+    return Lesson(head, tuple(notes))
+
+
+def _fitted(known: Labels, vectors: dict[str, np.ndarray[Any, Any]], notes: list[str]) -> dict[str, Fitted]:
+    """A regression for each label that enough clips have and have not; the others are noted."""
     from framescribe.heads.logistic import fit
 
     fitted = {}
@@ -100,18 +120,7 @@ def teach(
             )
             continue
         fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it)
-    if not fitted:
-        raise UsageError("; ".join(("no label can be taught", *notes)))
-    head = Head(
-        name,
-        check_labels(name, tuple(fitted)),
-        stored.features_of,
-        np.stack([each.weight_D for each in fitted.values()]).astype(np.float32),
-        np.array([each.bias for each in fitted.values()], np.float32),
-        _card({label: asdict(each.held_out) for label, each in fitted.items()}),
-    )
-    head.save(path)
-    return Lesson(head, tuple(notes))
+    return fitted
 
 
 def _labelled(stored: StoredFeatures, labels: Labels) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
