@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from framescribe.review.decisions import Decisions
 
 _MAX_ROWS, _MAX_TEXT, _MAX_TAGS = 10_000, 100_000, 100
+_MAX_PROMPTS = 1 << 31
 _ACTIONS = ("accept", "reject", "edit", "tag", "untag", "undo")
 
 
@@ -38,6 +39,8 @@ def decision_of(given: Any) -> Callable[[Decisions], Any]:
     if action == "undo":
         return lambda decisions: decisions.undo(text_of(given, "undoes", 64), **common)
     rows = list(map(_row, _list(given, "rows", _MAX_ROWS)))
+    if not rows:
+        raise UsageError("a decision's `rows` name at least one caption")
     if action == "reject":
         reason = text_of(given, "reason", 1000) or None
         return lambda decisions: decisions.reject(rows, reason=reason, **common)
@@ -91,8 +94,8 @@ def _row(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise UsageError("each of `rows` has clip_id, prompt_index and caption")
     index = given.get("prompt_index", 0)
-    if type(index) is not int:
-        raise UsageError("`prompt_index` is a number")
+    if type(index) is not int or not 0 <= index < _MAX_PROMPTS:
+        raise UsageError(f"`prompt_index` is a number below {_MAX_PROMPTS:,}")
     caption = given.get("caption")
     return {
         "clip_id": text_of(given, "clip_id", 1000),

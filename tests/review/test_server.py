@@ -279,6 +279,9 @@ def raw(port, method, path, headers):
         b'{"decisions": 1}',
         b'{"decisions": [{"action": "__class__"}]}',
         b'{"decisions": [{"action": "accept", "rows": [1]}]}',
+        b'{"decisions": [{"action": "edit", "text": "Of no row."}]}',
+        b'{"decisions": [{"action": "accept", "rows": []}]}',
+        b'{"decisions": [{"action": "accept", "rows": [{"clip_id": "a", "prompt_index": 99999999999999999999}]}]}',
         b"\xff",
     ],
 )
