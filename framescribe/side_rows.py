@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from framescribe.feature_row import FeatureRow
 from framescribe.measured import Measured
@@ -40,18 +41,13 @@ def score_rows(clip: Clip, measured: Sequence[Measured]) -> list[ScoreRow]:
     """A row for each scorer."""
     return [
         ScoreRow(
-            clip_id=clip.id,
-            source_video=clip.source_video,
-            start_s=clip.start_s,
-            end_s=clip.end_s,
             scorer=each.scorer,
             version=each.version,
             names=() if each.values is None else _scorer(each).names,
             values=each.values or (),
             error_stage=each.error_stage,
             error_message=each.error_message,
-            engine_version=__version__,
-            created_at=_now(),
+            **_whose(clip),
         )
         for each in measured
     ]
@@ -61,15 +57,10 @@ def feature_rows(clip: Clip, measured: Sequence[Measured]) -> list[FeatureRow]:
     """A row for each scorer that gives a vector."""
     return [
         FeatureRow(
-            clip_id=clip.id,
-            source_video=clip.source_video,
-            start_s=clip.start_s,
-            end_s=clip.end_s,
             features_of=_scorer(each).features_of or "",
             features=each.features,
             num_frames=each.num_frames,
-            engine_version=__version__,
-            created_at=_now(),
+            **_whose(clip),
         )
         for each in measured
         if each.features is not None
@@ -81,5 +72,13 @@ def _scorer(measured: Measured) -> Scorer:
     return scorer
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _whose(clip: Clip) -> dict[str, Any]:
+    """The columns that say of which clip a row is, and from when."""
+    return {
+        "clip_id": clip.id,
+        "source_video": clip.source_video,
+        "start_s": clip.start_s,
+        "end_s": clip.end_s,
+        "engine_version": __version__,
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }

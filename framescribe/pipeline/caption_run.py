@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from inspect import Parameter, signature
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec, as_spec
+from framescribe.pipeline.call_options import check_options
 from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.scores.registry import scorers_named
 from framescribe.scores.scorer import Scorer
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from framescribe.video.segment import SegmentRule
 
 LOCAL_CLUSTER = "local"
-Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +82,6 @@ class CaptionOptions(TypedDict, total=False):
     rows_per_shard: int | None
     dry_run: bool
     executor: Literal["local", "ray"] | Ray
-
-
-def shows_options(call: Call) -> Call:
-    """Lets Python's help and completion show ``CaptionOptions`` one by one, as parameters of a call that takes them."""
-    own = [each for each in signature(call).parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-    defaults = {each.name: each.default for each in fields(CaptionRun)}
-    defaults |= {"model": DEFAULT_MODEL, "executor": "local"}
-    options = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind.__forward_arg__)
-        for name, kind in CaptionOptions.__annotations__.items()
-    ]
-    call.__dict__["__signature__"] = signature(call).replace(parameters=own + options)
-    return call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +153,7 @@ class CaptionRun:
         """The run that a call of ``framescribe.caption`` asks for."""
         from framescribe.pipeline.given import listed
 
-        for name in options.keys() - CaptionOptions.__annotations__:
-            raise TypeError(f"caption() got an unexpected keyword argument {name!r}")
+        check_options("caption", CaptionOptions, options)
         return cls(
             sources=tuple(listed(sources)),
             output=None if output is None else fspath(output),

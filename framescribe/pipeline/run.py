@@ -14,7 +14,8 @@ from typing import Unpack
 from framescribe.bound import said
 from framescribe.dataset.row_file import RowFile
 from framescribe.errors import UsageError
-from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun, shows_options
+from framescribe.pipeline.call_options import shows_options
+from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun
 from framescribe.pipeline.executor import Executor, Output, Work
 from framescribe.pipeline.given import Source
 from framescribe.pipeline.local import ThisProcess
@@ -27,11 +28,12 @@ from framescribe.pipeline.sources import check_sources
 from framescribe.pipeline.wanted import ScoreCondition
 from framescribe.quality.duplicates import RepeatCounter
 from framescribe.task import ClipTask
+from framescribe.types import DEFAULT_MODEL
 from framescribe.video.segment import segment
 from framescribe.video.workers import DecodeWorkers
 
 
-@shows_options
+@shows_options(CaptionOptions, CaptionRun, model=DEFAULT_MODEL, executor="local")
 def caption(
     sources: Source | Iterable[Source],
     output: str | PathLike[str] | None = None,

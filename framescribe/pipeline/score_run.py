@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from framescribe.dataset.lock import locked
 from framescribe.dataset.row_file import is_row_file
@@ -19,6 +19,7 @@ from framescribe.dataset.side_writer import SIDE_ROWS_PER_SHARD, SideWriter
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.interrupts import uninterrupted
+from framescribe.pipeline.call_options import check_options, shows_options
 from framescribe.pipeline.caption_run import Ray, executor_of
 from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.pipeline.given import Source, listed
@@ -40,6 +41,26 @@ if TYPE_CHECKING:
 
 _RUN = "scores"
 """What shards of scores say of the run that made them: scorers have versions of their own."""
+
+
+class ScoreOptions(TypedDict, total=False):
+    """The options of ``framescribe.score``, which says what they do."""
+
+    scorers: Iterable[str] | None
+    start_s: float
+    end_s: float | None
+    segments: str
+    min_length_s: float
+    max_length_s: float | None
+    limits: DecodeLimits
+    redo: Literal["failed"] | None
+    limit: int | None
+    sample: int | None
+    seed: int
+    shard: tuple[int, int] | None
+    rows_per_shard: int | None
+    dry_run: bool
+    executor: Literal["local", "ray"] | Ray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,31 +102,40 @@ class ScoreRun:
         if self.executor is not None and self.limits.workers == 0:
             raise UsageError("on a cluster `decode_workers` must be at least 1")
 
+    @classmethod
+    def of(
+        cls,
+        sources: Source | Iterable[Source],
+        folder: str | PathLike[str] | None,
+        *,
+        scorers: Iterable[str] | None = None,
+        executor: Literal["local", "ray"] | Ray = "local",
+        **options: Any,
+    ) -> ScoreRun:
+        """The run that a call of ``framescribe.score`` asks for."""
+        from framescribe.pipeline.dataset_clips import clips_of_dataset
+
+        check_options("score", ScoreOptions, options)
+        return cls(
+            sources=tuple(listed(sources)) if folder is not None else tuple(clips_of_dataset(sources)),
+            folder=fspath(sources if folder is None else folder),  # type: ignore[arg-type]  # as clips_of_dataset checks
+            scorers=scorers_named(scorers),
+            executor=executor_of(executor),
+            **options,
+        )
+
     @property
     def segment_rule(self) -> SegmentRule:
         return SegmentRule.parse(self.segments, self.min_length_s, self.max_length_s)
 
 
+@shows_options(ScoreOptions, ScoreRun, scorers=None, executor="local")
 def score(
     sources: Source | Iterable[Source],
     folder: str | PathLike[str] | None = None,
     *,
-    scorers: Iterable[str] | None = None,
-    start_s: float = 0.0,
-    end_s: float | None = None,
-    segments: str = "whole",
-    min_length_s: float = 0.0,
-    max_length_s: float | None = None,
-    limits: DecodeLimits = DecodeLimits(),
-    redo: Literal["failed"] | None = None,
-    limit: int | None = None,
-    sample: int | None = None,
-    seed: int = 0,
-    shard: tuple[int, int] | None = None,
-    rows_per_shard: int | None = None,
-    dry_run: bool = False,
-    executor: Literal["local", "ray"] | Ray = "local",
     progress: bool | Observer = True,
+    **options: Unpack[ScoreOptions],
 ) -> RunSummary:
     """Measures clips into a dataset folder, as ``framescribe score`` does; no model is loaded.
 
@@ -142,15 +172,7 @@ def score(
             folder that cannot be used. No clip has been scored then.
         OSError: rows cannot be written any more; those before are whole.
     """
-    from framescribe.pipeline.dataset_clips import clips_of_dataset
-
-    run = ScoreRun(
-        sources=tuple(listed(sources)) if folder is not None else tuple(clips_of_dataset(sources)),
-        folder=fspath(sources if folder is None else folder),  # type: ignore[arg-type]  # as clips_of_dataset checks
-        scorers=scorers_named(scorers), start_s=start_s, end_s=end_s, segments=segments,
-        min_length_s=min_length_s, max_length_s=max_length_s, limits=limits, redo=redo, limit=limit, sample=sample,
-        seed=seed, shard=shard, rows_per_shard=rows_per_shard, dry_run=dry_run, executor=executor_of(executor),
-    )  # fmt: skip
+    run = ScoreRun.of(sources, folder, **options)
     if isinstance(progress, Observer):
         return run_scores(run, progress)
     from framescribe.pipeline.progress import ProgressBar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import os
 import random
@@ -27,6 +28,7 @@ from framescribe import (
 )
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
+from framescribe.pipeline.score_run import ScoreOptions, ScoreRun
 from framescribe.scores import registry
 from tests.awkward import AWKWARD, make
 from tests.cli.run import invoke
@@ -210,9 +212,19 @@ def test_wrong_calls_are_refused_before_anything_is_made(videos, tmp_path):
         quick(videos)
     with pytest.raises(UsageError, match="no such file"):
         quick("missing.mp4", out)
+    with pytest.raises(TypeError, match=r"score\(\) got an unexpected keyword argument 'colour'"):
+        quick(videos, out, colour="red")
     assert not out.exists()
     with locked(RowFolder(str(out))), pytest.raises(UsageError, match="is writing to"):
         quick(videos, out)
+
+
+def test_the_calls_options_are_those_of_a_run():
+    fields = {field.name for field in dataclasses.fields(ScoreRun)}
+    assert ScoreOptions.__annotations__.keys() == fields - {"sources", "folder"}
+    shown = inspect.signature(score).parameters
+    assert shown.keys() == fields | {"progress"}
+    assert (shown["scorers"].default, shown["executor"].default, shown["seed"].default) == (None, "local", 0)
 
 
 def test_whatever_a_clip_is_each_scorer_has_a_row_and_the_rest_goes_on(tmp_path):
