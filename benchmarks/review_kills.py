@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmarks.provenance import provenance, publish
 from framescribe.dataset.dataset import Dataset
-from framescribe.review.decisions import Decisions
-from tests.review.served import Server, make_folder
+from framescribe.decisions.decisions import Decisions
+from tests.reviewing.served import Server, make_folder
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

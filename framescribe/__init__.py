@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from framescribe.caption_row import CaptionRow
     from framescribe.captioner import Captioner
     from framescribe.dataset.dataset import Dataset
+    from framescribe.decisions.decisions import Decisions
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
     from framescribe.heads.apply import apply_heads
     from framescribe.heads.similar import similar
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.run import caption
     from framescribe.pipeline.score_run import score
     from framescribe.profiles.filter import FilterReport, filter
-    from framescribe.review.decisions import Decisions
+    from framescribe.reviewing.serve import review
     from framescribe.score_row import ScoreRow
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
@@ -42,7 +43,7 @@ _HOMES = {
     "Clip": "types",
     "ClipError": "errors",
     "Dataset": "dataset.dataset",
-    "Decisions": "review.decisions",
+    "Decisions": "decisions.decisions",
     "DecodeLimits": "task",
     "DeviceError": "errors",
     "FilterReport": "profiles.filter",
@@ -63,6 +64,7 @@ _HOMES = {
     "import_captions": "importing.run",
     "filter": "profiles.filter",
     "near_duplicates": "pipeline.near_duplicates",
+    "review": "reviewing.serve",
     "score": "pipeline.score_run",
     "similar": "heads.similar",
     "teach": "heads.teach",
@@ -97,6 +99,7 @@ __all__ = [
     "filter",
     "import_captions",
     "near_duplicates",
+    "review",
     "score",
     "similar",
     "teach",

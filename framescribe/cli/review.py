@@ -45,10 +45,11 @@ def review(
         framescribe review captions/ --reviewer ann --no-browser --port 9000
     """
     from framescribe.cli.console import out
-    from framescribe.dataset.dataset import Dataset
+    from framescribe.reviewing.serve import review as opened
 
     tokenizers = {"t5": t5_tokenizer, "clip": clip_tokenizer}
-    Dataset(rows).review(
+    opened(
+        rows,
         port=port,
         host=host,
         reviewer=reviewer,

@@ -239,18 +239,6 @@ class Dataset:
         limits = (profile, thresholds, use_nearest) if profile is not None or thresholds else None
         write_report(self, Path(target), max_clips, overwrite, progress, limits)
 
-    def review(self, **options: Any) -> None:
-        """Opens a page on which people look at clips beside their captions and decide, until Ctrl-C.
-
-        >>> dataset.review(reviewer="ann")  # doctest: +SKIP
-
-        Args:
-            options: as ``framescribe.review.serve.review`` takes them.
-        """
-        from framescribe.review.serve import review
-
-        review(self, **options)
-
     def _check_names(self, columns: Sequence[str]) -> None:
         known = self._whole(self._reader.schema).names
         if unknown := [name for name in columns if name not in known]:

@@ -100,7 +100,7 @@ def read_labels(source: GivenLabels) -> Labels:
 
 
 def _reviewed(folder: str) -> Mapping[str, tuple[str, ...]]:
-    from framescribe.review.decisions import Decisions
+    from framescribe.decisions.decisions import Decisions
 
     if not RowFolder(folder).has_any():
         raise UsageError(

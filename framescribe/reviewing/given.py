@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from framescribe.errors import UsageError
 
 if TYPE_CHECKING:
-    from framescribe.review.decisions import Decisions
+    from framescribe.decisions.decisions import Decisions
 
 _MAX_ROWS, _MAX_TEXT, _MAX_TAGS = 10_000, 100_000, 100
 _MAX_PROMPTS = 1 << 31
@@ -57,7 +57,7 @@ def decision_of(given: Any) -> Callable[[Decisions], Any]:
 
 def bulk_edit_of(given: Mapping[str, Any]) -> tuple[Any, tuple[str, ...], str | None]:
     """The edit of a bulk request, the conditions on its rows, and its group's id if it is to be applied."""
-    from framescribe.review.text_edits import Prefix, Replace, Suffix, Trigger
+    from framescribe.decisions.text_edits import Prefix, Replace, Suffix, Trigger
 
     kind, text = given.get("kind"), text_of(given, "text", _MAX_TEXT)
     edit: Any

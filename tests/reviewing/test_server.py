@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from framescribe import Decisions
-from tests.review.conftest import HOSTILE
-from tests.review.served import Server, append, caption_row, make_folder
+from tests.reviewing.conftest import HOSTILE
+from tests.reviewing.served import Server, append, caption_row, make_folder
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from framescribe.dataset.decision_state import DecisionStates
 from framescribe.dataset.pattern import replace_pattern
+from framescribe.decisions.selection import Selected
 from framescribe.errors import UsageError
-from framescribe.review.selection import Selected
 
 MAX_TEXT_CHARS = 100_000
 """Of an edited caption."""

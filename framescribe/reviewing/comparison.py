@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
-from framescribe.review.given import text_of
+from framescribe.reviewing.given import text_of
 
 if TYPE_CHECKING:
-    from framescribe.review.decisions import Decisions
-    from framescribe.review.index import RowIndex
+    from framescribe.decisions.decisions import Decisions
+    from framescribe.reviewing.index import RowIndex
 
 Row = dict[str, Any]
 _CHOICES = ("left", "right", "neither")

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from framescribe import Decisions
-from tests.review.conftest import HOSTILE, RIGHT_TO_LEFT
-from tests.review.served import Server, chromium, make_folder
+from tests.reviewing.conftest import HOSTILE, RIGHT_TO_LEFT
+from tests.reviewing.served import Server, chromium, make_folder
 
 pytestmark = [
     pytest.mark.browser,

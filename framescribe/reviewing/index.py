@@ -18,7 +18,7 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.decided import decided_values
 from framescribe.decision_row import RowKey
 from framescribe.errors import UsageError
-from framescribe.review.questions import limited, places_sql, told_as
+from framescribe.reviewing.questions import limited, places_sql, told_as
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from framescribe.dataset.decision_state import Decided
-    from framescribe.review.decisions import Decisions
+    from framescribe.decisions.decisions import Decisions
 
 Row = dict[str, Any]
 DECIDED_COLUMNS = {

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framescribe.dataset.dataset import Dataset
+from framescribe.decisions.decisions import Decisions
 from framescribe.errors import UsageError
 from framescribe.quality.checks import check
 from framescribe.quality.words import count_words
-from framescribe.review.comparison import Comparison
-from framescribe.review.decisions import Decisions
-from framescribe.review.given import bulk_edit_of, decision_of, keys_of, text_of
-from framescribe.review.index import RowIndex
-from framescribe.review.presence import Presence
-from framescribe.review.previews import Previews
-from framescribe.review.token_budgets import LIMITS, TokenBudgets
-from framescribe.review.watch import Watch
+from framescribe.reviewing.comparison import Comparison
+from framescribe.reviewing.given import bulk_edit_of, decision_of, keys_of, text_of
+from framescribe.reviewing.index import RowIndex
+from framescribe.reviewing.presence import Presence
+from framescribe.reviewing.previews import Previews
+from framescribe.reviewing.token_budgets import LIMITS, TokenBudgets
+from framescribe.reviewing.watch import Watch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.review.served import Server, append, caption_row, make_folder
+from tests.reviewing.served import Server, append, caption_row, make_folder
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 RIGHT_TO_LEFT = "طائرة ورقية حمراء ترتفع فوق البحر."

@@ -12,6 +12,7 @@ import socket
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from os import PathLike, fspath
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -20,8 +21,7 @@ from framescribe.errors import UsageError
 from framescribe.extras import require
 
 if TYPE_CHECKING:
-    from framescribe.dataset.dataset import Dataset
-    from framescribe.review.session import ReviewSession
+    from framescribe.reviewing.session import ReviewSession
 
 DEFAULT_PORT, _TRIED_PORTS = 8765, 20
 DEFAULT_CACHE_GB = 2.0
@@ -31,7 +31,7 @@ _NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 
 def review(
-    dataset: Dataset,
+    folder: str | PathLike[str],
     *,
     port: int | None = None,
     host: str = "127.0.0.1",
@@ -41,10 +41,13 @@ def review(
     tokenizer_files: Mapping[str, Path] = _NO_FILES,
     on_address: Callable[[str], None] = print,
 ) -> None:
-    """Serves the page on this machine until Ctrl-C.
+    """Opens a page on which people look at clips beside their captions and decide, until Ctrl-C.
+
+    >>> import framescribe
+    >>> framescribe.review("captions/", reviewer="ann")  # doctest: +SKIP
 
     Args:
-        dataset: a folder of captions.
+        folder: of captions, a path or URL.
         port: of the address; None takes 8765, or the next that is free.
         host: ``127.0.0.1``, ``localhost`` or ``::1``: no other machine is answered.
         reviewer: whose decisions they are, unless a page says another name; None: this user's name.
@@ -65,9 +68,11 @@ def review(
         )
     if not cache_gb > 0:
         raise UsageError(f"`cache_gb` must be above 0, not {cache_gb}")
-    from framescribe.review.previews import Previews
-    from framescribe.review.session import ReviewSession
+    from framescribe.dataset.dataset import Dataset
+    from framescribe.reviewing.previews import Previews
+    from framescribe.reviewing.session import ReviewSession
 
+    dataset = Dataset(fspath(folder))
     home = _home(dataset.name)
     with _listening(host, port) as listening:
         previews = Previews(home.parent / "previews", int(cache_gb * 1e9))
@@ -87,8 +92,8 @@ def review(
 def _serve(session: ReviewSession, listening: socket.socket, token: str) -> None:
     import uvicorn
 
-    from framescribe.review.app import app_of
-    from framescribe.review.guard import Guard
+    from framescribe.reviewing.app import app_of
+    from framescribe.reviewing.guard import Guard
 
     config = uvicorn.Config(
         Guard(app_of(session), token, f"framescribe-{listening.getsockname()[1]}"),

@@ -15,9 +15,9 @@ from framescribe.dataset.decision_log import DecisionLog
 from framescribe.dataset.decision_state import Decided, DecisionStates
 from framescribe.dataset.store import RowFolder
 from framescribe.decision_row import Action, DecisionRow, RowKey
+from framescribe.decisions.selection import Rows, Where, select
+from framescribe.decisions.text_edits import MAX_TEXT_CHARS, Preview, TextEdit, preview_of
 from framescribe.errors import UsageError
-from framescribe.review.selection import Rows, Where, select
-from framescribe.review.text_edits import MAX_TEXT_CHARS, Preview, TextEdit, preview_of
 from framescribe.shown import shown, shown_value
 
 _GROUP_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")

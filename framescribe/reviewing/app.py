@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from framescribe.errors import ClipError, UsageError
-from framescribe.review.session import NotReadYet, ReviewSession
+from framescribe.reviewing.session import NotReadYet, ReviewSession
 from framescribe.version import __version__
 
 _PAGE_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
@@ -148,7 +148,9 @@ def _strip(session: ReviewSession, request: Request) -> Response:
 
 def _page_file(name: str) -> Any:
     async def respond(request: Request) -> Response:
-        folder = files("framescribe.look") if name == _LOOK else files("framescribe.review").joinpath("page")
+        folder = (
+            files("framescribe.look") if name == _LOOK else files("framescribe.reviewing").joinpath("page")
+        )
         content = folder.joinpath(name).read_bytes()
         return Response(content, media_type=_PAGE_TYPES[name[name.rfind(".") :]])
 
@@ -163,5 +165,7 @@ async def _page(request: Request) -> Response:
     return response
 
 
-PAGE_FILES = frozenset(each.name for each in files("framescribe.review").joinpath("page").iterdir()) | {_LOOK}
+PAGE_FILES = frozenset(each.name for each in files("framescribe.reviewing").joinpath("page").iterdir()) | {
+    _LOOK
+}
 """What the page is made of; nothing else is served under its address."""

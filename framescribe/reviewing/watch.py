@@ -10,8 +10,8 @@ from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 
 if TYPE_CHECKING:
-    from framescribe.review.decisions import Decisions
-    from framescribe.review.index import RowIndex
+    from framescribe.decisions.decisions import Decisions
+    from framescribe.reviewing.index import RowIndex
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S = 2.0

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from framescribe import Dataset, Decisions
+from framescribe.decisions.text_edits import Prefix, Replace, Suffix, Trigger
 from framescribe.errors import UsageError
-from framescribe.review.text_edits import Prefix, Replace, Suffix, Trigger
 from tests.dataset.test_row_file import row
 from tests.dataset.test_store import write
 

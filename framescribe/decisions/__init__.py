@@ -1,0 +1,1 @@
+"""What people decide about captions, one by one and in bulk."""

@@ -1,1 +1,0 @@
-"""People look at clips beside their captions and decide."""
