@@ -1,0 +1,1 @@
+"""Captioning through OpenAI-compatible servers: requests, retries, budget, what is sent, rows."""
