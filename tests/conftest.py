@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from framescribe.captioner import Captioner
 from framescribe.model.checkpoint import load_model
@@ -18,6 +19,10 @@ from tests.reference import CPU, TINY
 # Models of tests are so small that threads wait for each other longer than they compute; processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+# How fast examples are drawn says how busy the machine is.
+settings.register_profile("framescribe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("framescribe")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -94,7 +94,7 @@ CONDITIONS = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(NUMBERS, NUMBERS, st.one_of(st.none(), st.text("ab", max_size=3))), max_size=8),
     CONDITIONS,
@@ -219,12 +219,12 @@ def test_the_database_itself_reaches_nothing(tmp_path):
             "caption = kite",
             r"at character 11: there is no column kite \(text is written between single quotes\)",
         ),
-        ("caption LIKE", "at character 9: syntax error"),
+        ("caption LIKE", "at character (9|13): syntax error"),  # the last word, or in DuckDB 1.5 the end
         ("duration_s >> ' 2", "at character 15: unterminated"),
         ("foo(caption)", "at character 1: Scalar Function with name foo does not exist"),
         ("sum(duration_s) > 1", "WHERE clause cannot contain aggregates"),
         ("\x1b[2J", r"`where` \\x1b\[2J: .*syntax error"),
-        ("(" * 5000 + "1" + ")" * 5000, r"^`where` "),
+        ("(" * 20_000 + "1" + ")" * 20_000, r"^`where` "),
     ],
 )
 def test_wrong_conditions_are_told_at_once_in_one_line(condition, said, tmp_path):

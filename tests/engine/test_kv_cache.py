@@ -24,7 +24,7 @@ def plain_attention(q_HLE: torch.Tensor, k_KSE: torch.Tensor, v_KSE: torch.Tenso
     return torch.stack(out)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     # Neighbours of one length are attended as one batch.
     st.lists(st.tuples(st.integers(1, 150), st.integers(1, 2)), min_size=1, max_size=3),

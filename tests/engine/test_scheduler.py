@@ -33,7 +33,7 @@ def check_books(scheduler: Scheduler[Schedulable], sequences: list[Schedulable])
     assert len(scheduler.running) + len(scheduler.encoded) <= scheduler.limits.batch
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ARRIVALS, LIMITS, st.integers(18, 60))
 def test_every_sequence_ends_once_and_every_block_comes_back(arrivals, limits, num_blocks):
     """A device that does what it is told, and where each sequence stops at its own length."""
@@ -92,7 +92,7 @@ def test_every_sequence_ends_once_and_every_block_comes_back(arrivals, limits, n
     assert scheduler.pool.num_free == num_blocks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ARRIVALS, LIMITS)
 def test_first_come_first_served(arrivals, limits):
     """Nobody is prefilled before one who came earlier, whatever their sizes."""

@@ -59,7 +59,7 @@ def test_what_is_no_head_is_refused(data, tmp_path):
         loaded(tmp_path / "head.safetensors", data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_damage_is_a_refusal_or_a_head(tmp_path_factory, data):
     damaged = bytearray(content())

@@ -41,7 +41,7 @@ def connection():
         yield connection
 
 
-@settings(max_examples=20, deadline=None)  # each is a query
+@settings(max_examples=20)  # each is a query
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12), max_size=40

@@ -6,7 +6,7 @@ import random
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from framescribe.synthetic.batches import make_clips
@@ -49,7 +49,6 @@ def told(facts: Facts) -> ParsedCaption:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(any_facts(), st.integers(0, 2**32))
 def test_parse_inverts_describe(facts: Facts, seed: int) -> None:
     assert parse(describe(facts, random.Random(seed))) == told(facts)
