@@ -47,10 +47,12 @@ class Nothing:
     def __init__(self, rows: RowMaker) -> None:
         self._rows, self._in_it = rows, list[Prepared]()
 
-    def session(self, settings: CaptionSettings) -> Nothing:
+    def session(self, settings: CaptionSettings, beside: object) -> Nothing:
         return self
 
-    def prepare(self, task: ClipTask, settings: CaptionSettings, workers: object) -> Prepared:
+    def prepare(
+        self, task: ClipTask, settings: CaptionSettings, workers: object, scoring: object
+    ) -> Prepared:
         facts = VideoFacts(1, 1, 1.0, 1.0, "none", FRAMES)
         frames = Frames(torch.empty(0, 3, 0, 0, dtype=torch.uint8).numpy(), (), (), 0.0, facts)
         pixels = torch.zeros(FRAMES, 3, SIDE, SIDE, dtype=torch.bfloat16)

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cpu_by_part import CpuByPart
 from benchmarks.provenance import provenance
 from benchmarks.speed.from_files import write_videos
 from framescribe.bench.official import RANDOM_MODEL
@@ -49,6 +50,7 @@ from framescribe.pipeline.ray.job import Job
 from framescribe.pipeline.ray.run import ClusterRun, check_store, choose_device, spread_over
 from framescribe.prepare import Prepared, Preparer
 from framescribe.rows import RowMaker
+from framescribe.side_rows import Scoring
 from framescribe.task import ClipTask, DecodeLimits
 from framescribe.types import CaptionSettings, Clip, Frames, GenerationSettings, VideoFacts
 from framescribe.video.workers import DecodeWorkers
@@ -93,7 +95,11 @@ class NoisePreparer(Preparer):
     """Prepares frames of noise instead of a file's."""
 
     def prepare(
-        self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers | None = None
+        self,
+        task: ClipTask,
+        settings: CaptionSettings,
+        workers: DecodeWorkers | None = None,
+        scoring: Scoring | None = None,
     ) -> Prepared | tuple[CaptionRow, ...]:
         chance = np.random.default_rng(int(task.clip.source_video))
         pixels = chance.integers(0, 256, (FRAMES, 3, HEIGHT, WIDTH), np.uint8)
@@ -164,7 +170,7 @@ def measure(
     )
     check_store(spread, cluster, FRAMES * frame_bytes)
     began = time.time()
-    samples = GpuSamples()
+    samples, cpus = GpuSamples(), CpuByPart()
     with tempfile.TemporaryDirectory() as name:
         folder = RowFolder(str(Path(name) / "rows"))
         folder.prepare()
@@ -181,7 +187,7 @@ def measure(
         )
         listed = ClipList.write(folder, clips, count, spread.task_clips)
         run = ClusterRun(job, spread, listed, frame_bytes)
-        with samples.taken():
+        with samples.taken(), cpus.taken():
             for progress in run:
                 for problem in progress.problems:
                     print(problem)
@@ -197,6 +203,7 @@ def measure(
         "seconds": round(last - ready, 1),
         "clips_per_s": round(sum(at > ready for at in made) / (last - ready), 3),
         "gpu_busy_percent": samples.mean(ready, last)[:workers],
+        "cpu_s_per_clip": cpus.per_clip(ready, last, sum(at > ready for at in made)),
         "all_s": round(time.time() - began, 1),
     }
     print(json.dumps(result), flush=True)

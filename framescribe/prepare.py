@@ -254,10 +254,25 @@ class Preparer:
         """uint8 frames to what the model takes: [F, 3, S, S], on ``device``; None is the model's."""
         with self._beside_the_engine():
             frames_F3HW = frames_F3HW.to(device or self._device)
-            pixels_F3SS = transform(frames_F3HW, self._image_size).to(self._dtype)
-        if pixels_F3SS.is_cuda:
-            pixels_F3SS.record_stream(torch.cuda.default_stream(self._device))
-        return pixels_F3SS
+            return self._for_the_engine(transform(frames_F3HW, self._image_size).to(self._dtype))
+
+    def upload(self, prepared: Prepared) -> Prepared:
+        """Brings a clip that another process prepared to the model's device, so that the engine need not wait for it.
+
+        Where that fails the pixels stay where they are: the engine meets the failure itself, and says what it is.
+        """
+        try:
+            with self._beside_the_engine():
+                pixels_P3SS = self._for_the_engine(prepared.pixels_P3SS.to(self._device))
+        except RuntimeError as error:
+            log.debug("%s: not brought to the device: %s", prepared.task.clip.source_video, error)
+            return prepared
+        return dataclasses.replace(prepared, pixels_P3SS=pixels_P3SS)
+
+    def _for_the_engine(self, pixels_P3SS: torch.Tensor) -> torch.Tensor:
+        if pixels_P3SS.is_cuda:
+            pixels_P3SS.record_stream(torch.cuda.default_stream(self._device))
+        return pixels_P3SS
 
     @contextmanager
     def _beside_the_engine(self) -> Iterator[None]:

@@ -92,6 +92,10 @@ class CaptionSession:
         """Captions that are on their way: questions of added clips that have no row yet."""
         return len(self._in_engine)
 
+    def upload(self, prepared: Prepared) -> Prepared:
+        """See ``Preparer.upload``; from any thread."""
+        return self._preparer.upload(prepared)
+
     def add(self, prepared: Prepared) -> None:
         """Queues a clip with all its questions; they share its pixels, and so what the vision tower makes of them."""
         for number, question in enumerate(prepared.task.questions):

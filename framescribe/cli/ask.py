@@ -48,7 +48,7 @@ def ask(
     clip = Clip(video, start, end)
     with DecodeWorkers() as workers:
         workers.call(probe, clip)  # what cannot be read is told before a model is loaded
-    captioner = load_captioner(model, batch_size=1)
+    captioner = load_captioner(model, batch_size=1, decoder="cpu")
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):
         answer = ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from framescribe.caption_row import CaptionRow
     from framescribe.captioner import Captioner
     from framescribe.model_spec import ModelSpec
+    from framescribe.task import DecoderChoice
 
 
 class _Console(Console):
@@ -117,12 +118,14 @@ def loading_bar(model: ModelSpec) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def load_captioner(model: ModelSpec, batch_size: int | None = None) -> Captioner:
+def load_captioner(
+    model: ModelSpec, batch_size: int | None = None, decoder: DecoderChoice = "auto"
+) -> Captioner:
     """``Captioner.from_pretrained`` with a bar."""
     from framescribe.captioner import Captioner
 
     with loading_bar(model) as loaded:
-        return Captioner.from_pretrained(model, batch_size=batch_size, progress=loaded)
+        return Captioner.from_pretrained(model, batch_size=batch_size, decoder=decoder, progress=loaded)
 
 
 def print_caption(row: CaptionRow) -> None:

@@ -47,9 +47,11 @@ class ThisProcess:
         with ExitStack() as stack:
             for output in work.outputs:  # before the model loads, which may take minutes
                 stack.enter_context(output)
+            # Decoders that no clip goes to would cost the captions memory.
+            decoder = "cpu" if run.limits.workers == 0 or run.scores else run.limits.decoder
             with observer.loading(run.model) as loaded:
                 captioner = Captioner.from_pretrained(
-                    run.model, batch_size=run.batch_size, decoder=run.limits.decoder, progress=loaded
+                    run.model, batch_size=run.batch_size, decoder=decoder, progress=loaded
                 )
             outputs, beside, scoring = list(work.outputs), None, None
             if work.session is not None:

@@ -42,10 +42,12 @@ def transform(pixels_u8: Tensor | np.ndarray[Any, np.dtype[np.uint8]], image_siz
     height, width = _short_side_to(image_size, *frames_T3HW.shape[2:])
     top, left = round((height - image_size) / 2), round((width - image_size) / 2)
 
-    chunk = max(1, _CHUNK_VALUES // frames_T3HW[0].numel())
+    # A CPU's caches hold a frame at most, and fresh memory for each step costs more than the step.
+    chunk = 1 if frames_T3HW.device.type == "cpu" else max(1, _CHUNK_VALUES // frames_T3HW[0].numel())
     out_T3SS = torch.empty(len(frames_T3HW), 3, image_size, image_size, device=frames_T3HW.device)
+    buffer = torch.empty(chunk, *frames_T3HW.shape[1:], device=frames_T3HW.device)
     for out, frames in zip(out_T3SS.split(chunk), frames_T3HW.split(chunk), strict=True):
-        normalised = (frames.float() / 255 - mean) / std
+        normalised = buffer[: len(frames)].copy_(frames).div_(255).sub_(mean).div_(std)
         scaled = torch.nn.functional.interpolate(
             normalised, size=(height, width), mode="bilinear", align_corners=False
         )

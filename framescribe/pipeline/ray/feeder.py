@@ -77,7 +77,7 @@ class Feeder:
         for prepared in clips:
             future: Future[list[CaptionRow]] = Future()
             futures.append(future)
-            self._new.put((prepared, future))
+            self._new.put((self._session.upload(prepared), future))
         results: list[list[CaptionRow] | Exception] = []
         for future in futures:
             error = future.exception()
