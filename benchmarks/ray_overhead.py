@@ -58,6 +58,9 @@ class Nothing:
         pixels = torch.zeros(FRAMES, 3, SIDE, SIDE, dtype=torch.bfloat16)
         return Prepared(task, frames, (Prompt((0,), (0,), (False,), 1),), pixels, tuple(range(FRAMES)))
 
+    def upload(self, prepared: Prepared) -> Prepared:
+        return prepared
+
     def add(self, prepared: Prepared) -> None:
         self._in_it.append(prepared)
 

@@ -44,7 +44,7 @@ class Ray:
     workers: int | None = None
     workers_per_gpu: int = 1
     queue_clips: int | None = None
-    task_clips: int = 1
+    task_clips: int = 4
     cpus_per_decoder: float = 1.0
 
     def __post_init__(self) -> None:

@@ -121,8 +121,8 @@ class Changed:
         self._captioner, self._change = captioner, change
         self.checkpoint = captioner.checkpoint
 
-    def session(self, settings):
-        session = self._captioner.session(settings)
+    def session(self, settings, beside):
+        session = self._captioner.session(settings, beside)
         self._change(session)
         return session
 

@@ -96,7 +96,7 @@ def _rows_written(
     context.max_errored_blocks = -1  # clips that lose their worker come in the next pass
     context.max_consecutive_actor_init_deaths = 3
     context.enable_progress_bars = False
-    # So that each clip is a block of its own, whatever its frames: Ray Data makes tasks of so many clips from them.
+    # So that each task's clips are a block of their own: one row, which is larger.
     context.target_max_block_size = frame_bytes
     bounded = {"max_restarts": _RESTARTS, "max_task_retries": _RETRIES}
     shards = (
@@ -115,7 +115,7 @@ def _rows_written(
         .map_batches(
             CaptionStage,
             fn_constructor_args=(job, conductor),
-            batch_size=spread.task_clips,
+            batch_size=None,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(
                 size=spread.workers,

@@ -1,9 +1,13 @@
 """What runs on the hosts: clips are prepared on CPUs, captioned on GPUs, and their rows written, block by block.
 
-Between the stages blocks of plain columns travel through Ray's shared memory: first a clip's id, its transformed frames
-and the rest of what the engine takes; then the columns of rows. The frames are sent in the model's dtype, as the engine
-takes them: 7.2 MB (fp32: 14.5) for 24 of them, whatever the source's size. uint8 frames at the source's size would be
-exact too, but are 25 MB at 720x480 and 149 MB at 1080p; uint8 at the model's size is not exact (video/workers.py).
+Between the stages blocks of plain columns travel through Ray's shared memory. From decoders a block has one row, whose
+columns are lists: the clips of one task, with their ids, their transformed frames and the rest of what the engine takes.
+Then come rows as text. The frames are sent in the model's dtype, as the engine takes them: 7.2 MB (fp32: 14.5) for 24
+of them, whatever the source's size. uint8 frames at the source's size would be exact too, but are 25 MB at 720x480 and
+149 MB at 1080p; uint8 at the model's size is not exact (video/workers.py).
+
+What a caption worker does for a task holds Python's lock, for which the engine waits: so a task has several clips, their
+pixels are not copied, and rows are one column, not thirty.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from framescribe.caption_row import CaptionRow
-from framescribe.dataset.schema import CAPTIONS
 from framescribe.feature_row import FeatureRow
 from framescribe.pipeline.beside import keeping
 from framescribe.pipeline.ray.clip_list import ClipList
@@ -88,17 +91,22 @@ class CaptionStage:
         self._report = WorkerReport(conductor, self._feeder)
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
         if self._feeder.failure is not None:
             _die(self._feeder.failure)
         rows: list[CaptionRow] = []
         prepared: list[Prepared] = []
-        hashes = dict(zip(table["clip_id"].to_pylist(), table["source_sha256"].to_pylist(), strict=True))
-        for content, pixels in zip(table["content"], table["pixels"], strict=True):
-            if pixels.is_valid:
-                prepared.append(Prepared.unpack(content.as_py(), pixels.as_buffer()))
+        ids, sha256s, beside, contents = (
+            _flat(table[name]).to_pylist() for name in ("clip_id", "source_sha256", _BESIDE, "content")
+        )
+        hashes = dict(zip(ids, sha256s, strict=True))
+        for content, pixels in zip(contents, _buffers(_flat(table["pixels"])), strict=True):
+            if pixels is None:
+                rows.append(read_row(content.decode()))
             else:
-                rows.append(read_row(content.as_py().decode()))
-        for text in table[_BESIDE].to_pylist():
+                prepared.append(Prepared.unpack(content, pixels))
+        for text in beside:
             self._take_beside(read_side(text))
         try:
             for each, result in zip(prepared, self._feeder.caption(prepared), strict=True):
@@ -110,10 +118,9 @@ class CaptionStage:
             rows += self._failed(prepared[0].task, failure.reason)
         rows = [dataclasses.replace(row, source_sha256=hashes[row.clip_id]) for row in rows]
         self._report.add(rows)
-        captions = CAPTIONS.table(row.to_dict() for row in rows)
         # Of a clip's rows the first brings them.
         beside = [side_text(self._beside.pop(row.clip_id, ())) for row in rows]
-        return captions.append_column(_BESIDE, [beside])
+        return pa.table({"row": list(map(row_text, rows)), _BESIDE: beside})
 
     def _take_beside(self, rows: Iterable[ScoreRow | FeatureRow]) -> None:
         for row in rows:
@@ -124,29 +131,29 @@ class CaptionStage:
         return self._job.rows.failed(task, self._job.settings, "generate", reason)
 
 
-def write_shard(rows: pa.Table, job: Job, number: int) -> pa.Table:
+def write_shard(table: pa.Table, job: Job, number: int) -> pa.Table:
     """Writes rows as one shard, and passes on only how many there are of each status.
 
     The shard is named by its clips: a task that is tried again replaces what it wrote before, and writes no row twice.
     """
     import pyarrow as pa
 
-    keys = zip(rows["clip_id"].to_pylist(), rows["prompt_index"].to_pylist(), strict=True)
-    ids = "\0".join(sorted(f"{clip_id}\0{index}" for clip_id, index in keys))
+    rows = list(map(read_row, table["row"].to_pylist()))
+    ids = "\0".join(sorted(f"{row.clip_id}\0{row.prompt_index}" for row in rows))
     token = hashlib.sha256(ids.encode()).hexdigest()[:16]
     folder, side_number = job.folder, job.side_shard + number - job.shard
-    beside = [each for text in rows[_BESIDE].to_pylist() for each in read_side(text)]
-    for kind, table in ((FeatureRow, folder.features), (ScoreRow, folder.scores)):
+    beside = [each for text in table[_BESIDE].to_pylist() for each in read_side(text)]
+    for kind, side in ((FeatureRow, folder.features), (ScoreRow, folder.scores)):
         if of_kind := [each.to_dict() for each in beside if isinstance(each, kind)]:
-            table.make()
-            table.append(of_kind, job.fingerprint, side_number, token)
-    rows = rows.drop_columns(_BESIDE)
-    folder.table.append(rows.to_pylist(), job.fingerprint, number, token)
-    counts = Counter(rows["caption_status"].to_pylist())
+            side.make()
+            side.append(of_kind, job.fingerprint, side_number, token)
+    folder.table.append([row.to_dict() for row in rows], job.fingerprint, number, token)
+    counts = Counter(row.caption_status for row in rows)
     return pa.table({"status": list(counts), "rows": list(counts.values())})
 
 
 def _prepared_table(part: Sequence[_Ready]) -> pa.Table:
+    """One row of lists, which Ray Data does not divide."""
     import pyarrow as pa
 
     columns: dict[str, list[Any]] = {
@@ -160,13 +167,26 @@ def _prepared_table(part: Sequence[_Ready]) -> pa.Table:
             values = (each.task.clip.id, sha256, beside, *each.pack())
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
-    schema = pa.schema(
-        [
-            ("clip_id", pa.string()), ("source_sha256", pa.string()), (_BESIDE, pa.string()),
-            ("content", pa.binary()), ("pixels", pa.binary()),
-        ]
-    )  # fmt: skip
-    return pa.table(columns, schema)
+    types = (pa.string(), pa.string(), pa.string(), pa.binary(), pa.large_binary())
+    schema = pa.schema([(name, pa.list_(kind)) for name, kind in zip(columns, types, strict=True)])
+    return pa.table({name: [column] for name, column in columns.items()}, schema)
+
+
+def _flat(lists: pa.ChunkedArray) -> pa.Array:
+    """What is in a column of lists; as a rule one list, which is not copied."""
+    import pyarrow as pa
+
+    first, *others = (chunk.flatten() for chunk in lists.chunks)
+    return pa.concat_arrays([first, *others]) if others else first
+
+
+def _buffers(values: pa.LargeBinaryArray) -> Iterator[pa.Buffer | None]:
+    """The values where they lie: a scalar of such an array is a copy."""
+    _, offsets, data = values.buffers()
+    places = memoryview(offsets).cast("q")[values.offset :]
+    for number, is_there in enumerate(values.is_valid().to_pylist()):
+        start, end = places[number : number + 2]
+        yield data.slice(start, end - start) if is_there else None
 
 
 def _die(failure: EngineFailure) -> NoReturn:
