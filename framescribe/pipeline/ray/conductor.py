@@ -115,7 +115,7 @@ def _rows_written(
         .map_batches(
             CaptionStage,
             fn_constructor_args=(job, conductor),
-            batch_size=None,
+            batch_size=1,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(
                 size=spread.workers,
