@@ -36,7 +36,7 @@ from framescribe.types import CaptionSettings, Clip, Frames, Prompt, VideoFacts
 
 FRAMES, SIDE = 24, 224
 KNOBS: tuple[dict[str, int], ...] = (
-    {}, {"task_clips": 4}, {"task_clips": 16},
+    {}, {"task_clips": 1}, {"task_clips": 16},
     {"queue_clips": 1}, {"queue_clips": 16}, {"decoders": 2},
 )  # fmt: skip
 

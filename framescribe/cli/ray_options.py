@@ -55,7 +55,7 @@ TaskClips = Annotated[
     typer.Option(
         "--ray-task-clips",
         min=1,
-        help="Clips that Ray hands over at a time; by default one.",
+        help="Clips that Ray hands over at a time; by default four.",
         rich_help_panel=_PANEL,
     ),
 ]

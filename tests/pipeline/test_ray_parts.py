@@ -13,6 +13,7 @@ import types
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from framescribe.caption_row import CaptionRow
 from framescribe.dataset.store import RowFolder
@@ -323,6 +324,36 @@ def test_clips_go_through_all_stages_with_all_their_questions(folder, captioner,
             name: each.to_dict()[name] for name in columns
         }
         assert there[key]["source_sha256"] == f"hash {[clip.source_video for clip in clips].index(key[0])}"
+
+
+def test_blocks_bring_each_clip_its_pixels_without_a_copy(folder, captioner, without_ray, monkeypatch):
+    """However Ray Data joins and cuts them."""
+    met = {}
+
+    class Meets(Session):
+        def add(self, prepared) -> None:
+            met[prepared.task.clip.source_video] = prepared.pixels_P3SS
+            super().add(prepared)
+
+    monkeypatch.setattr(captioner, "session", lambda settings, beside: Meets(ROWS))
+    sources = ["missing.mp4", str(SHORT), str(ONE), str(CLIPS / "vfr-6s.mp4")]
+    job = job_of(folder, captioner)
+    ClipList.write(folder, [(asked(Clip(name)), None) for name in sources], 4, 4)
+    joined = pa.concat_tables(list(PrepareStage(job, task_clips=3)(pa.table({"slice": [0]}))))
+    assert [len(ids) for ids in joined["clip_id"]] == [3, 1]
+    stage = CaptionStage(job, conductor())
+    assert len(stage(joined)) == len(sources)
+    whole = joined.combine_chunks()
+    for blocks in ([whole], [whole.slice(1), whole.slice(0, 1)], [joined.slice(1), joined.slice(0, 1)]):
+        met.clear()
+        rows = [read_row(text) for block in blocks for text in stage(block)["row"].to_pylist()]
+        assert sorted(row.source_video for row in rows) == sorted(sources)
+        assert sorted(met) == sorted(sources[1:])
+        for name, pixels in met.items():
+            there = captioner._preparer.prepare(asked(Clip(name)), SETTINGS)
+            assert torch.equal(pixels, there.pixels_P3SS)
+    lies = [chunk.flatten().buffers()[2] for chunk in joined["pixels"].chunks]
+    assert all(any(0 <= each.data_ptr() - at.address < at.size for at in lies) for each in met.values())
 
 
 def test_the_next_pass_has_the_questions_that_have_no_row(folder, captioner):

@@ -1,13 +1,13 @@
 """What runs on the hosts: clips are prepared on CPUs, captioned on GPUs, and their rows written, block by block.
 
-Between the stages blocks of plain columns travel through Ray's shared memory. From decoders a block has one row, whose
-columns are lists: the clips of one task, with their ids, their transformed frames and the rest of what the engine takes.
-Then come rows as text. The frames are sent in the model's dtype, as the engine takes them: 7.2 MB (fp32: 14.5) for 24
-of them, whatever the source's size. uint8 frames at the source's size would be exact too, but are 25 MB at 720x480 and
-149 MB at 1080p; uint8 at the model's size is not exact (video/workers.py).
+Between the stages blocks of plain columns travel through Ray's shared memory. From decoders a block is one row of
+lists, which Ray Data does not divide: the clips of a task, with their ids, their transformed frames and the rest of
+what the engine takes. Then come rows as text. Frames are sent in the model's dtype, as the engine takes them: 7.2 MB
+(fp32: 14.5) for 24 of them, whatever the source's size. uint8 frames at the source's size would be exact too, but are
+25 MB at 720x480 and 149 MB at 1080p; uint8 at the model's size is not exact (video/workers.py).
 
-What a caption worker does for a task holds Python's lock, for which the engine waits: so a task has several clips, their
-pixels are not copied, and rows are one column, not thirty.
+What a caption worker does for a task holds Python's lock, and the engine waits for it, worst where many captions end at
+once. So a task has several clips, their pixels are not copied, and rows are one column rather than thirty.
 """
 
 from __future__ import annotations
