@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from framescribe.captioner import Captioner
     from framescribe.dataset.dataset import Dataset
     from framescribe.decisions.decisions import Decisions
+    from framescribe.endpoint.captioner import EndpointCaptioner
+    from framescribe.endpoint.spec import Endpoint
     from framescribe.errors import ClipError, DeviceError, FramescribeError, UsageError
     from framescribe.heads.apply import apply_heads
     from framescribe.heads.similar import similar
@@ -46,6 +48,8 @@ _HOMES = {
     "Decisions": "decisions.decisions",
     "DecodeLimits": "task",
     "DeviceError": "errors",
+    "Endpoint": "endpoint.spec",
+    "EndpointCaptioner": "endpoint.captioner",
     "FilterReport": "profiles.filter",
     "FrameSampling": "types",
     "FramescribeError": "errors",
@@ -80,6 +84,8 @@ __all__ = [
     "Decisions",
     "DecodeLimits",
     "DeviceError",
+    "Endpoint",
+    "EndpointCaptioner",
     "FilterReport",
     "FrameSampling",
     "FramescribeError",

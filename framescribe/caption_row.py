@@ -63,6 +63,9 @@ class CaptionRow(PlainRow):
         prompt_tokens: length of the prompt in tokens, frames included.
         output_tokens: length of the generated text in tokens.
         source_sha256: SHA-256 of the source's bytes, where ``--hash`` asked for it.
+        endpoint: server that captioned, by the URL of its API; null for captions that were computed here.
+        answered_by: model that answered, as that server named it.
+        sent: what it was sent of the clip: ``frames jpeg q=2``, ``frames png``, ``images jpeg q=2`` or ``video``.
         imported_from: file and line, or entry, that the caption was imported from; null for captions of a run.
         schema_version: version of these columns.
     """
@@ -109,6 +112,9 @@ class CaptionRow(PlainRow):
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     source_sha256: str | None = None
+    endpoint: str | None = None
+    answered_by: str | None = None
+    sent: str | None = None
     imported_from: str | None = None
     schema_version: int = SCHEMA_VERSION
 

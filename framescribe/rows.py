@@ -21,12 +21,12 @@ class RowMaker:
     """Makes the rows of one loaded model.
 
     Attributes:
-        model, model_revision, precision: as rows record them.
+        model, model_revision, precision: as rows record them; None where a server does not tell.
     """
 
     model: str
-    model_revision: str
-    precision: str
+    model_revision: str | None
+    precision: str | None
 
     def failed(
         self, task: ClipTask, settings: CaptionSettings, stage: ErrorStage, reason: str
@@ -51,8 +51,8 @@ class RowMaker:
         *,
         text: str,
         finish_reason: FinishReason,
-        prompt_tokens: int,
-        output_tokens: int,
+        prompt_tokens: int | None,
+        output_tokens: int | None,
     ) -> CaptionRow:
         """The row of a caption, ``text``, checked; the frames' pixels are not needed any more."""
         caption = text.strip()

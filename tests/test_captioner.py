@@ -82,7 +82,11 @@ def test_columns(captioner):
     (row,) = captioner.caption([SHORT], settings())
     assert [column.name for column in dataclasses.fields(CaptionRow)] == list(row.to_dict())
     unset = {name for name, value in row.to_dict().items() if value is None}
-    assert unset == {"end_s", "error_stage", "error_message", "source_sha256", "imported_from"}
+    assert unset == {"end_s", "error_stage", "error_message", "source_sha256", "imported_from"} | {
+        "endpoint",
+        "answered_by",
+        "sent",
+    }
     assert (row.codec, row.strategy, row.template, row.precision, row.model) == (
         "h264", "chat", "chat", "fp32", "tiny-random",
     )  # fmt: skip

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framescribe.cli import options
+from framescribe.cli import endpoint_options, options
 from framescribe.errors import UsageError
+from framescribe.model_spec import ModelSpec
 from framescribe.types import CaptionSettings, Clip
+
+if TYPE_CHECKING:
+    from framescribe.captioner import Captioner
+    from framescribe.endpoint.captioner import EndpointCaptioner
 
 
 def ask(
@@ -25,6 +30,7 @@ def ask(
     start: options.Start = 0.0,
     end: options.End = None,
     generation: options.Generation,
+    endpoint: endpoint_options.Given,
 ) -> None:
     """Ask questions about a video; answers stream as they are written.
 
@@ -35,6 +41,7 @@ def ask(
         framescribe ask clip.mp4
         framescribe ask clip.mp4 'What is the dog doing?' 'Where is it?'
         framescribe ask talk.mp4 'Who speaks?' --start 60 --end 84
+        framescribe ask clip.mp4 'What moves?' --endpoint http://gpu:8000
     """
     from framescribe.cli.console import load_captioner, out
     from framescribe.video.decode import probe
@@ -45,10 +52,18 @@ def ask(
         raise UsageError("the base template has no turns; ask one question, or use --template chat")
     if any(not question.strip() for question in questions or ()):
         raise UsageError("a question is empty")
+    if endpoint is not None and model != ModelSpec():
+        raise UsageError("`model` is computed here; name an endpoint's model with `endpoint_model`")
     clip = Clip(video, start, end)
     with DecodeWorkers() as workers:
         workers.call(probe, clip)  # what cannot be read is told before a model is loaded
-    captioner = load_captioner(model, batch_size=1, decoder="cpu")
+    captioner: Captioner | EndpointCaptioner
+    if endpoint is None:
+        captioner = load_captioner(model, batch_size=1, decoder="cpu")
+    else:
+        from framescribe.endpoint.captioner import EndpointCaptioner
+
+        captioner = EndpointCaptioner(endpoint, sampling)
     history: list[tuple[str, str]] = []
     for question in questions or iter(_read_question, ""):
         answer = ""

@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from framescribe.cli import caption_options, options, ray_options
+from framescribe.cli import caption_options, endpoint_options, options, ray_options
+from framescribe.errors import UsageError
 from framescribe.pipeline.caption_run import CaptionOptions
 from framescribe.types import CaptionSettings
 
@@ -29,6 +30,7 @@ def caption(
     limits: caption_options.Limits,
     run: caption_options.Run,
     executor: ray_options.Executor,
+    endpoint: endpoint_options.Given,
 ) -> None:
     """Caption videos.
 
@@ -44,16 +46,19 @@ def caption(
         framescribe caption lecture.mp4 --segment window:10 --strategy uniform
         framescribe caption clips/ -o captions/ --redo flagged
         framescribe caption clips/ -o captions/ --where 'motion>=2 AND cuts=0'
+        framescribe caption clips/ -o captions/ --endpoint http://gpu:8000
         framescribe caption clips/ -o captions/ --prompt 'What happens?' --prompt 'What does the camera do?'
     """
     from framescribe.cli.terminal import Terminal
     from framescribe.dataset.runs import OtherSettings
     from framescribe.pipeline.run import caption as caption_all
 
+    if executor and endpoint:
+        raise UsageError("`ray` and `endpoint` exclude each other")
     settings = CaptionSettings(template=template, sampling=sampling, generation=generation, repair=repair)
     run |= clips | CaptionOptions(
         model=model, settings=settings, prompts=prompts, txt=txt, batch_size=batch_size, limits=limits,
-        overwrite=overwrite, executor=executor or "local",
+        overwrite=overwrite, executor=executor or endpoint or "local",
     )  # fmt: skip
     progress = Terminal(prints_captions=not (output or txt), is_quiet=quiet, is_dry_run=run["dry_run"])
     try:

@@ -25,7 +25,12 @@ _BEFORE: Identity = {"stop_loops": False, "sample_fps": 1.0}
 
 
 def run_identity(
-    settings: CaptionSettings, prompts: Sequence[str], model: str, revision: str | None, precision: str
+    settings: CaptionSettings,
+    prompts: Sequence[str],
+    model: str,
+    revision: str | None,
+    precision: str | None,
+    sent: str | None = None,
 ) -> Identity:
     """All that decides a caption beside the clip itself, by the names of the rows' columns (and ``repair``).
 
@@ -33,9 +38,10 @@ def run_identity(
         settings: how clips are captioned.
         prompts: what each clip is asked, in this order.
         model, revision, precision: as rows record them.
+        sent: as rows record it, where a server captions.
     """
     generation = settings.generation
-    return {
+    identity = {
         "model": model,
         "model_revision": revision,
         "precision": precision,
@@ -52,6 +58,7 @@ def run_identity(
         "stop_loops": generation.stop_loops,
         "repair": bool(settings.repair),
     }
+    return identity if sent is None else identity | {"sent": sent}
 
 
 def _versions() -> dict[str, str]:

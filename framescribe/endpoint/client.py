@@ -37,7 +37,7 @@ class Client:
         UsageError: the HTTP client is not installed.
 
     Examples:
-        >>> with Client(Endpoint("http://gpu:8000")) as client:
+        >>> with Client(Endpoint("http://gpu:8000")) as client:  # doctest: +SKIP
         ...     client.chat([{"role": "user", "content": "Shorten this: …"}], max_tokens=100).text
         '…'
     """

@@ -157,7 +157,8 @@ class Probe:
             return UsageError(
                 f"{server.url}, model {model}, takes no {self._what}: {failure}; {self._advice}{known}"
             )
-        return UsageError(f"{server.url}, model {model}, does not answer: {failure}")
+        # Some servers fail on what they do not know, in place of refusing it.
+        return UsageError(f"{server.url}, model {model}, does not answer: {failure}; {self._advice}")
 
     @property
     def _what(self) -> str:

@@ -46,14 +46,16 @@ class Endpoint:
 
     Examples:
         >>> Endpoint("http://gpu:8000", key="secret")
-        Endpoint(url='http://gpu:8000')
+        Endpoint('http://gpu:8000')
         >>> Endpoint("http://gpu:8000").urls
         ('http://gpu:8000/v1',)
     """
 
+    __repr__ = value_text
+
     url: str | Sequence[str]
     model: str | None = None
-    key: str | None = field(default=None, compare=False)
+    key: str | None = field(default=None, repr=False)
     send: Send = "frames"
     jpeg_q: int = 2
     long_side: int | None = None
@@ -100,9 +102,6 @@ class Endpoint:
         coding = "png" if self.send == "png" else f"jpeg q={self.jpeg_q}"
         shrunk = "" if self.long_side is None else f" long_side={self.long_side}"
         return f"{'images' if self.send == 'images' else 'frames'} {coding}{shrunk}"
-
-    def __repr__(self) -> str:
-        return value_text(self).replace(f", key={self.key!r}", "")
 
 
 def _base_url(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from framescribe.dataset.row_file import is_row_file
 from framescribe.dataset.store import Redo
+from framescribe.endpoint.spec import Endpoint
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.pipeline.call_options import check_options
@@ -81,7 +82,7 @@ class CaptionOptions(TypedDict, total=False):
     shard: tuple[int, int] | None
     rows_per_shard: int | None
     dry_run: bool
-    executor: Literal["local", "ray"] | Ray
+    executor: Literal["local", "ray"] | Ray | Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class CaptionRun:
     min_length_s: float = 0.0
     max_length_s: float | None = None
     limits: DecodeLimits = DecodeLimits()
-    executor: Ray | None = None
+    executor: Ray | Endpoint | None = None
     overwrite: bool = False
     new_run: bool = False
     redo: Redo | None = None
@@ -134,7 +135,9 @@ class CaptionRun:
         self._check_output()
         if self.scores and self.limits.decoder == "gpu":
             raise UsageError("`scores` are measured where CPUs decode; leave out `decoder=gpu`")
-        if self.executor is not None:
+        if isinstance(self.executor, Endpoint):
+            self._check_endpoint(self.executor)
+        elif self.executor is not None:
             self._check_ray(self.executor)
 
     @classmethod
@@ -147,7 +150,7 @@ class CaptionRun:
         prompts: Iterable[str] = (),
         scores: Literal["all"] | Iterable[str] = (),
         heads: GivenHeads | Iterable[GivenHeads] = (),
-        executor: Literal["local", "ray"] | Ray = "local",
+        executor: Literal["local", "ray"] | Ray | Endpoint = "local",
         **options: Any,
     ) -> CaptionRun:
         """The run that a call of ``framescribe.caption`` asks for."""
@@ -161,7 +164,7 @@ class CaptionRun:
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
             scores=() if scores == () else scorers_named(None if scores == "all" else scores),
             heads=_heads(heads),
-            executor=executor_of(executor),
+            executor=executor if isinstance(executor, Endpoint) else executor_of(executor),
             **options,
         )
 
@@ -218,9 +221,21 @@ class CaptionRun:
             if is_given:
                 raise UsageError(f"`{name}` needs a folder to write to, such as `output=captions/`")
 
+    def _check_endpoint(self, endpoint: Endpoint) -> None:
+        if self.model != ModelSpec():
+            raise UsageError("`model` is computed here; name an endpoint's model with `endpoint_model`")
+        if self.features or self.heads or self.batch_size is not None:
+            raise UsageError("`features`, `heads` and `batch_size` belong to a model that is computed here")
+        if self.scores and endpoint.send == "video":
+            raise UsageError("`scores` are measured where clips are decoded; with `send=video` use `score`")
+        if self.limits.workers == 0 or self.limits.decoder == "gpu":
+            raise UsageError(
+                "with an endpoint CPUs decode: at least 1 of `decode_workers`, without `decoder=gpu`"
+            )
+
     def _check_ray(self, ray: Ray) -> None:
         if not isinstance(ray, Ray):
-            raise UsageError(f"`executor` takes local, ray or Ray(…), not {ray!r}")
+            raise UsageError(f"`executor` takes local, ray, Ray(…) or Endpoint(…), not {ray!r}")
         if not self.folder or self.txt or self.dry_run:
             raise UsageError("`ray` writes to a folder: give `output=captions/`, without `txt` and `dry_run`")
         if self.model.device not in ("auto", "cuda", "cpu"):

@@ -43,12 +43,16 @@ class MadeBy:
     Attributes:
         precision: as rows record it.
         hardware: what a rate is measured on.
-        find_revision: finds the model's revision, which may take a download.
+        find_revision: finds the model's revision, which may take a download; None where a server does not tell.
+        model: as rows record it, where the run does not name it.
+        sent: what a server is sent of a clip, as rows record it; None where captions are computed here.
     """
 
-    precision: str
+    precision: str | None
     hardware: str
-    find_revision: Callable[[], str]
+    find_revision: Callable[[], str | None]
+    model: str | None = None
+    sent: str | None = None
 
 
 @dataclass(slots=True)

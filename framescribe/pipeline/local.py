@@ -65,10 +65,11 @@ class ThisProcess:
             with observer.captioning(work.total, captioner.longest_in_progress):
                 for row in rows:
                     with uninterrupted():
-                        _deliver(row, work, outputs, observer)
+                        deliver(row, work, outputs, observer)
 
 
-def _deliver(row: CaptionRow, work: Work, outputs: list[Output], observer: Observer) -> None:
+def deliver(row: CaptionRow, work: Work, outputs: list[Output], observer: Observer) -> None:
+    """Hands a row to all outputs, and to the observer."""
     final = row if work.session is None else work.session.hashes.on(row)
     work.statuses[final.caption_status] += 1
     for output in outputs:

@@ -13,6 +13,7 @@ from typing import Unpack
 
 from framescribe.bound import said
 from framescribe.dataset.row_file import RowFile
+from framescribe.endpoint.spec import Endpoint
 from framescribe.errors import UsageError
 from framescribe.pipeline.call_options import shows_options
 from framescribe.pipeline.caption_run import CaptionOptions, CaptionRun
@@ -83,7 +84,8 @@ def caption(
             clip's part depends on its id alone. A folder has one writer at a time, so each machine needs its own.
         rows_per_shard: rows per file of the folder; a kill loses fewer. None is 1,000, on a cluster 128 a worker.
         dry_run: only report what would be captioned.
-        executor: ``local``: this process; ``ray``: Ray on this host; ``Ray(…)``: a cluster.
+        executor: ``local``: this process; ``ray``: Ray on this host; ``Ray(…)``: a cluster; ``Endpoint(…)``: an
+            OpenAI-compatible server, whose model is named there.
         progress: True shows a bar, and what goes wrong, on stderr or in the notebook; False shows nothing; an
             ``Observer`` is told of everything.
 
@@ -167,6 +169,10 @@ def _outputs(run: CaptionRun, clips: RunClips) -> tuple[list[Output], int]:
 def _executor(run: CaptionRun, stack: ExitStack) -> Executor:
     if run.executor is None:
         return ThisProcess(run)
+    if isinstance(run.executor, Endpoint):
+        from framescribe.pipeline.endpoint import ThroughEndpoint
+
+        return stack.enter_context(ThroughEndpoint.opened(run, run.executor))
     from framescribe.pipeline.ray.executor import OnRay
 
     return stack.enter_context(OnRay.connected(run, run.executor))

@@ -144,7 +144,8 @@ def open_session(run: CaptionRun, made_by: MadeBy, stack: ExitStack) -> RunSessi
     if not run.dry_run:
         stack.enter_context(locked(folder))
     settings = replace(run.settings, repair=run.repairs)
-    identity = run_identity(settings, run.asked, run.model.name, revision, made_by.precision)
+    model = made_by.model or run.model.name
+    identity = run_identity(settings, run.asked, model, revision, made_by.precision, made_by.sent)
     session = RunSession(run, folder, RunLog(folder), identity, made_by.hardware)
     if not run.dry_run:
         session.begin()

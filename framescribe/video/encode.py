@@ -1,4 +1,4 @@
-"""Frames in, an H.264 file out; a frame in, a JPEG out."""
+"""Frames in, an H.264 file out; a frame in, a JPEG or PNG out."""
 
 from __future__ import annotations
 
@@ -53,11 +53,24 @@ def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int)
         picture_u8: uint8 [3, H, W], RGB.
         long_side: in pixels; a smaller picture stays as large as it is.
     """
-    height, width = picture_u8.shape[1:]
-    scale = min(1.0, long_side / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk = _picture(picture_u8).reformat(*size, "yuvj420p", interpolation="AREA")
-    return _alone(shrunk, "mjpeg", {"qmin": "4", "qmax": "4"})
+    return _alone(_shrunk(picture_u8, long_side, "yuvj420p"), "mjpeg", {"qmin": "4", "qmax": "4"})
+
+
+def encode_still(
+    picture_u8: np.ndarray[Any, np.dtype[np.uint8]], jpeg_q: int | None = None, long_side: int | None = None
+) -> bytes:
+    """A picture as a PNG, which loses nothing, or as a JPEG whose colours are sampled as often as its brightness.
+
+    Args:
+        picture_u8: uint8 [3, H, W], RGB.
+        jpeg_q: quality of a JPEG, as FFmpeg counts it: 2 is the best, 31 the smallest. None is a PNG.
+        long_side: in pixels, to which a larger picture is shrunk; None leaves it as it is.
+    """
+    pixels = "rgb24" if jpeg_q is None else "yuvj444p"
+    picture = _shrunk(picture_u8, long_side or max(picture_u8.shape[1:]), pixels)
+    if jpeg_q is None:
+        return _alone(picture, "png", {"compression_level": "1"})
+    return _alone(picture, "mjpeg", {"qmin": str(jpeg_q), "qmax": str(jpeg_q)})
 
 
 def encode_strip(pictures_u8: np.ndarray[Any, np.dtype[np.uint8]], width: int, height: int) -> bytes:
@@ -88,6 +101,13 @@ def write_first_frame(clip: Clip, path: Path) -> None:
     """
     picture_u8 = decode_frames(clip, FrameSampling("uniform", num_frames=1)).pixels[0]
     write_file(path, _alone(_picture(picture_u8), "png", {}))
+
+
+def _shrunk(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int, pixels: str) -> av.VideoFrame:
+    height, width = picture_u8.shape[1:]
+    scale = min(1.0, long_side / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return _picture(picture_u8).reformat(*size, pixels, interpolation="AREA")
 
 
 def _picture(picture_u8: np.ndarray[Any, np.dtype[np.uint8]]) -> av.VideoFrame:

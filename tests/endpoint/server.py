@@ -70,6 +70,7 @@ class FakeServer:
         self._thread.start()
         start = asyncio.start_server(self._serve, "127.0.0.1", 0)
         self._server = asyncio.run_coroutine_threadsafe(start, self._loop).result()
+        self.url = "http://{}:{}".format(*self._server.sockets[0].getsockname())
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -83,10 +84,6 @@ class FakeServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    @property
-    def url(self) -> str:
-        return "http://{}:{}".format(*self._server.sockets[0].getsockname())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -1,0 +1,42 @@
+"""Captions through a server that fails one request of five, killed at random moments and started again.
+
+    python -m benchmarks.endpoint_kills --clips 2000 --kills 20 --json benchmarks/results/endpoint_kills.json
+
+The server fails in each way of ``tests/endpoint/server.py``. Rows are compared with those of an uninterrupted run
+through a server without faults. Last line: JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from benchmarks.provenance import provenance, publish
+from tests.endpoint.kill_resume import FAULTY_SHARE, kill_and_resume
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows-per-shard", type=int, default=50)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    made_by = provenance()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = kill_and_resume(
+            Path(folder), options.clips, options.kills, options.seed, options.rows_per_shard
+        )
+    settings = {
+        "faulty_share": FAULTY_SHARE,
+        "seed": options.seed,
+        "rows_per_shard": options.rows_per_shard,
+    }
+    publish(dataclasses.asdict(outcome) | settings | made_by, options.json)
+
+
+if __name__ == "__main__":
+    main()
