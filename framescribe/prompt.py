@@ -12,14 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from framescribe.errors import UsageError
 from framescribe.types import IGNORED_LABEL, TEMPLATES, Prompt, Template
-
-if TYPE_CHECKING:
-    from framescribe.tokenizer import CaptionTokenizer
-
 
 History = Sequence[tuple[str, str]]
 
@@ -41,6 +37,14 @@ def render(question: str, template: Template, history: History = ()) -> str:
     return f"{turns}Question: {question} {answer}:"
 
 
+class Encoder(Protocol):
+    """A tokenizer, as far as prompts need one."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text``; no BOS, no EOS."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PromptBuilder:
     """Builds prompts for one model.
@@ -52,7 +56,7 @@ class PromptBuilder:
         tokens_per_frame: vision slots per frame, boi and eoi included.
     """
 
-    tokenizer: CaptionTokenizer
+    tokenizer: Encoder
     bos_token_id: int
     eos_token_id: int
     slot_token_id: int

@@ -88,10 +88,14 @@ class CaptionTokenizer:
         return text
 
     def _tidied(self, text: str) -> str:
-        if self._tidies_up:
-            for untidy, tidy in _TIDY_UP:
-                text = text.replace(untidy, tidy)
-        return text
+        return tidied(text) if self._tidies_up else text
+
+
+def tidied(text: str) -> str:
+    """Decoded text without the spaces that the published script's library takes away."""
+    for untidy, tidy in _TIDY_UP:
+        text = text.replace(untidy, tidy)
+    return text
 
 
 def _first_open_space(text: str) -> int | None:
