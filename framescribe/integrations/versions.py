@@ -29,7 +29,13 @@ def untried(package: str) -> str | None:
         for parsed in map(Requirement, extra)
         if parsed.name == package
     )
-    version = metadata.version(package)
+    version = _installed(package)
     if wanted.specifier.contains(version, prereleases=True):
         return None
     return f"{package} {version} is installed, and {wanted.specifier} was tried; pip install '{wanted}'"
+
+
+def _installed(package: str) -> str:
+    # vLLM's builds for CPUs have a name of their own.
+    name = metadata.packages_distributions().get(package, [package])[0]
+    return metadata.version(name)

@@ -15,9 +15,9 @@ import framescribe.integrations.transformers
 from framescribe.captioner import Captioner
 from framescribe.errors import UsageError
 from framescribe.eval.parity import BOUNDS
-from framescribe.model.adapter import Adapter, save_adapter
 from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
 from framescribe.video_frames import VideoFrames
+from tests.integrations.adapters import write_adapter
 from tests.reference import CASES, CLIPS, ODD_SIZES, TINY, recorded, write_random_checkpoint
 
 transformers = pytest.importorskip("transformers")
@@ -226,18 +226,7 @@ def test_an_adapter_of_ours_gives_the_captions_that_it_gives_in_framescribe(
 ) -> None:
     from peft import PeftModel
 
-    drawn = torch.Generator().manual_seed(0)
-    names = [
-        name for name in model.state_dict() if name.endswith(("query_key_value.weight", "down_proj.weight"))
-    ]
-    factors = {
-        name: tuple(
-            torch.randn(shape, generator=drawn) / 8 for shape in ((4, weight.shape[1]), (weight.shape[0], 4))
-        )
-        for name in names
-        for weight in [model.state_dict()[name]]
-    }
-    save_adapter(Adapter(2.0, factors), 4, str(TINY), tmp_path)
+    write_adapter(tmp_path)
     clip = clip_of(recorded("chat-5f")["video_u8_cthw"])
     short = CaptionSettings(generation=GenerationSettings(max_new_tokens=12))
     (row,) = Captioner.from_pretrained(tmp_path, device="cpu").caption(clip, short)

@@ -86,6 +86,7 @@ class CogVLMVideoModel(CogVLMVideoPreTrainedModel):
         if x_BLD is None:
             x_BLD = self.embed_tokens(input_ids)
             if not seen or pixel_values is not None:
+                assert input_ids is not None
                 slots_BL = find_slots(input_ids, attention_mask, token_type_ids, self.config.pad_token_id)
                 x_BLD = self.embed(x_BLD, slots_BL, pixel_values, num_frames)
         # Never the positions: see ``CogVLMVideoAttention``.
@@ -106,8 +107,8 @@ class CogVLMVideoModel(CogVLMVideoPreTrainedModel):
         Raises:
             UsageError: they cannot be told, as the start of the prompts is not there.
         """
-        is_whole = input_ids_BL is not None and not seen
-        if not is_whole or (attention_mask_BL is not None and attention_mask_BL.shape != input_ids_BL.shape):
+        mask_BL = input_ids_BL if attention_mask_BL is None else attention_mask_BL
+        if input_ids_BL is None or mask_BL is None or mask_BL.shape != input_ids_BL.shape or seen:
             raise UsageError(
                 "positions follow from the whole prompt's input_ids: give these, with an attention_mask of the same "
                 "shape, or position_ids"

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer, BatchFeature, ProcessorMixin
 
 from framescribe.errors import UsageError
 from framescribe.integrations.transformers.config import CogVLMVideoConfig
-from framescribe.pipeline.given import Source, as_clip
+from framescribe.pipeline.given import Source, as_clip, listed
 from framescribe.prompt import History, PromptBuilder
 from framescribe.tokenizer import tidied
 from framescribe.types import DEFAULT_QUESTION, IGNORED_LABEL, CaptionSettings, FrameSampling, Prompt
@@ -98,7 +98,7 @@ class CogVLMVideoProcessor(ProcessorMixin):
         """
         if return_tensors != "pt":
             raise UsageError(f"`return_tensors` must be 'pt', not {return_tensors!r}")
-        clips = [] if videos is None else list(videos) if isinstance(videos, list | tuple) else [videos]
+        clips = [] if videos is None else list(listed(videos))
         several = [text] if isinstance(text, str) else list(text)
         questions = several * len(clips) if clips and len(several) == 1 else several
         answers = [None] * len(questions) if answer is None else list(answer)

@@ -18,6 +18,11 @@ def register() -> None:
     AutoModel.register(CogVLMVideoConfig, CogVLMVideoModel, exist_ok=True)
     AutoModelForCausalLM.register(CogVLMVideoConfig, CogVLMVideoForCausalLM, exist_ok=True)
     AutoProcessor.register(CogVLMVideoConfig, CogVLMVideoProcessor, exist_ok=True)
+    read_official_configs()
+
+
+def read_official_configs() -> None:
+    """Has transformers read the official ``config.json`` as one of a model that it knows."""
     read = PreTrainedConfig.get_config_dict.__func__
     if read is not _get_config_dict:
         _published.append(read)
