@@ -22,7 +22,9 @@ def scores(path: Path, scorer: str) -> dict[str, float]:
     return dict(zip([score.name for score in scorers[0].scores], measured.values, strict=True))
 
 
-pytestmark = pytest.mark.skipif(not hasattr(av.VideoFrame, "metadata"), reason="PyAV 18.0 shows no filter's words")
+pytestmark = pytest.mark.skipif(
+    not hasattr(av.VideoFrame, "metadata"), reason="PyAV 18.0 shows no filter's words"
+)
 
 
 def told(path: Path, name: str, settings: str, key: str) -> list[float]:
