@@ -21,7 +21,11 @@ RESULTS = ROOT / "benchmarks" / "results"
 # Where pages about the code begin to name a file.
 FOLDERS = (".", "framescribe", "framescribe/engine", "framescribe/model/kernels")
 # Options of other programs that pages name.
-OTHERS = {"--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory"}
+OTHERS = {
+    "--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory", "--target",
+    *("--chat-template", "--enable-lora", "--limit-mm-per-prompt", "--max-model-len", "--media-io-kwargs"),  # of vLLM
+    *("--quantization", "--trust-remote-code"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
