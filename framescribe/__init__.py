@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     from framescribe.profiles.filter import FilterReport, filter
     from framescribe.reviewing.serve import review
     from framescribe.score_row import ScoreRow
+    from framescribe.serving.batches import BatchSummary, run_batch
+    from framescribe.serving.run import serve
+    from framescribe.serving.settings import ServerSettings
     from framescribe.task import DecodeLimits
     from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
     from framescribe.video_frames import VideoFrames
 
 _HOMES = {
+    "BatchSummary": "serving.batches",
     "Captioner": "captioner",
     "CaptionRow": "caption_row",
     "CaptionSettings": "types",
@@ -62,6 +66,7 @@ _HOMES = {
     "Ray": "pipeline.caption_run",
     "RunSummary": "pipeline.observer",
     "ScoreRow": "score_row",
+    "ServerSettings": "serving.settings",
     "VideoFrames": "video_frames",
     "apply_heads": "heads.apply",
     "caption": "pipeline.run",
@@ -69,12 +74,15 @@ _HOMES = {
     "filter": "profiles.filter",
     "near_duplicates": "pipeline.near_duplicates",
     "review": "reviewing.serve",
+    "run_batch": "serving.batches",
     "score": "pipeline.score_run",
+    "serve": "serving.run",
     "similar": "heads.similar",
     "teach": "heads.teach",
 }
 
 __all__ = [
+    "BatchSummary",
     "CaptionRow",
     "CaptionSettings",
     "Captioner",
@@ -97,6 +105,7 @@ __all__ = [
     "Ray",
     "RunSummary",
     "ScoreRow",
+    "ServerSettings",
     "UsageError",
     "VideoFrames",
     "__version__",
@@ -106,7 +115,9 @@ __all__ = [
     "import_captions",
     "near_duplicates",
     "review",
+    "run_batch",
     "score",
+    "serve",
     "similar",
     "teach",
 ]

@@ -57,6 +57,12 @@ class Captioner:
     """A loaded model that captions clips and answers questions about them.
 
     Make one with ``Captioner.from_pretrained``.
+
+    Attributes:
+        checkpoint: what it loaded.
+        precision: in which it computes.
+        engine, preparer, batch_size: for callers that drive the engine themselves, such as a server; the batch size is
+            of clips that decode together.
     """
 
     def __init__(
@@ -69,10 +75,10 @@ class Captioner:
     ) -> None:
         self.checkpoint = checkpoint
         self.precision = precision
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._gpu_decoders = gpu_decoders(decoder, model.device)
         # One for all calls, which may overlap: its KV cache takes most of the memory.
-        self._engine = Engine(
+        self.engine = Engine(
             model,
             checkpoint.stop_ids,
             batch_size,
@@ -80,7 +86,7 @@ class Captioner:
             reserved_bytes=0 if self._gpu_decoders is None else self._gpu_decoders.memory_bytes,
         )
         self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
-        self._preparer = Preparer(checkpoint, self._rows, device=model.device, dtype=model.dtype)
+        self.preparer = Preparer(checkpoint, self._rows, device=model.device, dtype=model.dtype)
         self._idle_workers: list[Worker] = []
 
     @classmethod
@@ -208,27 +214,39 @@ class Captioner:
         Raises:
             UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
         """
+        session = self.session(settings, beside)
+        workers, threads = None, min(_MAX_DECODERS, usable_cpus())
+        if limits.workers != 0:
+            workers, threads = self.decode_workers(limits)
+        prepare = partial(self.preparer.prepare, settings=settings, workers=workers, scoring=scoring)
+        decoding = Decoding(prepare, threads, workers)
+        return session.caption(tasks, decoding, self.batch_size, spent or TimeSpent())
+
+    def decode_workers(self, limits: DecodeLimits = DecodeLimits()) -> tuple[DecodeWorkers, int]:
+        """The processes that decode clips within ``limits``, and how many threads keep them busy.
+
+        Raises:
+            UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none; or for no processes.
+        """
+        if limits.workers == 0:
+            raise UsageError(
+                "`decode_workers` must be at least 1 here: a video is decoded in a process of its own"
+            )
         if limits.decoder == "gpu" and self._gpu_decoders is None:
             raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
-        session = self.session(settings, beside)
         gpu = None if limits.decoder == "cpu" else self._gpu_decoders
-        decoders = limits.workers or min(_MAX_DECODERS, usable_cpus())
-        workers = None
-        if limits.workers != 0:
-            workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
-            decoders += 0 if gpu is None else gpu.count
-        prepare = partial(self._preparer.prepare, settings=settings, workers=workers, scoring=scoring)
-        decoding = Decoding(prepare, decoders, workers)
-        return session.caption(tasks, decoding, self._batch_size, spent or TimeSpent())
+        workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
+        threads = limits.workers or min(_MAX_DECODERS, usable_cpus())
+        return workers, threads + (0 if gpu is None else gpu.count)
 
     def longest_in_progress(self) -> int:
         """Tokens of the longest caption that is being written, of whichever call; to show how far it is."""
-        return self._engine.longest_in_progress()
+        return self.engine.longest_in_progress()
 
     def session(self, settings: CaptionSettings, beside: Beside | None = None) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
         tokenizer = self.checkpoint.tokenizer
-        return CaptionSession(self._engine, self._preparer, tokenizer, self._rows, settings, beside)
+        return CaptionSession(self.engine, self.preparer, tokenizer, self._rows, settings, beside)
 
     def __repr__(self) -> str:
         return f"Captioner({self.checkpoint.name!r}, {self.precision}, {self.precision.device})"
@@ -266,7 +284,7 @@ class Captioner:
             workers.decoded(clip, settings.sampling) as frames,
         ):
             task = ClipTask(clip, (Question(0, question),))
-            prepared = self._preparer.ready(task, frames, settings, history)
+            prepared = self.preparer.ready(task, frames, settings, history)
         (prompt,) = prepared.prompts
         request = Request(
             clip.id, prompt, prepared.pixels_P3SS, settings.generation, prepared.picture_of_frame
@@ -274,7 +292,7 @@ class Captioner:
         tokenizer = self.checkpoint.tokenizer
         token_ids: list[int] = []
         sent = 0
-        for token_id in self._engine.stream(request):
+        for token_id in self.engine.stream(request):
             token_ids.append(token_id)
             if piece := tokenizer.decode_settled(token_ids)[sent:]:
                 yield piece

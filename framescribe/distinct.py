@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from framescribe.reading import Member
 from framescribe.shown import shown
 from framescribe.types import Clip
-from framescribe.video_frames import VideoFrames
+from framescribe.video_frames import EncodedFrames, VideoFrames
 
 _PART_BYTES = 1 << 16
 
@@ -60,6 +60,8 @@ def _fingerprint(clip: Clip) -> int:
     data = clip.data
     if data is None or isinstance(data, Member):
         return 0
+    if isinstance(data, EncodedFrames):
+        return hash(data.pictures)
     if isinstance(data, bytes):
         return hash(data)
     if isinstance(data, VideoFrames):

@@ -45,6 +45,14 @@ class Member:
         raise NotImplementedError
 
 
+class Foreign:
+    """A clip's ``data`` of this kind comes from a stranger: only common containers and codecs are opened in it."""
+
+
+class ForeignBytes(Foreign, bytes):
+    """A video that a stranger sent."""
+
+
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     """Opens a regular file for reading; a pipe, a device or a socket is refused at once, not waited for.
 
@@ -130,20 +138,20 @@ def check_encoding(head: bytes, name: str) -> None:
             raise UsageError(f"{name}: is {encoding}; save it as UTF-8")
 
 
-def text_lines(file: IO[bytes], name: str) -> Iterator[bytes | None]:
-    """The lines of a file with their ends, without a byte order mark; None for one longer than ``MAX_LINE_BYTES``.
+def text_lines(file: IO[bytes], name: str, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
+    """The lines of a file with their ends, without a byte order mark; None for one longer than ``max_bytes``.
 
     Raises:
         UsageError: it is UTF-16 or UTF-32.
     """
-    line = file.readline(MAX_LINE_BYTES + 1)
+    line = file.readline(max_bytes + 1)
     check_encoding(line, name)
     line = line.removeprefix(codecs.BOM_UTF8)
     while line:
-        if len(line) <= MAX_LINE_BYTES:
+        if len(line) <= max_bytes:
             yield line
         else:
             while line and not line.endswith(b"\n"):
-                line = file.readline(MAX_LINE_BYTES)
+                line = file.readline(max_bytes)
             yield None
-        line = file.readline(MAX_LINE_BYTES + 1)
+        line = file.readline(max_bytes + 1)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from framescribe.measured import Measured
     from framescribe.reading import Member
-    from framescribe.video_frames import VideoFrames
+    from framescribe.video_frames import EncodedFrames, VideoFrames
     from framescribe.yuv import Yuv
 
 Strategy = Literal["chat", "base", "uniform"]
@@ -41,8 +41,8 @@ class Clip:
         source_video: path or URL, or a label when ``data`` holds the video itself.
         start_s: first second of the span, counted from the video's first frame.
         end_s: end of the span in seconds (exclusive), or None for the end of the video.
-        data: the video as bytes, as a seekable binary file, as pictures, or as a file of an archive; None means that
-            ``source_video`` is opened.
+        data: the video as bytes, as a seekable binary file, as pictures, as picture files, or as a file of an archive;
+            None means that ``source_video`` is opened.
         prompt: what is asked about this clip; None asks what the settings say.
         given_id: an id that the caller knows the clip by; None makes one of source, span and prompt.
         problem: why the clip cannot be opened, where that is known before (a line of a list that names none).
@@ -58,7 +58,9 @@ class Clip:
     source_video: str
     start_s: float = 0.0
     end_s: float | None = None
-    data: bytes | IO[bytes] | VideoFrames | Member | None = field(default=None, repr=False, compare=False)
+    data: bytes | IO[bytes] | VideoFrames | EncodedFrames | Member | None = field(
+        default=None, repr=False, compare=False
+    )
     prompt: str | None = None
     given_id: str | None = None
     problem: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
@@ -94,6 +95,27 @@ class VideoFrames:
         for picture in self.pixels:
             digest.update(np.ascontiguousarray(picture).data)
         return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrames:
+    """The chosen frames of a video as picture files: all of them are seen, in this order. Decoded like a video file.
+
+    Attributes:
+        pictures: T files, JPEG, PNG or WebP.
+        indices: of the frames within the video, T of them.
+        timestamps_s: T seconds from the video's start.
+        covered_s: seconds of the video that the frames stand for.
+        duration_s, fps, num_frames: of the whole video.
+    """
+
+    pictures: tuple[bytes, ...]
+    indices: tuple[int, ...]
+    timestamps_s: tuple[float, ...]
+    covered_s: float
+    duration_s: float
+    fps: float
+    num_frames: int
 
 
 def _pixels(pictures: Any) -> Pixels:

@@ -25,7 +25,7 @@ def shares(captioner: Captioner, decode_s: float, write_s: float, threads: int =
 
     def prepare(task):
         never.wait(decode_s)
-        return captioner._preparer.prepare(task, SETTINGS)
+        return captioner.preparer.prepare(task, SETTINGS)
 
     rows = captioner.session(SETTINGS).caption(iter(TASKS), Decoding(prepare, threads), 2, spent)
     for _ in rows:

@@ -216,7 +216,7 @@ def test_empty_captions_have_their_status(captioner):
     """End of text at once: the model's stop tokens are made those that it begins with."""
     first = recorded("clip-horse-chat")["greedy_ids"][0]
     checkpoint = dataclasses.replace(captioner.checkpoint, stop_ids=frozenset({int(first)}))
-    quiet = Captioner(captioner._engine.model, checkpoint, captioner.precision, 1)
+    quiet = Captioner(captioner.engine.model, checkpoint, captioner.precision, 1)
     (row,) = quiet.caption([HORSE])
     assert (row.caption_status, row.caption, row.output_tokens) == ("empty", "", 0)
 
@@ -316,7 +316,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
 
 def test_a_repair_that_cannot_be_computed_leaves_the_first_caption(captioner, monkeypatch):
     (first,) = captioner.caption([SHORT], settings())
-    add, requests = captioner._engine.add, []
+    add, requests = captioner.engine.add, []
 
     def add_once(request, deliver):
         requests.append(request)
@@ -325,7 +325,7 @@ def test_a_repair_that_cannot_be_computed_leaves_the_first_caption(captioner, mo
             return None
         return add(request, deliver)
 
-    monkeypatch.setattr(captioner._engine, "add", add_once)
+    monkeypatch.setattr(captioner.engine, "add", add_once)
     clock = iter("123")
     monkeypatch.setattr("framescribe.rows._now", lambda: next(clock))
     (row,) = captioner.caption([SHORT], dataclasses.replace(settings(), repair=True))
@@ -375,7 +375,7 @@ def test_the_limits_of_decoding_arrive(limit, said, captioner):
 def test_fp8_keys_and_values_are_really_rounded(captioner):
     """As far as a caption: with hot sampling the least difference of logits becomes another text."""
     precision = Precision(captioner.precision.device, "fp32", "fp8-kv")
-    rounding = Captioner(captioner._engine.model, captioner.checkpoint, precision, 1)
+    rounding = Captioner(captioner.engine.model, captioner.checkpoint, precision, 1)
     wanted = settings(max_new_tokens=48, temperature=1.0)
     ((exact,), (rounded,)) = (each.caption([SHORT], wanted) for each in (captioner, rounding))
     assert rounded.caption_raw != exact.caption_raw

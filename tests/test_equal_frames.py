@@ -97,7 +97,7 @@ def test_a_still_clip_is_one_picture_from_the_front_door_on(captioner):
     """Several prompts share it, and a clip of different frames goes through whole beside it."""
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=4))
     clips = [VideoFrames(frames_of(pattern), fps=1) for pattern in ("aaaa", "abc")]
-    with counting(captioner._engine.model) as counts:
+    with counting(captioner.engine.model) as counts:
         rows = list(captioner.caption(clips, settings, prompts=["What is there?", "Where?"]))
     assert [row.caption_status for row in rows] == ["truncated"] * 4
     assert sum(counts) == 1 + 3

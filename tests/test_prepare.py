@@ -55,7 +55,7 @@ def test_a_device_that_fails_is_no_clips_fault(error, captioner, monkeypatch):
     monkeypatch.setattr(prepare, "transform", fail)
     task = ClipTask.of(Clip(str(CLIPS / "short-half-second.mp4")), ["What?"])
     with pytest.raises(DeviceError, match=re.escape(str(error))):
-        captioner._preparer.prepare(task, CaptionSettings())
+        captioner.preparer.prepare(task, CaptionSettings())
 
 
 def test_every_question_is_asked_and_the_pixels_have_the_models_dtype(tokenizer):

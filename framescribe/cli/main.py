@@ -27,7 +27,9 @@ from framescribe.cli.ray_options import CaptionCommand
 from framescribe.cli.report import report
 from framescribe.cli.review import review
 from framescribe.cli.rows import rows
+from framescribe.cli.run_batch import run_batch
 from framescribe.cli.score import score
+from framescribe.cli.serve import serve
 from framescribe.cli.similar import similar
 from framescribe.cli.split import split
 from framescribe.cli.synthesize import synthesize
@@ -47,9 +49,10 @@ for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
     rows, filter_, report, review, export, teach, apply, similar,
-    ask, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
+    ask, serve, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))
+app.command("run-batch", cls=Command)(unfolded(run_batch))
 app.command("import", cls=Command)(unfolded(import_captions))
 
 

@@ -29,6 +29,7 @@ from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip, Frames, FrameSampling
 from framescribe.video.container import reason, video_stream
 from framescribe.video.display import Display, Pixels
+from framescribe.video.encoded_frames import decode_pictures
 from framescribe.video.in_memory import chosen_frames
 from framescribe.video.looking import Look
 from framescribe.video.packets import SEEKABLE_FORMATS, TooManyPackets, index_packets
@@ -44,7 +45,7 @@ from framescribe.video.reading import (
 from framescribe.video.sample import Selection
 from framescribe.video.source import open_source
 from framescribe.video.timeline import PacketIndex
-from framescribe.video_frames import VideoFrames
+from framescribe.video_frames import EncodedFrames, VideoFrames
 
 Opened = tuple[InputContainer, VideoStream]
 Allocator = Callable[[tuple[int, ...]], Pixels]
@@ -80,6 +81,8 @@ def decode_frames(
     """
     if isinstance(clip.data, VideoFrames):
         return chosen_frames(clip.data, clip, sampling, scorers)
+    if isinstance(clip.data, EncodedFrames):
+        return decode_pictures(clip.data, clip.source_video, allocate)
     look = Look(scorers) if scorers else None
     seen, plan, pixels = _read(clip, chooser(sampling), allocate, max_threads, look)
     frames = chosen(seen, plan.selection, pixels)

@@ -18,7 +18,7 @@ from framescribe.types import Clip
 from framescribe.video.address import check_name, local_path, split_member, suffix_of
 from framescribe.video.random_access import FileView
 from framescribe.video.remote import copy_part, fetch
-from framescribe.video_frames import VideoFrames
+from framescribe.video_frames import EncodedFrames, VideoFrames
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def open_source(clip: Clip) -> Iterator[IO[bytes]]:
         if not clip.data:
             raise ClipError("open", f"{name}: the video has 0 bytes")
         yield io.BytesIO(clip.data)
-    elif isinstance(clip.data, VideoFrames):
+    elif isinstance(clip.data, VideoFrames | EncodedFrames):
         raise ClipError("open", f"{name}: is pictures in memory, not a file")
     elif clip.data is not None and not isinstance(clip.data, Member):
         yield _rewound(clip.data, name)
@@ -70,7 +70,7 @@ def crossing(clip: Clip) -> Iterator[Clip]:
         ClipError: what has to be copied cannot be read.
     """
     is_here = clip.data is None and clip.source_video.startswith("memory://")
-    if not is_here and isinstance(clip.data, bytes | Member | None):
+    if not is_here and isinstance(clip.data, bytes | EncodedFrames | Member | None):
         yield clip
         return
     with open_source(clip) as file:

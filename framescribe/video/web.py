@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from functools import partial
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 from urllib.parse import quote, unquote
 
 from framescribe.video.address import host_of, is_metadata, is_this_machine, protocol_of
@@ -29,13 +29,33 @@ class WebError(OSError):
     """A web server refused, failed, or may not be asked."""
 
 
+class Guard(Protocol):
+    """What decides where requests may go, beyond what is always refused."""
+
+    def check(self, url: str) -> None:
+        """Raises WebError for a URL that may not be asked: the first one, and each that a redirect leads to."""
+
+    def connect(
+        self, address: tuple[str, int], timeout: float, source: tuple[str, int] | None = None
+    ) -> socket.socket:
+        """As ``socket.create_connection``; raises WebError for an address that may not be asked."""
+
+
 @contextmanager
-def requested(url: str, span: tuple[int, int] | None = None) -> Iterator[http.client.HTTPResponse]:
+def requested(
+    url: str,
+    span: tuple[int, int] | None = None,
+    *,
+    guard: Guard | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> Iterator[http.client.HTTPResponse]:
     """Sends a GET and gives the answer, after redirects, with its body unread.
 
     Args:
         url: sent as it is; only spaces and what is no ASCII are escaped, as no request can hold them.
         span: asks for the bytes from the first number up to the second, excluded; the server may send all of them.
+        guard: is asked first, and makes the connections: no proxy does.
+        timeout_s: a server that sends nothing for so long is given up.
 
     Raises:
         WebError: no answer, or one that is no success; a redirect to anything but a web server.
@@ -44,7 +64,7 @@ def requested(url: str, span: tuple[int, int] | None = None) -> Iterator[http.cl
     if span is not None:
         request.add_header("Range", f"bytes={span[0]}-{span[1] - 1}")
     try:
-        with _opener().open(request, timeout=_TIMEOUT_S) as response:
+        with _opener(guard).open(request, timeout=timeout_s) as response:
             yield response
     except urllib.error.HTTPError as error:
         error.close()
@@ -84,12 +104,12 @@ def _request(url: str) -> urllib.request.Request:
     return request
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(guard: Guard | None) -> urllib.request.OpenerDirector:
     """Opens web addresses only: ``build_opener`` would open files, FTP and data URLs too."""
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(), _Web(), _Redirects(), urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler(),
+        urllib.request.ProxyHandler(None if guard is None else {}), _Web(guard), _Redirects(),
+        urllib.request.HTTPErrorProcessor(), urllib.request.HTTPDefaultErrorHandler(), urllib.request.UnknownHandler(),
     ):  # fmt: skip
         opener.add_handler(handler)
     return opener
@@ -119,25 +139,30 @@ def _connect(
     raise failure or WebError(f"{address[0]} has no address")
 
 
-def _connection(kind: type[http.client.HTTPConnection], *arguments: Any, **options: Any) -> Any:
-    connection: Any = kind(*arguments, **options)
-    connection._create_connection = _connect
-    return connection
-
-
 class _Web(urllib.request.AbstractHTTPHandler):
+    def __init__(self, guard: Guard | None) -> None:
+        super().__init__()
+        self._guard = guard
+
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
         # What ``_connect`` checks, for requests that go through a proxy, as far as the address is spelled out.
         host = host_of(request.full_url)
         if is_metadata(host):
             raise WebError(f"{host} is a link-local address, from which nothing is read")
+        if self._guard is not None:
+            self._guard.check(request.full_url)
         return self.do_request_(request)
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_connection, http.client.HTTPConnection), req)
+        return self.do_open(partial(self._connection, http.client.HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_connection, http.client.HTTPSConnection), req)
+        return self.do_open(partial(self._connection, http.client.HTTPSConnection), req)
+
+    def _connection(self, kind: type[http.client.HTTPConnection], *arguments: Any, **options: Any) -> Any:
+        connection: Any = kind(*arguments, **options)
+        connection._create_connection = _connect if self._guard is None else self._guard.connect
+        return connection
 
     https_request = http_request
 

@@ -38,7 +38,7 @@ from framescribe.video.memory import too_large
 from framescribe.video.source import crossing
 from framescribe.video.worker import Answer, Task
 from framescribe.video.worker_process import Worker, WorkerDied, WorkerStuck
-from framescribe.video_frames import VideoFrames
+from framescribe.video_frames import EncodedFrames, VideoFrames
 
 _TRIES_AFTER_CRASHES = 3
 """A crash may have another cause than the clip; so many in a row have not."""
@@ -139,7 +139,12 @@ class DecodeWorkers:
         self, clip: Clip, sampling: FrameSampling, scorers: tuple[Scorer, ...]
     ) -> Iterator[Frames | None]:
         """The frames by a process that decodes on a GPU; None where a worker is to decode the clip."""
-        if scorers or self._gpu is None or (seat := self._gpu.take(self._left, self._cpu_s)) is None:
+        if (
+            scorers
+            or isinstance(clip.data, EncodedFrames)
+            or self._gpu is None
+            or (seat := self._gpu.take(self._left, self._cpu_s)) is None
+        ):
             yield None
             return
         with self._gpu.decoded(

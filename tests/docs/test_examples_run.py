@@ -11,7 +11,9 @@ import pytest
 import framescribe
 from tests.docs.pages import PAGES, blocks, name_of
 from tests.reference import ROOT
+from tests.serving.served import serving
 
+SERVED = "http://127.0.0.1:8000/v1"
 MODULES = sorted({"framescribe", *(f"framescribe.{home}" for home in framescribe._HOMES.values())})
 BLOCKS = [
     pytest.param(code, id=f"{name_of(page)}-{number}")
@@ -55,7 +57,10 @@ def test_docstrings(module, workspace, bundled, monkeypatch):
 
 
 @pytest.mark.parametrize("code", BLOCKS)
-def test_blocks(code, workspace, monkeypatch, capsys):
+def test_blocks(code, workspace, bundled, monkeypatch, capsys):
     monkeypatch.chdir(workspace)
-    exec(compile(code, "<block>", "exec"), {})
+    with contextlib.ExitStack() as stack:
+        if SERVED in code:
+            code = code.replace(SERVED, stack.enter_context(serving(bundled)).url)
+        exec(compile(code, "<block>", "exec"), {})
     assert capsys.readouterr().out, "an example that shows nothing"

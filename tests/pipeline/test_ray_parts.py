@@ -282,7 +282,7 @@ def without_ray(monkeypatch):
 
 def job_of(folder, captioner, **changes) -> Job:
     job = Job(
-        captioner=lambda: captioner, preparer=lambda: captioner._preparer, rows=ROWS, settings=SETTINGS,
+        captioner=lambda: captioner, preparer=lambda: captioner.preparer, rows=ROWS, settings=SETTINGS,
         output=folder.root, fingerprint="test", shard=0, working_folder=os.getcwd(),
     )  # fmt: skip
     return dataclasses.replace(job, **changes)

@@ -1,0 +1,103 @@
+"""A request's body, read within limits of size, time, and memory of all requests together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from framescribe.serving.errors import ApiError
+from framescribe.serving.settings import ServerSettings
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+_SLOWEST_BYTES_PER_S = 100_000
+
+
+class ClientLeft(Exception):
+    """Nobody waits for an answer any more."""
+
+
+class Held:
+    """Bytes of all bodies that wait to be decoded."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._most = int(settings.max_held_mb * 1e6)
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        """Counts more; ``add`` of as many, negative, gives them back.
+
+        Raises:
+            ApiError: there is no room now.
+        """
+        if count > 0 and self._bytes + count > self._most:
+            raise ApiError(429, "too_many_requests", "too much is in work; try again", closes=True)
+        self._bytes += count
+
+
+class Body:
+    """One request's.
+
+    Args:
+        receive: as ASGI has it.
+        content_length: the header, if it came.
+        settings, held: the limits, of one and of all.
+    """
+
+    def __init__(
+        self, receive: Receive, content_length: str | None, settings: ServerSettings, held: Held
+    ) -> None:
+        self._receive, self._length, self._settings, self._held = receive, content_length, settings, held
+        self._size = 0
+        self._is_read = False
+
+    async def read(self, *, keep: bool = True) -> bytes:
+        """All of it; with ``keep`` it is counted as held.
+
+        Raises:
+            ApiError: it is too large, too slow, or there is no room for it now.
+            ClientLeft: the connection ended before it did.
+        """
+        most, patience_s = self._settings.max_body_bytes, self._settings.read_timeout_s
+        if (length := self._length) is not None and not (length.isascii() and length.isdecimal()):
+            raise ApiError(400, "invalid_request", "Content-Length is no number", closes=True)
+        if length is not None and int(length) > most:
+            raise self._too_large()
+        parts, size, is_last = bytearray(), 0, False
+        try:
+            async with asyncio.timeout(patience_s) as patience:
+                begun_s = asyncio.get_running_loop().time()
+                while not is_last:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientLeft
+                    chunk, is_last = message.get("body", b""), not message.get("more_body", False)
+                    self._is_read = is_last
+                    if (size := size + len(chunk)) > most:
+                        raise self._too_large()
+                    if keep:
+                        self._held.add(len(chunk))
+                        self._size = size
+                        parts += chunk
+                    patience.reschedule(begun_s + patience_s + size / _SLOWEST_BYTES_PER_S)
+        except TimeoutError:
+            raise ApiError(408, "timeout", "the request came too slowly", closes=True) from None
+        return bytes(parts)
+
+    async def skip(self) -> None:
+        """Reads the rest for nothing, as most clients hear no answer before they have sent all."""
+        if not self._is_read:
+            with contextlib.suppress(ApiError, ClientLeft):
+                await self.read(keep=False)
+
+    def release(self) -> None:
+        """It is held no more."""
+        self._held.add(-self._size)
+        self._size = 0
+
+    def _too_large(self) -> ApiError:
+        return ApiError(
+            413, "request_too_large", f"a request may have {self._settings.max_body_mb:g} MB", closes=True
+        )

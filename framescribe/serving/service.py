@@ -1,0 +1,195 @@
+"""Requests to answers: taken in, decoded, generated, written down; each ends whatever its client does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from framescribe.captioner import Captioner
+from framescribe.engine.request import Request
+from framescribe.errors import ClipError, DeviceError, UsageError
+from framescribe.model.device_errors import is_device_failure
+from framescribe.serving.bodies import Held
+from framescribe.serving.engine_thread import EngineThread, Job
+from framescribe.serving.errors import ApiError
+from framescribe.serving.media import Asked, understand
+from framescribe.serving.metrics import Metrics
+from framescribe.serving.reply import Reply
+from framescribe.serving.schema import ChatRequest, ModelCard
+from framescribe.serving.settings import ServerSettings
+from framescribe.serving.text_stream import TextStream
+from framescribe.task import ClipTask, Question
+from framescribe.types import Frames, VideoFacts
+
+
+class Service:
+    """What answers requests, with one captioner. Not ready before ``open``.
+
+    Args:
+        settings: what clients may ask.
+
+    Attributes:
+        is_draining: no further requests are taken; those in work are answered.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.is_draining = False
+        self.metrics = Metrics()
+        self.in_work = 0
+        self.held = Held(settings)
+        self._opened: _Opened | None = None
+
+    def open(self, captioner: Captioner) -> None:
+        """Begins to answer."""
+        self._opened = _Opened(captioner, self.settings)
+
+    def close(self) -> None:
+        """Ends all that is in work."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def failure(self) -> DeviceError | None:
+        """Of the device, after which there are no answers any more."""
+        return None if self._opened is None else self._opened.engine.failure
+
+    def check_ready(self) -> None:
+        """
+        Raises:
+            ApiError: it is not: it starts, is about to end, or its device failed.
+        """
+        if self.failure is not None:
+            raise ApiError(503, "device_failed", str(self.failure))
+        if self._opened is None:
+            raise ApiError(503, "starting", "the model is being loaded")
+        if self.is_draining:
+            raise ApiError(503, "stopping", "the server is about to end")
+
+    @property
+    def opened(self) -> _Opened:
+        """
+        Raises:
+            ApiError: as ``check_ready``.
+        """
+        if self._opened is None:
+            self.check_ready()
+        assert self._opened is not None
+        return self._opened
+
+    @contextmanager
+    def taken_in(self) -> Iterator[None]:
+        """A request, from its first byte to the last of its answer.
+
+        Raises:
+            ApiError: not ready, or too many are in work.
+        """
+        self.check_ready()
+        if self.in_work >= self.settings.max_requests:
+            raise ApiError(429, "too_many_requests", "too many requests are in work; try again")
+        self.in_work += 1
+        try:
+            yield
+        finally:
+            self.in_work -= 1
+
+    def metrics_text(self) -> bytes:
+        """All counters, in Prometheus's text format."""
+        return self.metrics.text(self.in_work, 0 if self._opened is None else len(self._opened.engine))
+
+    async def reply(self, chat: ChatRequest) -> Reply:
+        """Begins to answer: decodes the video, and queues the request in the engine. To be closed.
+
+        Raises:
+            ApiError: it cannot be answered.
+        """
+        opened = self.opened
+        if chat.model != opened.card.id:
+            message = f"there is no model {chat.model!r} here; there is {opened.card.id!r}"
+            raise ApiError(404, "model_not_found", message, "model")
+        begun_s = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            await opened.room.acquire()
+            stack.callback(opened.room.release)
+            request, asked, frames = await asyncio.get_running_loop().run_in_executor(
+                opened.pool, opened.prepare, chat
+            )
+            self.metrics.prepared(time.monotonic() - begun_s)
+            job = Job(request, bool(chat.stream) or bool(asked.stop))
+            opened.engine.submit(job)
+            stack.callback(opened.engine.cancel, job)
+            text = TextStream(opened.captioner.checkpoint.tokenizer, asked.stop)
+            return Reply(job, text, opened.card, frames, self.metrics, begun_s, stack.pop_all())
+
+
+class _Opened:
+    """The captioner with all that works for it."""
+
+    def __init__(self, captioner: Captioner, settings: ServerSettings) -> None:
+        self._settings = settings
+        self.captioner = captioner
+        self.engine = EngineThread(captioner.engine)
+        self.workers, threads = captioner.decode_workers(settings.limits)
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        # Pixels of as many as the engine can take next, as when a run captions: enough to keep it busy.
+        self.places = captioner.batch_size + threads
+        self.room = asyncio.Semaphore(self.places)
+        checkpoint = captioner.checkpoint
+        self.card = ModelCard(
+            id=settings.model_name
+            or (Path(checkpoint.name).name if Path(checkpoint.name).is_dir() else checkpoint.name),
+            created=int(time.time()),
+            precision=str(captioner.precision),
+            model_revision=checkpoint.revision,
+        )
+
+    def close(self) -> None:
+        self.engine.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.workers.__exit__(None, None, None)
+
+    def prepare(self, chat: ChatRequest) -> tuple[Request, Asked, Frames | None]:
+        """A request for the engine; on a thread.
+
+        Raises:
+            ApiError: as ``understand``; or the video cannot be decoded, or is more than is allowed.
+        """
+        asked = understand(chat, self._settings)
+        settings, clip = asked.settings, asked.clip
+        if clip is None:
+            prompt = self.captioner.checkpoint.prompts.build(
+                asked.question, settings.resolved_template, (), history=asked.history
+            )
+            return Request("chat", prompt, None, settings.generation), asked, None
+        try:
+            with self.workers.decoded(clip, settings.sampling) as frames:
+                self._check(frames.facts)
+                task = ClipTask(clip, (Question(0, asked.question),))
+                prepared = self.captioner.preparer.ready(task, frames, settings, asked.history)
+        except (ClipError, UsageError) as error:
+            raise ApiError(400, "invalid_video", str(error), "messages") from error
+        except (OSError, MemoryError) as error:
+            raise ApiError(503, "overloaded", f"no room to decode the video: {error}") from error
+        except Exception as error:
+            if is_device_failure(error):
+                self.engine.failure = DeviceError(f"the device failed: {error}")
+                raise ApiError(503, "device_failed", str(self.engine.failure)) from error
+            raise
+        request = Request(
+            "chat", prepared.prompts[0], prepared.pixels_P3SS, settings.generation, prepared.picture_of_frame
+        )
+        return request, asked, prepared.frames
+
+    def _check(self, facts: VideoFacts) -> None:
+        rules = self._settings
+        if facts.width * facts.height > rules.max_pixels:
+            message = f"pictures of {facts.width}x{facts.height}; {rules.max_pixels} pixels are allowed"
+            raise ApiError(400, "video_too_large", message, "messages")
+        if facts.duration_s > rules.max_seconds:
+            message = f"the video has {facts.duration_s:.0f} s; {rules.max_seconds:g} are allowed"
+            raise ApiError(400, "video_too_long", message, "messages")

@@ -1,0 +1,117 @@
+"""A file of requests: each line one answer, whatever it holds and however often the run is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framescribe.caption_row import CaptionRow
+from framescribe.errors import UsageError
+from framescribe.serving.batches import BatchSummary, run_batch
+from framescribe.serving.settings import ServerSettings
+from tests.cli.run import invoke
+from tests.serving.served import video
+
+
+def line(custom_id: str, content: Any, **fields: Any) -> str:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": content}], "max_tokens": 4} | fields
+    return json.dumps({"custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": body})
+
+
+def answers(path: Path) -> dict[str, Any]:
+    found = [json.loads(each) for each in path.read_text().splitlines()]
+    assert max(Counter(each["custom_id"] for each in found).values()) == 1
+    return {each["custom_id"]: each for each in found}
+
+
+def test_each_line_gets_one_answer(tmp_path: Path, clip: Path, row: CaptionRow) -> None:
+    lines = [
+        line("whole", video(clip), max_tokens=2048), "", line("text", "hello"), "{", '{"custom_id": 7}', "[]",
+        line("other model", "hello", model="other"), line("stream", "hello", stream=True), line("broken", video(b"no")),
+        line("get", "hello").replace("POST", "GET"), line("ünïcode \U0001f3a5", "hello"),
+    ]  # fmt: skip
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text("\n".join(lines))
+    told: list[tuple[int, int]] = []
+    summary = run_batch(
+        requests, out, "tiny", batch_size=4, progress=lambda done, total: told.append((done, total))
+    )
+    assert summary == BatchSummary(answered=10, before=0, failed=7)
+    assert told == [(number, 10) for number in range(1, 11)]
+    found = answers(out)
+    statuses = {name: each["response"]["status_code"] for name, each in found.items()}
+    assert statuses == {
+        "whole": 200, "text": 200, "ünïcode \U0001f3a5": 200, "line-4": 400, "line-5": 400, "line-6": 400,
+        "other model": 404, "stream": 400, "broken": 400, "get": 400,
+    }  # fmt: skip
+    assert found["whole"]["response"]["body"]["choices"][0]["message"]["content"] == row.caption
+    assert found["broken"]["response"]["body"]["error"]["code"] == "invalid_video"
+    assert all(each["error"] is None and each["id"] for each in found.values())
+    # Again there is nothing to do, and no model is loaded for it.
+    assert run_batch(requests, out, "no such model") == BatchSummary(answered=0, before=10, failed=0)
+
+
+def test_a_run_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text("".join(line(f"r{number}", "hello") + "\n" for number in range(30)))
+    command = [sys.executable, "-m", "framescribe", "run-batch", str(requests), str(out), "--batch-size", "2"]
+    with subprocess.Popen(command) as running:
+        while running.poll() is None and (not out.exists() or out.read_bytes().count(b"\n") < 3):
+            os.sched_yield()
+        running.send_signal(signal.SIGKILL)
+    before = out.read_bytes()
+    assert before.count(b"\n") < 30
+    out.write_bytes(before + b'{"id": "torn", "custom_id": "r2')  # a line that the kill cut off
+    summary = run_batch(requests, out, "tiny", batch_size=4)
+    assert summary.before == before.count(b"\n")
+    assert set(answers(out)) == {f"r{number}" for number in range(30)}
+    assert out.read_bytes().startswith(before)
+
+
+def test_files_that_are_refused(tmp_path: Path) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    with pytest.raises(UsageError):
+        run_batch(requests, out)
+    for content in ("", "\n\n", line("a", "x") + "\n" + line("a", "y")):
+        requests.write_text(content)
+        with pytest.raises(UsageError):
+            run_batch(requests, out)
+        assert not out.exists()
+    requests.write_text(line("a", "x"))
+    for content in ("no JSON\n", '{"custom_id": "of another"}\n', '{"caption": "a row"}\n'):
+        out.write_text(content)
+        with pytest.raises(UsageError):
+            run_batch(requests, out)
+        assert out.read_text() == content
+    with pytest.raises(UsageError):
+        run_batch(requests, tmp_path)
+
+
+def test_media_are_guarded_and_lines_are_limited(tmp_path: Path, clip: Path) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    url = [{"type": "video_url", "video_url": f"file://{clip}"}]
+    requests.write_text(line("file", url) + "\n" + line("long", "x" * 300_000) + "\n" + line("after", "x"))
+    run_batch(requests, out, "tiny", settings=ServerSettings(allowed_folder=clip.parent, max_body_mb=0.2))
+    statuses = {name: each["response"]["status_code"] for name, each in answers(out).items()}
+    assert statuses == {"file": 200, "line-2": 413, "after": 200}
+    out.unlink()
+    run_batch(requests, out, "tiny", settings=ServerSettings(max_body_mb=0.2))
+    assert answers(out)["file"]["response"]["status_code"] == 400
+
+
+def test_the_command(tmp_path: Path) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text(line("a", "hello"))
+    assert invoke("run-batch", requests, out).exit_code == 0
+    requests.write_text(line("a", "hello") + "\n{")
+    assert invoke("run-batch", requests, out).exit_code == 1
+    assert invoke("run-batch", requests, out).exit_code == 0  # all have their answer
+    assert invoke("run-batch", tmp_path / "none", out).exit_code == 2

@@ -1,0 +1,72 @@
+"""``framescribe serve`` as a process: it tells its address, loads, answers, and ends in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from framescribe.errors import UsageError
+from framescribe.serving.run import listen, serve
+from framescribe.serving.settings import ServerSettings
+from framescribe.task import DecodeLimits
+from tests.cli.run import invoke
+from tests.serving.served import video
+
+
+def started(*options: str) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-u", "-m", "framescribe", "serve", "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("Serving at http://127.0.0.1:"), line
+    return process, line.split()[-1]
+
+
+def test_a_server_ends_after_its_last_answer(clip: Path) -> None:
+    process, url = started()
+    with process, httpx.Client(base_url=url.removesuffix("/v1"), timeout=60) as client:
+        while client.get("/health/ready").status_code == 503:
+            time.sleep(0.05)
+        body = {"model": "tiny", "messages": [{"role": "user", "content": video(clip)}], "max_tokens": 500}
+        body["framescribe"] = {"stop_loops": False}
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/chat/completions", json=body, timeout=60))
+        )
+        asking.start()
+        while not answers and "requests_in_engine 1.0" not in client.get("/metrics").text:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        asking.join()
+        assert process.wait(20) == 0
+    assert answers[0].status_code == 200
+    assert json.loads(answers[0].text)["choices"][0]["message"]["content"]
+
+
+def test_a_model_that_cannot_be_had_ends_it() -> None:
+    process, _ = started("--model", "no-such-model")
+    with process:
+        assert process.wait(30) == 2
+
+
+def test_wrong_usage_is_found_before_anything_loads(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("short")
+    for options in (
+        ["--host", "0.0.0.0"], ["--host", "0.0.0.0", "--key-file", keys], ["--key-file", tmp_path / "none"],
+        ["--allow-domain", "https://example.org"], ["--allow-folder", tmp_path / "none"], ["--max-seconds", "0"],
+        ["--host", "no.such.host.example", "--key-file", keys],
+    ):  # fmt: skip
+        assert invoke("serve", *options).exit_code == 2
+    with pytest.raises(UsageError):
+        ServerSettings(limits=DecodeLimits(workers=0))
+    with listen("127.0.0.1", 0) as first, pytest.raises(UsageError, match="cannot be used"):
+        serve("no such model", port=first.getsockname()[1])
