@@ -71,8 +71,9 @@ def as_datasets(folder: str | Path, columns: Sequence[str] | None = None) -> Any
 
     rows = Dataset(folder)
     names = list(columns or rows.columns)
+    batches = rows.batches(names)
     schema = pyarrow.schema([rows.schema.field(name) for name in names])
-    table = pyarrow.Table.from_batches(rows.batches(names), schema)
+    table = pyarrow.Table.from_batches(batches, schema)
     return datasets.Dataset(datasets.table.InMemoryTable(table))
 
 
