@@ -45,7 +45,7 @@ def _pictures(sources: list[Path], size: tuple[int, int], count: int) -> Iterato
     for number in range(count):
         scene_number, place = divmod(number, _SCENE_S * FPS)
         if place == 0:
-            scene = list(_smooth(sources[scene_number % len(sources)]))
+            scene = list(smooth_frames(sources[scene_number % len(sources)]))
         frame = scene[min(place, len(scene) - 1)]
         large = frame.reformat(
             width + _PAN_PX, height + _PAN_PX, "rgb24", interpolation="LANCZOS"
@@ -56,7 +56,7 @@ def _pictures(sources: list[Path], size: tuple[int, int], count: int) -> Iterato
         yield np.clip(grainy, 0, 255).astype(np.uint8)
 
 
-def _smooth(path: Path) -> Iterator[av.VideoFrame]:
+def smooth_frames(path: Path) -> Iterator[av.VideoFrame]:
     """A video's frames, with others between them to make it ``FPS`` a second."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

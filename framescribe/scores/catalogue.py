@@ -29,13 +29,13 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "motion",
-        1,
+        2,
         (
             Score(
                 "motion",
                 "px",
                 "more or faster movement",
-                "mean length of the optical flow between pictures half a second apart, in pixels of the video",
+                "mean length of the optical flow over half a second, in pixels of the video",
             ),
             Score(
                 "motion_diagonals",
@@ -56,12 +56,12 @@ SCORERS: tuple[Scorer, ...] = (
                 "0: all moves one way, as in a pan; 1: the movements cancel out, as in a zoom",
             ),
         ),
-        ("small",),
+        ("small", "tiny"),
         _OPENCV,
     ),
     Scorer(
         "shake",
-        1,
+        2,
         (
             Score(
                 "shake",
@@ -74,13 +74,13 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "stillness",
-        1,
+        2,
         (
             Score(
                 "frame_change",
                 "levels of 255",
                 "more changes",
-                "mean difference between each tiny grey frame and the next",
+                "mean difference between each tiny grey picture and the next, a tenth of a second later at most",
             ),
             Score(
                 "repeated_share",
@@ -111,7 +111,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "cuts",
-        1,
+        2,
         (
             Score("cuts", "", "more cuts inside the clip", "number of cuts inside the clip"),
             Score(
@@ -122,7 +122,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "sharpness",
-        1,
+        2,
         (
             Score(
                 "edge_sharpness",
@@ -147,7 +147,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "exposure",
-        1,
+        2,
         (
             Score("brightness", "levels of 255", "brighter", "mean luma"),
             Score(
@@ -169,7 +169,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "colour",
-        1,
+        2,
         (
             Score("saturation", "0 to 1", "more colourful", "mean saturation (HSV)"),
             Score(
@@ -189,7 +189,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "borders",
-        1,
+        2,
         (
             Score(
                 "border_share",
@@ -217,7 +217,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "motion_vectors",
-        1,
+        2,
         (
             Score(
                 "motion_vector_mean",
@@ -241,10 +241,10 @@ SCORERS: tuple[Scorer, ...] = (
         ),
         ("vectors",),
     ),
-    Scorer("fingerprint", 1, (), ("tiny",), features_of="fingerprint-1"),
+    Scorer("fingerprint", 2, (), ("tiny",), features_of="fingerprint-2"),
     Scorer(
         "text",
-        1,
+        2,
         (
             Score(
                 "text_area_share",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from framescribe.scores.pictures import ClipPictures, Pixels
 
-FEATURES_OF = "fingerprint-1"
+FEATURES_OF = "fingerprint-2"
 """The name under which fingerprints are kept among a dataset's features; the scorer's version is its number."""
 
 PARTS, SIDE = 8, 20

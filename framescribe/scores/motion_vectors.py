@@ -47,14 +47,12 @@ def _lengths(vectors: NDArray[np.int32], width: int, height: int) -> NDArray[np.
     across, down = -(-width // _CELL_PX), -(-height // _CELL_PX)
     lengths_YX = np.zeros((down, across))
     length = _length(vectors)
-    for size in np.unique(vectors[:, 2:4], axis=0):
-        of_size = (vectors[:, 2:4] == size).all(1)
-        starts = (vectors[of_size, :2] - size // 2) // _CELL_PX
-        columns, rows = np.maximum(1, size // _CELL_PX)
-        x = starts[:, 0, None, None] + np.arange(columns)
-        y = starts[:, 1, None, None] + np.arange(rows)[:, None]
-        x, y = np.clip(x, 0, across - 1), np.clip(y, 0, down - 1)
-        lengths_YX[y, x] = length[of_size, None, None]
+    x, y = ((vectors[:, :2] - vectors[:, 2:4] // 2) // _CELL_PX).T
+    columns, rows = np.maximum(1, vectors[:, 2:4] // _CELL_PX).T
+    for right, below in np.ndindex(columns.max(), rows.max()):
+        has = (columns > right) & (rows > below)
+        places = np.clip(y[has] + below, 0, down - 1), np.clip(x[has] + right, 0, across - 1)
+        lengths_YX[places] = length[has]
     return lengths_YX
 
 

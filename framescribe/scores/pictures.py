@@ -14,7 +14,9 @@ LOOKED_AT_S = 120.0
 """Of a longer clip only so many seconds are looked at, from its start."""
 
 SMALL_SIDE, SMALL_PER_S = 192, 2.0
-TINY_SIDE, MOST_TINY = 64, 7200
+TINY_SIDE, TINY_APART_S = 64, 0.101
+"""A tenth of a second, however stamps are rounded."""
+
 LARGE_SIDE, MOST_LARGE = 1280, 5
 
 
@@ -49,12 +51,14 @@ class ClipPictures:
     Attributes:
         facts: of the whole clip.
         looked_at_s: seconds from its start that the pictures are of.
-        small_THW3: uint8 RGB, ``SMALL_PER_S`` a second (the frame nearest to each half second, each frame once;
-            of a clip too short for two, its first and last frame; T >=
-            1); longer side at most ``SMALL_SIDE`` pixels, never enlarged.
+        small_THW3: uint8 RGB, ``SMALL_PER_S`` a second (of the tiny pictures' frames the nearest to each half second,
+            each once; of a clip too short for two, its first and last frame; T >= 1); longer side at most
+            ``SMALL_SIDE`` pixels, never enlarged.
         small_s: float64 [T], ascending: seconds from the clip's start to each.
-        tiny_NHW: uint8 grey, every frame (N >= 1; of more than ``MOST_TINY`` the first so many); longer side at most
-            ``TINY_SIDE`` pixels, each the mean of an area.
+        tiny_NHW: uint8 grey (N >= 1): the first and the last frame, and in between frames at most ``TINY_APART_S``
+            apart, where there are so many. Which ones depends on the clip alone: where it is coded with frames that no
+            other refers to, as few of these as possible. Longer side at most ``TINY_SIDE`` pixels, each the mean of an
+            area.
         tiny_s: float64 [N], ascending: seconds from the clip's start to each.
         large_KHW3: uint8 RGB, evenly over the small ones, 1 <= K <= ``MOST_LARGE``; longer side at most ``LARGE_SIDE``
             pixels.

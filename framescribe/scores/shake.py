@@ -24,10 +24,13 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
         return {"shake": math.nan}
     path_N2 = np.concatenate([np.zeros((1, 2)), np.cumsum(_shifts(tiny_NHW), 0)])
     frame_s = float(np.median(np.diff(seconds_N)))
-    width = 2 * max(1, round(SLOW_S / frame_s / 2)) + 1 if frame_s > 0 else 3
-    width = min(width, len(path_N2) - (1 - len(path_N2) % 2))
-    windows = np.lib.stride_tricks.sliding_window_view(path_N2, width, axis=0)
-    quick_M2 = path_N2[width // 2 : width // 2 + len(windows)] - windows.mean(-1)
+    # Pictures are not all equally far apart; the places of the path are.
+    even_s = np.arange(seconds_N[0], seconds_N[-1] + frame_s / 2, frame_s)
+    path_K2 = np.stack([np.interp(even_s, seconds_N, along) for along in path_N2.T], -1)
+    width = 2 * max(1, round(SLOW_S / frame_s / 2)) + 1
+    width = min(width, len(path_K2) - (1 - len(path_K2) % 2))
+    windows = np.lib.stride_tricks.sliding_window_view(path_K2, width, axis=0)
+    quick_M2 = path_K2[width // 2 : width // 2 + len(windows)] - windows.mean(-1)
     return {"shake": 100 * float(np.sqrt((quick_M2**2).sum(1).mean())) / math.hypot(*tiny_NHW.shape[1:])}
 
 

@@ -42,7 +42,7 @@ def _measured(
     video: VideoFrames, span: Span, facts: VideoFacts, scorers: tuple[Scorer, ...], source: str
 ) -> tuple[Measured, ...]:
     look = Look(scorers)
-    wanted = list(look.plan(span))
+    wanted = list(look.plan(span, np.zeros(len(video.timestamps_s), np.bool_)))
     for number in np.unique(span.numbers[wanted]).tolist():
         picture_HW3 = np.ascontiguousarray(video.pixels[number].transpose(1, 2, 0))
         look.take(number, VideoFrame.from_ndarray(picture_HW3, "rgb24"))

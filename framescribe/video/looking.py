@@ -16,9 +16,9 @@ from framescribe.scores.pictures import (
     LARGE_SIDE,
     LOOKED_AT_S,
     MOST_LARGE,
-    MOST_TINY,
     SMALL_PER_S,
     SMALL_SIDE,
+    TINY_APART_S,
     TINY_SIDE,
     ClipFacts,
     ClipPictures,
@@ -40,21 +40,27 @@ class Look:
     def __init__(self, scorers: Iterable[Scorer]) -> None:
         self._needs: frozenset[Need] = frozenset(need for scorer in scorers for need in scorer.needs)
 
-    def plan(self, span: Span) -> tuple[int, ...]:
-        """Which frames of a span it needs, by their place in it."""
+    def plan(self, span: Span, is_disposable_N: NDArray[np.bool_]) -> tuple[int, ...]:
+        """Which frames of a span it needs, by their place in it.
+
+        Args:
+            span: the clip.
+            is_disposable_N: of each frame of the video, whether no other refers to it.
+        """
         times = span.timestamps_s
         until = max(1, int(np.searchsorted(times, LOOKED_AT_S)))
         self._looked_at_s = min(span.duration_s, LOOKED_AT_S)
         # A picture that is held since before the clip comes several times: its first place counts.
         numbers, places = np.unique(span.numbers[:until], return_index=True)
+        tiny = _close_frames(times[places], is_disposable_N[numbers])
         halves = np.arange(math.floor(times[until - 1] * SMALL_PER_S) + 1) / SMALL_PER_S
-        small = np.unique(nearest_frames(times[places], halves))
+        small = tiny[np.unique(nearest_frames(times[places[tiny]], halves))]
         if len(small) == 1 < len(places):
-            small = np.array([0, len(places) - 1])  # a clip shorter than a half second still moves
+            small = tiny[[0, -1]]  # a clip shorter than a half second still moves
         large = small[np.unique(np.linspace(0, len(small) - 1, MOST_LARGE).round().astype(int))]
         wanted = {
             "small": small,
-            "tiny": np.arange(min(len(places), MOST_TINY)),
+            "tiny": tiny,
             "large": large,
             "vectors": small,
         }
@@ -110,6 +116,20 @@ class Look:
     def _stack(self, need: Need, empty: tuple[int, ...]) -> Pixels:
         taken: list[Pixels] = self._taken[need]  # type: ignore[assignment]  # pictures all
         return np.stack(taken) if taken else np.empty(empty, np.uint8)
+
+
+def _close_frames(times_N: NDArray[np.float64], is_disposable_N: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The first frame, the last, and in between as few as come within ``TINY_APART_S`` of each other.
+
+    Of those that might come next the last one that others refer to is taken, as it is decoded for them anyway.
+    """
+    chosen = [0]
+    within_N = np.searchsorted(times_N, times_N + TINY_APART_S, "right") - 1
+    while (here := chosen[-1]) < len(times_N) - 1:
+        furthest = max(here + 1, int(within_N[here]))
+        referred = here + 1 + np.flatnonzero(~is_disposable_N[here + 1 : furthest + 1])
+        chosen.append(int(referred[-1]) if len(referred) else furthest)
+    return np.array(chosen)
 
 
 class _Shrink:

@@ -87,12 +87,13 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         TooManyPackets: there are more than ``MAX_PACKETS``.
     """
     shown = array("q")  # pts, duration and size, in turn
-    keyframe_pts = array("q")
+    keyframe_pts, disposable_pts = array("q"), array("q")
     num_packets = 0
     first_dts: int | None = None
     is_reliable = True
     clock = Clock(container, stream)
-    reader = DisposablePackets(stream.codec_context.codec.canonical_name, stream.codec_context.extradata)
+    codec = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
+    keyframes_reader, is_disposable = DisposablePackets(*codec), DisposablePackets(*codec)
     for packet in packets(container, stream, clock):
         num_packets += 1
         if num_packets > MAX_PACKETS:
@@ -100,9 +101,12 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         first_dts = packet.dts if first_dts is None else first_dts
         if packet.pts is None or packet.is_corrupt:
             is_reliable = False
+        may_go = is_disposable(memoryview(packet))
         if packet.pts is None:
             continue
-        if packet.is_keyframe and not reader.is_gradual(memoryview(packet)):
+        if may_go:
+            disposable_pts.append(packet.pts)
+        if packet.is_keyframe and not keyframes_reader.is_gradual(memoryview(packet)):
             keyframe_pts.append(packet.pts)
         if is_shown(packet, stream):
             shown.extend((packet.pts, packet.duration or 0, packet.size))
@@ -134,6 +138,7 @@ def index_packets(container: InputContainer, stream: VideoStream) -> PacketIndex
         is_reliable=is_reliable,
         has_jumps=clock.has_jumped,
         sizes=sizes,
+        disposable_pts=np.array(disposable_pts, np.int64),
     )
 
 

@@ -74,7 +74,7 @@ def plan_of(
     selection = choose(span, index.average_fps)
     if look is not None:
         look.set_up(stream)
-        selection = replace(selection, also=look.plan(span))
+        selection = replace(selection, also=look.plan(span, np.isin(pts, index.disposable_pts)))
     codec = stream.codec_context.codec.canonical_name
     first_s = float(pts[0]) * index.time_base_s
     ratio = stream.sample_aspect_ratio  # PyAV's own kind of fraction, or none

@@ -48,6 +48,7 @@ class PacketIndex:
             keyframe.
         has_jumps: the stamps are not those of the file, whose clock starts anew within it.
         sizes: int64 [N], bytes of each packet.
+        disposable_pts: int64 [D], timestamps of the frames that no other refers to, as far as that is known.
     """
 
     pts: NDArray[np.int64]
@@ -59,6 +60,7 @@ class PacketIndex:
     is_reliable: bool
     has_jumps: bool = False
     sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    disposable_pts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def bytes_between(self, start_pts: float, end_pts: float) -> int:
         """Bytes of the packets whose frames are shown from ``start_pts`` until before ``end_pts``."""

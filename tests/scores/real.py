@@ -22,10 +22,14 @@ def real_clip(name: str) -> np.ndarray:
 
 
 def variant(
-    name: str, rng: np.random.Generator, size: tuple[int, int] | None = None, count: int = 32
+    name: str,
+    rng: np.random.Generator,
+    size: tuple[int, int] | None = None,
+    count: int = 32,
+    frames: np.ndarray | None = None,
 ) -> np.ndarray:
-    """``count`` frames of 0.6 to 1 of the picture's sides (or of ``size``), at random."""
-    frames = real_clip(name)
+    """``count`` frames (of ``frames``, if given) of 0.6 to 1 of the picture's sides (or of ``size``), at random."""
+    frames = real_clip(name) if frames is None else frames
     first = rng.integers(len(frames) - count + 1)
     height, width = size or (int(side * rng.uniform(0.6, 1)) // 2 * 2 for side in (480, 720))
     top, left = rng.integers(480 - height + 1), rng.integers(720 - width + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def film(place) -> np.ndarray:
     return np.repeat(np.rint(frames).astype(np.uint8)[..., None], 3, -1)
 
 
-@pytest.mark.parametrize("speed_px", [1.0, 3.0, 12.0])
+@pytest.mark.parametrize("speed_px", [1.0, 3.0, 12.0, 30.0, 50.0])
 def test_a_pan_has_the_speed_that_it_has(speed_px):
     scores = motion(film(lambda s: (ROW + 0.6 * 2 * speed_px * s, COLUMN + 0.8 * 2 * speed_px * s)))
     assert scores["motion"] == pytest.approx(speed_px, rel=0.1)
@@ -48,7 +49,7 @@ def test_a_pan_has_the_speed_that_it_has(speed_px):
     assert scores["static_share"] == 0
 
 
-@pytest.mark.parametrize("degrees_s", [2.0, 8.0, 20.0])
+@pytest.mark.parametrize("degrees_s", [2.0, 8.0, 20.0, 50.0])
 def test_a_rotation_has_the_speed_that_it_has(degrees_s):
     def place(seconds):
         angle = np.radians(degrees_s) * seconds
@@ -97,3 +98,15 @@ def test_light_that_changes_is_no_movement(name):
     still = real_clip(name)[0, ::2, ::2].astype(float)
     dimmed = np.rint(still * np.linspace(1, 0.5, COUNT)[:, None, None, None]).astype(np.uint8)
     assert motion(dimmed)["motion"] < 2
+
+
+def test_a_pan_is_no_shake_however_unevenly_it_is_looked_at():
+    pan = pictures_of(np.stack([film_at(0.4 * number) for number in range(49)]), 24.0)
+    uneven = np.flatnonzero(np.arange(49) % 5 % 3 != 1)
+    for seen in (np.arange(49), uneven):
+        pictures = replace(pan, tiny_NHW=pan.tiny_NHW[seen], tiny_s=pan.tiny_s[seen])
+        assert dict(scorers_named(["shake"])[0].measure(pictures))["shake"] < 0.1
+
+
+def film_at(shift_px: float) -> np.ndarray:
+    return np.repeat(np.rint(textured(ROW, COLUMN + shift_px)).astype(np.uint8)[..., None], 3, -1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from framescribe.errors import ClipError
 from framescribe.scores.pictures import ClipPictures
@@ -57,18 +59,25 @@ def plain_frames(path: Path) -> tuple[list[float], list[np.ndarray]]:
 def test_pictures_are_those_of_the_frames_nearest_to_each_half_second(looked, name):
     pictures = looked(Clip(str(CLIPS / name)))
     times, frames = plain_frames(CLIPS / name)
-    assert pictures.tiny_s == pytest.approx(times)
+    tiny = [int(np.argmin(np.abs(np.array(times) - time_s))) for time_s in pictures.tiny_s]
+    assert pictures.tiny_s == pytest.approx([times[i] for i in tiny])
+    assert (tiny[0], tiny[-1]) == (0, len(times) - 1)
+    assert all(times[b] - times[a] <= 0.101 or b == a + 1 for a, b in itertools.pairwise(tiny))
     halves = np.arange(0, times[-1] + 1e-9, 0.5)
-    nearest = sorted({min(range(len(times)), key=lambda i: (abs(times[i] - half), i)) for half in halves})
-    assert pictures.small_s == pytest.approx(
-        [times[i] for i in nearest if len(nearest) > 1] or [0, times[-1]]
-    )
+    assert set(pictures.small_s) <= set(pictures.tiny_s)
+    if len(halves) > 1:
+        assert len(pictures.small_s) <= len(halves)
+        assert [np.abs(pictures.small_s - half).min() for half in halves] == pytest.approx(
+            [np.abs(pictures.tiny_s - half).min() for half in halves]
+        )
+    else:
+        assert pictures.small_s == pytest.approx([0, times[-1]])
     for time_s, small in zip(pictures.small_s, pictures.small_THW3, strict=True):
         frame = frames[int(np.argmin(np.abs(np.array(times) - time_s)))]
         assert small.mean((0, 1)) == pytest.approx(frame.mean((0, 1)), abs=1.5)
         assert max(small.shape) == min(192, max(frame.shape))
     grey = np.array([frame.mean((0, 1)) @ (0.299, 0.587, 0.114) for frame in frames])
-    assert pictures.tiny_NHW.mean((1, 2)) == pytest.approx(grey, abs=3)
+    assert pictures.tiny_NHW.mean((1, 2)) == pytest.approx(grey[tiny], abs=3)
     assert set(pictures.large_s) <= set(pictures.small_s)
     assert pictures.large_KHW3.shape[1:] == frames[0].shape
 
@@ -91,7 +100,32 @@ def test_frames_in_memory_are_looked_at_as_those_of_a_file(looked):
     from_file = looked(Clip(str(CLIPS / "short-half-second.mp4")))
     assert np.array_equal(from_memory.large_KHW3, from_file.large_KHW3)
     # Not pixel by pixel: colours of the file that RGB has not are cut off.
-    assert from_memory.tiny_NHW.mean((1, 2)) == pytest.approx(from_file.tiny_NHW.mean((1, 2)), abs=2)
+    assert from_memory.small_THW3.mean((1, 2)) == pytest.approx(from_file.small_THW3.mean((1, 2)), abs=2)
+
+
+@pytest.mark.parametrize(("fps", "stride"), [(8, 1), (15, 1), (24, 2), (30, 3), (59.94, 6)])
+def test_tiny_pictures_are_as_few_as_come_within_a_tenth_of_a_second(looked, fps, stride):
+    video = VideoFrames(np.zeros((61, 32, 48, 3), np.uint8), fps=fps, name="black")
+    assert looked(Clip("black", data=video)).tiny_s == pytest.approx(np.arange(0, 61, stride) / fps)
+
+
+def test_frames_that_no_other_refers_to_are_looked_at_only_where_others_are_far_apart(looked, tmp_path):
+    for between, expected in [(1, {"I", "P"}), (3, {"I", "P", "B"})]:
+        path = tmp_path / f"{between}.mp4"
+        with av.open(str(path), "w") as container:
+            options = {"bf": str(between), "x264-params": "b-adapt=0:b-pyramid=none:scenecut=0"}
+            stream = container.add_stream("libx264", rate=24, options=options)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            for number in range(49):
+                picture = np.full((64, 64, 3), 4 * number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            container.mux(stream.encode())
+        with av.open(str(path)) as container:
+            kinds = [PictureType(frame.pict_type).name for frame in container.decode(video=0)]
+        seen = np.rint(looked(Clip(str(path))).tiny_s * 24).astype(int)
+        assert {kinds[number] for number in seen[:-1]} == expected
+        assert kinds.count("B") == 48 - 48 // (between + 1)
+        assert len(seen) == 25
 
 
 def test_a_span_is_looked_at_alone_and_its_bytes_are_counted(looked):
