@@ -12,6 +12,12 @@ from framescribe.cli import options
 
 def review(
     rows: options.Rows,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Another run's captions of the same clips, to compare blind with."
+        ),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Port of the address; by default 8765 or the next free one."),
@@ -43,6 +49,7 @@ def review(
     Examples:
         framescribe review captions/
         framescribe review captions/ --reviewer ann --no-browser --port 9000
+        framescribe review captions/ --compare captions-of-another-prompt/
     """
     from framescribe.cli.console import out
     from framescribe.reviewing.serve import review as opened
@@ -50,6 +57,7 @@ def review(
     tokenizers = {"t5": t5_tokenizer, "clip": clip_tokenizer}
     opened(
         rows,
+        compare=compare,
         port=port,
         host=host,
         reviewer=reviewer,

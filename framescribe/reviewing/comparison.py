@@ -1,42 +1,49 @@
-"""Two captions of one clip, of two prompts, compared without saying whose they are."""
+"""Two captions of one clip, of two prompts or two runs, compared without saying whose they are."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from framescribe.errors import UsageError
+from framescribe.reviewing.folder import ReviewedFolder
 from framescribe.reviewing.given import text_of
-
-if TYPE_CHECKING:
-    from framescribe.decisions.decisions import Decisions
-    from framescribe.reviewing.index import RowIndex
 
 Row = dict[str, Any]
 _CHOICES = ("left", "right", "neither")
+_REASON = "compared blind"
+_OPEN = "caption IS NOT NULL AND (decision IS NULL OR decision_is_stale)"
+_MOST_ROWS = 100_000
 
 
 class Comparison:
-    """Chooses between the captions that clips have for two prompts.
+    """Chooses between two captions of a clip: those of two prompts, or those that two folders have for one prompt.
 
     A choice accepts one row and rejects the other; neither rejects both.
+
+    Args:
+        folder: under review.
+        other: captions of the same clips; None compares the captions of two prompts in ``folder``.
     """
 
-    def __init__(self, index: RowIndex, decisions: Decisions) -> None:
-        self._index, self._decisions = index, decisions
+    def __init__(self, folder: ReviewedFolder, other: ReviewedFolder | None = None) -> None:
+        self._folders = folder, other or folder
+        self._has_other = other is not None
 
     def next(self, after: int) -> Row:
         """The first pair behind a place that nobody has decided on, its captions left and right at random."""
-        pair, left = self._index.undecided_pair(after), 0
-        if pair is None:
+        keys = self._between_folders(after) if self._has_other else self._between_prompts(after)
+        if keys is None:
             return {"pair": None}
-        left = _left_of(pair[0]["clip_id"])
+        clip_id, prompts = keys
+        pair = self._pair(clip_id, prompts)
+        left = _left_of(clip_id)
         return {
             "pair": {
-                "clip_id": pair[0]["clip_id"],
+                "clip_id": clip_id,
                 "place": pair[0]["place"],
-                "prompts": [row["prompt_index"] for row in pair],
+                "prompts": prompts,
                 "source_video": pair[0]["source_video"],
                 "left": pair[left]["caption"],
                 "right": pair[1 - left]["caption"],
@@ -48,33 +55,74 @@ class Comparison:
 
         Raises:
             UsageError: the pair or the choice is none.
-            OSError: it cannot be written.
+            OSError: it cannot be written; try again with the same ``group_id``.
         """
         clip_id, choice = text_of(given, "clip_id", 1000), given.get("choice")
-        rows = [row for row in self._index.of_clip(clip_id) if row["prompt_index"] in _prompts(given)]
-        if len(rows) != 2 or choice not in _CHOICES:
-            raise UsageError(f"a choice is one of {', '.join(_CHOICES)} between two captions of a clip")
+        pair = self._pair(clip_id, given.get("prompts"))
+        if choice not in _CHOICES:
+            raise UsageError(f"a choice is one of {', '.join(_CHOICES)}")
         left = _left_of(clip_id)
-        sides = {"left": rows[left], "right": rows[1 - left]}
+        sides = {"left": left, "right": 1 - left}
+        step = {"reviewer": text_of(given, "reviewer", 100) or None}
         group_id = text_of(given, "group_id", 50)
-        reviewer = text_of(given, "reviewer", 100) or None
-        if chosen := sides.get(choice):
-            self._decisions.accept([chosen], group_id=f"{group_id}-accept", reviewer=reviewer)
-        rejected = [row for side, row in sides.items() if side != choice]
-        self._decisions.reject(
-            rejected, reason="compared blind", group_id=f"{group_id}-reject", reviewer=reviewer
+        for side, number in sides.items():
+            decisions = self._folders[number].decisions
+            if side == choice:
+                decisions.accept([pair[number]], group_id=f"{group_id}-accept", **step)
+            else:
+                decisions.reject([pair[number]], reason=_REASON, group_id=f"{group_id}-{side}", **step)
+        for folder in set(self._folders):
+            folder.take_decisions()
+        return {side: self._who(number, pair[number]) for side, number in sides.items()}
+
+    def _who(self, number: int, row: Row) -> Row:
+        """Whose a caption is, said once it was chosen."""
+        by = self._folders[number].name if self._has_other else row["prompt"]
+        return {"by": by, "model": row["model"], "prompt_index": row["prompt_index"]}
+
+    def _pair(self, clip_id: str, prompts: object) -> list[Row]:
+        if not isinstance(prompts, list) or len(prompts) != 2 or len(set(prompts)) != 2 - self._has_other:
+            raise UsageError("`prompts` are those of two captions of a clip")
+        pair = []
+        for folder, prompt in zip(self._folders, prompts, strict=True):
+            rows = folder.index.of_clip(clip_id)
+            pair += [row for row in rows if row["prompt_index"] == prompt]
+        if len(pair) != 2:
+            raise UsageError("there are no two such captions of this clip")
+        return pair
+
+    def _between_prompts(self, after: int) -> tuple[str, list[int]] | None:
+        sql = (
+            f"WITH open AS (SELECT * FROM rows WHERE place > ? AND {_OPEN}) "
+            "SELECT clip_id, a.prompt_index, b.prompt_index FROM open a JOIN open b USING (clip_id) "
+            "WHERE a.prompt_index < b.prompt_index AND a.caption <> b.caption ORDER BY a.place LIMIT 1"
         )
-        return {
-            side: {
-                name: row[name] for name in ("prompt_index", "prompt", "model", "model_revision", "precision")
-            }
-            for side, row in sides.items()
-        }
+        with self._folders[0].table.cursor() as cursor:
+            found = cursor.execute(sql, [after]).fetchone()
+        return None if found is None else (found[0], [found[1], found[2]])
 
-
-def _prompts(given: Mapping[str, Any]) -> list[int]:
-    prompts = given.get("prompts")
-    return prompts if isinstance(prompts, list) and len(prompts) == 2 else []
+    def _between_folders(self, after: int) -> tuple[str, list[int]] | None:
+        """As the two are databases of their own, rows of one are looked for in the other, more and more at a time."""
+        ours, theirs = (folder.table for folder in self._folders)
+        most = _MOST_ROWS // 100
+        while True:
+            sql = (
+                f"SELECT place, clip_id, prompt_index, caption FROM rows WHERE place > {after:d} AND {_OPEN} "
+                f"ORDER BY place LIMIT {most}"
+            )
+            with ours.cursor() as cursor:
+                given = cursor.sql(sql).to_arrow_table()
+            if not given.num_rows:
+                return None
+            with theirs.cursor() as cursor:
+                cursor.register("given", given)
+                found = cursor.execute(
+                    "SELECT clip_id, prompt_index FROM given JOIN (SELECT clip_id, prompt_index, caption AS other FROM "
+                    f"rows WHERE {_OPEN}) USING (clip_id, prompt_index) WHERE caption <> other ORDER BY place LIMIT 1"
+                ).fetchone()
+            if found is not None:
+                return found[0], [found[1], found[1]]
+            after, most = given["place"][-1].as_py(), _MOST_ROWS
 
 
 def _left_of(clip_id: str) -> int:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
+from framescribe.reviewing.guard import LOOPBACK_HOSTS
+from framescribe.shown import shown
 
 if TYPE_CHECKING:
     from framescribe.reviewing.session import ReviewSession
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
 DEFAULT_PORT, _TRIED_PORTS = 8765, 20
 DEFAULT_CACHE_GB = 2.0
 _TOKEN = re.compile(r"[\w-]{43}")
-_HOSTS = ("127.0.0.1", "localhost", "::1")
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 
 def review(
     folder: str | PathLike[str],
     *,
+    compare: str | PathLike[str] | None = None,
     port: int | None = None,
     host: str = "127.0.0.1",
     reviewer: str | None = None,
@@ -48,6 +50,7 @@ def review(
 
     Args:
         folder: of captions, a path or URL.
+        compare: another folder, whose captions of the same clips are compared blind; None: those of two prompts are.
         port: of the address; None takes 8765, or the next that is free.
         host: ``127.0.0.1``, ``localhost`` or ``::1``: no other machine is answered.
         reviewer: whose decisions they are, unless a page says another name; None: this user's name.
@@ -61,23 +64,25 @@ def review(
     """
     for package in ("starlette", "uvicorn"):
         require(package, "review")
-    if host not in _HOSTS:
+    if host not in LOOPBACK_HOSTS:
         raise UsageError(
-            f"`host` must be one of {', '.join(_HOSTS)}, not {host!r}: the page is for this machine only. From another "
-            "one, forward the port: ssh -L 8765:127.0.0.1:8765 HOST"
+            f"`host` must be one of {', '.join(LOOPBACK_HOSTS)}, not {host!r}: the page is for this machine only. "
+            "From another one, forward the port: ssh -L 8765:127.0.0.1:8765 HOST"
         )
     if not cache_gb > 0:
         raise UsageError(f"`cache_gb` must be above 0, not {cache_gb}")
-    from framescribe.dataset.dataset import Dataset
+    from framescribe.reviewing.folder import ReviewedFolder
     from framescribe.reviewing.previews import Previews
     from framescribe.reviewing.session import ReviewSession
 
-    dataset = Dataset(fspath(folder))
-    home = _home(dataset.name)
+    names = [fspath(each) for each in (folder, compare) if each is not None]
+    if len(set(map(os.path.realpath, names))) < len(names):
+        raise UsageError(f"`compare` is the folder itself, {shown(names[0])}: name another run's")
+    who, home = reviewer or _user(), _home(names[0])
     with _listening(host, port) as listening:
         previews = Previews(home.parent / "previews", int(cache_gb * 1e9))
-        session = ReviewSession(dataset, reviewer or _user(), previews, tokenizer_files)
-        try:
+        folders = [ReviewedFolder(name, who) for name in names]
+        with contextlib.closing(ReviewSession(folders, who, previews, tokenizer_files)) as session:
             session.start()
             token, taken = _token(home), listening.getsockname()[1]
             address = f"http://{f'[{host}]' if ':' in host else host}:{taken}/?token={token}"
@@ -85,8 +90,6 @@ def review(
             if open_browser:
                 webbrowser.open(address)
             _serve(session, listening, token)
-        finally:
-            session.close()
 
 
 def _serve(session: ReviewSession, listening: socket.socket, token: str) -> None:

@@ -10,18 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framescribe.dataset.dataset import Dataset
-from framescribe.decisions.decisions import Decisions
 from framescribe.errors import UsageError
 from framescribe.quality.checks import check
 from framescribe.quality.words import count_words
 from framescribe.reviewing.comparison import Comparison
+from framescribe.reviewing.folder import ReviewedFolder
 from framescribe.reviewing.given import bulk_edit_of, decision_of, keys_of, text_of
-from framescribe.reviewing.index import RowIndex
 from framescribe.reviewing.presence import Presence
 from framescribe.reviewing.previews import Previews
 from framescribe.reviewing.token_budgets import LIMITS, TokenBudgets
-from framescribe.reviewing.watch import Watch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,53 +44,49 @@ class ReviewSession:
     """All that the server knows.
 
     Args:
-        dataset: what is reviewed.
+        folders: what is reviewed, and perhaps another with captions of the same clips, to compare with.
         reviewer: whose decisions they are where a page does not say.
         previews: makes what browsers show.
         tokenizer_files: as ``TokenBudgets`` takes them.
     """
 
     def __init__(
-        self, dataset: Dataset, reviewer: str, previews: Previews, tokenizer_files: Mapping[str, Path]
+        self,
+        folders: Sequence[ReviewedFolder],
+        reviewer: str,
+        previews: Previews,
+        tokenizer_files: Mapping[str, Path],
     ) -> None:
-        self.dataset, self.reviewer, self.previews = dataset, reviewer, previews
-        self.decisions = Decisions(dataset.name, reviewer=reviewer)
-        self.index = RowIndex(dataset, self.decisions)
+        self.folder, self.reviewer, self.previews = folders[0], reviewer, previews
+        self.index, self.decisions = self.folder.index, self.folder.decisions
         self.presence = Presence()
-        self.watch = Watch(dataset.name, self.index, self.decisions)
+        self._folders = folders
         self._budgets = TokenBudgets(tokenizer_files)
-        self._comparison = Comparison(self.index, self.decisions)
+        self._comparison = Comparison(*folders)
         self._views: OrderedDict[int, tuple[Query, np.ndarray[Any, np.dtype[np.int32]]]] = OrderedDict()
         self._guard = threading.Lock()
 
     def start(self) -> None:
-        """Reads the rows on a thread, then watches for new ones."""
-        self.watch.start()
+        """Reads the rows, and watches for new ones."""
+        for folder in self._folders:
+            folder.start()
 
     def close(self) -> None:
         """Ends what is under way."""
-        self.watch.close()
         self.previews.close()
-        self.index.close()
+        for folder in self._folders:
+            folder.close()
 
     def about(self) -> Row:
         """What is reviewed, and how many rows have each status, flag, decision and tag."""
         return {
-            "name": self.dataset.name,
+            "name": self.folder.name,
+            "other": self._folders[1].name if len(self._folders) > 1 else None,
             "reviewer": self.reviewer,
-            "columns": self.index.columns,
+            "columns": self.folder.table.columns,
             "counts": self.index.counts(),
             "limits": dict(LIMITS),
-            **self._progress(),
-        }
-
-    def _progress(self) -> Row:
-        index = self.index
-        return {
-            "total": index.loaded,
-            "is_complete": index.is_complete,
-            "problem": index.problem,
-            "generation": index.generation,
+            **self.folder.progress(),
         }
 
     def rows(
@@ -106,7 +99,7 @@ class ReviewSession:
         Raises:
             UsageError: a condition, or the order, cannot be answered.
         """
-        query, progress = (search[:1000], tuple(where), order), self._progress()
+        query, progress = (search[:1000], tuple(where), order), self.folder.progress()
         with self._guard:
             known = self._views.get(view)
             if known is not None:
@@ -139,7 +132,7 @@ class ReviewSession:
         return found[0]
 
     def _unknown(self) -> UsageError:
-        if not self.index.is_complete:
+        if not self.folder.is_complete:
             return NotReadYet("the rows are still being read")
         return UsageError("there is no such clip in this folder")
 
@@ -156,7 +149,7 @@ class ReviewSession:
             for other in rows
             if other["prompt_index"] != prompt_index
         ]
-        return {"row": row, "history": history, "others": others, "generation": self.index.generation}
+        return {"row": row, "history": history, "others": others, "generation": self.folder.table.generation}
 
     def check(self, given: Mapping[str, Any]) -> Row:
         """Length and flags of a text that is being written."""
@@ -174,8 +167,8 @@ class ReviewSession:
         if not isinstance(decisions, list) or len(decisions) > _MAX_DECISIONS:
             raise UsageError(f"`decisions` is a list of at most {_MAX_DECISIONS}")
         answers = [self._decide(each) for each in decisions]
-        self.watch.take_new()
-        return {"answers": answers, "generation": self.index.generation}
+        self.folder.take_decisions()
+        return {"answers": answers, "generation": self.folder.table.generation}
 
     def _decide(self, given: Any) -> Row:
         group_id = given.get("group_id") if isinstance(given, dict) else None
@@ -199,7 +192,7 @@ class ReviewSession:
             group = self.decisions.apply(
                 preview, group_id=group_id, reviewer=text_of(given, "reviewer", 100) or None
             )
-            self.watch.take_new()
+            self.folder.take_decisions()
             return {**answer, "group_id": group.id}
         changes = preview.changes[:200]
         return {
@@ -229,28 +222,27 @@ class ReviewSession:
             return {}
         others = self.presence.seen(page, text_of(given, "reviewer", 100), text_of(given, "clip_id", 1000))
         since = given.get("since")
+        self.folder.take_decisions()
         position = self.decisions.position
         entries = self.decisions.since(since) if isinstance(since, int) and 0 <= since < position else []
         return {
-            "position": self.decisions.position,
+            "position": position,
             "decisions": [_entry(entry) for entry in entries[-_MAX_DECISIONS:]],
             "others": others,
             "now": time.time(),
-            **self._progress(),
+            **self.folder.progress(),
         }
 
     def comparison(self, after: int) -> Row:
         """The next clip with two captions, without saying whose they are."""
         found = self._comparison.next(after)
-        if found["pair"] is None and not self.index.is_complete:
-            raise self._unknown()
+        if found["pair"] is None and not all(folder.is_complete for folder in self._folders):
+            raise NotReadYet("the rows are still being read")
         return found
 
     def choose(self, given: Mapping[str, Any]) -> Row:
         """Takes the choice between two captions, and says whose they were."""
-        answer = self._comparison.choose(given)
-        self.watch.take_new()
-        return answer
+        return self._comparison.choose(given)
 
 
 def _entry(entry: Any) -> Row:

@@ -1,4 +1,4 @@
-/** Two captions of a clip, side by side, without saying which prompt made which. */
+/** Two captions of a clip, side by side, without saying which prompt or run made which. */
 import { get, post } from "./api.js";
 import { h, nameOf } from "./dom.js";
 import { setKeys } from "./keys.js";
@@ -38,7 +38,7 @@ export class Blind {
       this.pair = pair;
       this.sides.hidden = !pair;
       this.player.element.hidden = !pair;
-      if (!pair) return this.title.replaceChildren(this.after < 0 ? "There is no clip with two captions that nobody has decided on. Caption with two prompts to compare them." : "That was the last pair.");
+      if (!pair) return this.title.replaceChildren(this.after < 0 ? `There is no clip with two captions that nobody has decided on. ${this.page.folder.other ? `Those of ${this.page.folder.other} are compared.` : "Caption with two prompts, or open the review with --compare and another folder."}` : "That was the last pair.");
       this.title.replaceChildren(nameOf(pair.source_video));
       this.left.text.textContent = pair.left;
       this.right.text.textContent = pair.right;
@@ -62,8 +62,8 @@ export class Blind {
     if (!pair) return;
     this.pair = null;
     try {
-      const sides = await post("/api/compare", { clip_id: pair.clip_id, prompts: pair.prompts, choice, group_id: crypto.randomUUID(), reviewer: this.page.reviewer });
-      const winner = choice === "neither" ? "neither" : `${sides[choice].prompt} (${sides[choice].model})`;
+      const sides = await post("/api/compare", { clip_id: pair.clip_id, prompts: pair.prompts, choice, group_id: pair.id ??= crypto.randomUUID(), reviewer: this.page.reviewer });
+      const winner = choice === "neither" ? "neither" : `${sides[choice].by} (${sides[choice].model})`;
       this.tally[winner] = (this.tally[winner] ?? 0) + 1;
       this.result.textContent = `You chose: ${winner}. So far: ${Object.entries(this.tally).map(([name, count]) => `${count} × ${name}`).join("; ")}.`;
       this.after = pair.place;

@@ -179,14 +179,14 @@ export class Page {
     if (here) this.say(`${here.reviewer} decided on this clip just now: ${here.action}${here.reason ? `, ${here.reason}` : ""}.`);
     const names = [...new Set(this.others.map((each) => each.reviewer))];
     this.here.textContent = names.length ? `Also here: ${names.join(", ")}` : "";
-    if (theirs.length) this.changed();
-    else if (JSON.stringify(this.others) !== lookersBefore) this.view === "focus" ? this.views.focus.row && this.views.focus.refresh() : this.view === "grid" && this.views.grid.refresh();
+    if (JSON.stringify(this.others) !== lookersBefore) this.view === "focus" ? this.views.focus.row && this.views.focus.refresh() : this.view === "grid" && this.views.grid.refresh();
   }
 
   /** @param {any} found */
   #rows(found) {
     if (found.problem && found.problem !== this.problem) this.say(found.problem);
     this.problem = found.problem;
+    if (found.is_complete && found.generation !== this.folder.generation) this.changed();  // rows, scores or decisions
     this.folder = { ...this.folder, total: found.total, is_complete: found.is_complete };
     if (!found.is_complete) this.found.textContent = `${found.total.toLocaleString("en")} read so far…`;
     if (found.is_complete && this.isReading || found.total && !this.seenRows) void this.find(this.filters.query, this.place);
