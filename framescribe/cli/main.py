@@ -14,6 +14,7 @@ from framescribe.cli.ask import ask
 from framescribe.cli.bench import bench
 from framescribe.cli.caption import caption
 from framescribe.cli.command import EXIT_INTERRUPTED, Command, CommandGroup
+from framescribe.cli.decide import decide
 from framescribe.cli.doctor import doctor
 from framescribe.cli.download import download
 from framescribe.cli.evaluate import evaluate
@@ -48,7 +49,7 @@ app = typer.Typer(
 for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
-    rows, filter_, report, review, export, teach, apply, similar,
+    rows, filter_, report, review, decide, export, teach, apply, similar,
     ask, serve, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))

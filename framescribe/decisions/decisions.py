@@ -15,6 +15,7 @@ from framescribe.dataset.decision_log import DecisionLog
 from framescribe.dataset.decision_state import Decided, DecisionStates
 from framescribe.dataset.store import RowFolder
 from framescribe.decision_row import Action, DecisionRow, RowKey
+from framescribe.decisions.decision_file import read_decisions
 from framescribe.decisions.selection import Rows, Where, select
 from framescribe.decisions.text_edits import MAX_TEXT_CHARS, Preview, TextEdit, preview_of
 from framescribe.errors import UsageError
@@ -103,6 +104,31 @@ class Decisions:
     ) -> Group:
         """Removes tags from clips."""
         return self._decide("untag", rows, where, step, tags=_tags(tags))
+
+    def take(self, file: str | PathLike[str], **step: Any) -> Group:
+        """Takes the decisions of a CSV file, as one group; those that count already are left out.
+
+        Args:
+            file: with a line for each caption, and the columns that rows have: ``clip_id``, and any of
+                ``prompt_index``, ``decision`` (``accept`` or ``reject``), ``decision_reason``, ``edited_caption`` and
+                ``tags`` (apart by ``;``). What is empty decides nothing.
+
+        Raises:
+            UsageError: a line makes no sense, or names no row; nothing was decided.
+        """
+        lines = {line.key: line for line in read_decisions(file)}
+        states, make = self._refresh(), self._maker(**step)
+        entries = []
+        for each in select(self._folder, list(lines), None) if lines else ():
+            line, now = lines[each.key], states.of(each.key)
+            reason = _text("decision_reason", line.reason) if line.reason else None
+            if line.verdict and (line.verdict, reason) != (now.current_verdict(each.caption), now.reason):
+                entries.append(make(each.key, each.digest, line.verdict, reason=reason))
+            if line.text and line.text != now.current_text(each.caption):
+                entries.append(make(each.key, each.digest, "edit", text=_text("edited_caption", line.text)))
+            if new := [tag for tag in line.tags if tag not in now.tags]:
+                entries.append(make(each.key, each.digest, "tag", tags=_tags(new)))
+        return self._append(entries)
 
     def undo(self, name: str, **step: Any) -> Group:
         """Undoes an entry or a whole group, by its id: what was before counts again. An undo can be undone too."""
