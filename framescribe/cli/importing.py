@@ -28,6 +28,9 @@ def import_captions(
     model: Annotated[
         str | None, typer.Option(help="What wrote the captions, where the entries do not say it.")
     ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Open the videos, for their size, rate and duration.")
+    ] = True,
     replace: Annotated[bool, typer.Option("--replace", help="Replace captions that a run made.")] = False,
 ) -> None:
     """Take captions that were made elsewhere into a dataset folder.
@@ -43,7 +46,9 @@ def import_captions(
     from framescribe.importing.run import import_captions as imported
 
     with path_errors():
-        summary = imported(sources, output, caption_column=caption_column, model=model, replace=replace)
+        summary = imported(
+            sources, output, caption_column=caption_column, model=model, replace=replace, probe_videos=probe
+        )
     for problem in summary.problems:
         err.print(f"  {problem}", markup=False)
     if summary.dropped:

@@ -10,18 +10,15 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_THREADS = 2
-_AHEAD = 4
 
-
-def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def ahead(work: Callable[[Item], Result], items: Iterable[Item], num_threads: int = 2) -> Iterator[Result]:
     """The results in the order of their items, a few of which are worked on at a time."""
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(num_threads) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > _AHEAD:
+                if len(waiting) > 2 * num_threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

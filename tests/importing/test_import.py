@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import av
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -49,11 +50,11 @@ def content(source: str) -> bytes:
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_what_was_exported_is_imported_again(name, rows, expected, tmp_path):  # noqa: F811
     export(rows, LAYOUTS[name], tmp_path / "set")
-    summary = import_captions(tmp_path / "set", tmp_path / "out")
+    summary = import_captions(tmp_path / "set", tmp_path / "out", probe_videos=False)
     assert summary.problems == []
     read = list(Dataset(tmp_path / "out"))
     assert sorted((content(each["source_video"]), each["caption"]) for each in read) == expected
-    again = import_captions(tmp_path / "set", tmp_path / "out")
+    again = import_captions(tmp_path / "set", tmp_path / "out", probe_videos=False)
     assert (again.added, again.changed, again.unchanged) == (0, 0, len(expected))
     assert RowFolder(str(tmp_path / "out")).table.num_rows() == len(expected)
 
@@ -119,7 +120,7 @@ def test_files_of_entries(ending, videos, tmp_path):
     write_entries(path)
     out = tmp_path / "out"
     for source in (path, videos):  # the folder is the same as its file
-        summary = import_captions(source, out, model="m2")
+        summary = import_captions(source, out, model="m2", probe_videos=False)
         assert (summary.without_caption, summary.unusable) == (1, 0)
     assert found(out) == {"a.mp4": ENTRIES[0]["caption"], "c.mp4": "Two 🐈."}
     assert {each["model"] for each in Dataset(out)} == {"m1", "m2"}
@@ -196,6 +197,43 @@ def test_texts_in_other_encodings_and_huge_ones_are_refused_alone(text, videos, 
     assert found(tmp_path / "out") == {"b.mp4": "Good."}
     assert summary.unusable == 1
     assert "a.txt" in summary.problems[0] or "a.mp4" in summary.problems[0]
+
+
+def test_rows_have_the_facts_of_their_videos_unless_those_are_not_opened(videos, tmp_path):
+    lines = [
+        {"path": "a.mp4", "start_s": 0.1, "end_s": 0.3, "caption": "A span."},
+        {"path": "b.mp4", "caption": "Whole."},
+    ]
+    (videos / "captions.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    import_captions(videos / "captions.jsonl", tmp_path / "out")
+    span, whole = Dataset(tmp_path / "out")
+    with av.open(str(SHORT)) as container:
+        stream = container.streams.video[0]
+        expected = stream.width, stream.height, float(stream.average_rate)
+        duration_s = float(stream.duration * stream.time_base)
+    assert [(each["width"], each["height"], each["fps"]) for each in (span, whole)] == [expected] * 2
+    assert whole["duration_s"] == pytest.approx(duration_s)
+    assert span["duration_s"] == pytest.approx(0.2, abs=1 / expected[2])
+    assert (whole["codec"], whole["missing_s"]) == ("h264", 0)
+    import_captions(videos / "captions.jsonl", tmp_path / "unopened", probe_videos=False)
+    assert {
+        (each["width"], each["duration_s"], each["codec"]) for each in Dataset(tmp_path / "unopened")
+    } == {(None, None, None)}
+
+
+def test_what_is_no_video_is_said_and_the_rest_goes_on(videos, tmp_path):
+    (videos / "a.mp4").write_bytes(b"no video at all")
+    (videos / "b.mp4").write_bytes(SHORT.read_bytes()[:500])
+    (videos / "sub/d.mp4").write_text("without a caption")
+    for name in ("a", "b", "sub/c"):
+        (videos / f"{name}.txt").write_text("A caption.")
+    summary = import_captions(videos, tmp_path / "out")
+    assert found(tmp_path / "out") == {"c.mp4": "A caption."}
+    assert (summary.added, summary.without_caption, summary.unusable) == (1, 0, 3)
+    result = invoke("import", "/etc/passwd", "-o", tmp_path / "secret")
+    assert result.exit_code == 1
+    assert "/etc/passwd: cannot be read as a video file" in result.stderr
+    assert not RowFolder(str(tmp_path / "secret")).table.shards()
 
 
 def test_a_tar_with_texts_in_it(tmp_path):
