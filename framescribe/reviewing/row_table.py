@@ -97,11 +97,17 @@ class RowTable:
 
     @contextmanager
     def _writing(self, given: object) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor that alone writes, with a table ``given``."""
+        """A cursor that alone writes, with a table ``given``; others see all that it does, or nothing yet."""
         with self.cursor() as cursor, self._write:
             cursor.register("given", given)
+            cursor.begin()
             try:
                 yield cursor
+            except BaseException:
+                cursor.rollback()
+                raise
+            else:
+                cursor.commit()
             finally:
                 cursor.unregister("given")
                 self.generation += 1

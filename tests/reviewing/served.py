@@ -14,6 +14,7 @@ import numpy as np
 from framescribe.caption_row import CaptionRow
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
+from framescribe.score_row import ScoreRow
 from framescribe.types import Clip
 from framescribe.video.encode import write_mp4
 from tests.reference import ROOT
@@ -63,6 +64,18 @@ def append(folder, rows):
     target = RowFolder(str(folder))
     with locked(target):
         target.table.append([row.to_dict() for row in rows], "0123456789abcdef", target.table.next_number())
+
+
+def append_scores(folder, row, **scores):
+    """Scores of one scorer for a row's clip."""
+    target = RowFolder(str(folder))
+    scored = ScoreRow(
+        clip_id=row["clip_id"], source_video=row["source_video"], start_s=0.0, end_s=None, scorer="motion", version=1,
+        names=tuple(scores), values=tuple(scores.values()), engine_version="0",
+    )  # fmt: skip
+    with locked(target):
+        target.scores.make()
+        target.scores.append([scored.to_dict()], "0123456789abcdef", target.scores.next_number())
 
 
 def make_folder(where, number, changes=None):

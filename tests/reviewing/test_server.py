@@ -6,9 +6,11 @@ import socket
 import httpx
 import pytest
 
-from framescribe import Decisions
+import framescribe
+from framescribe import Dataset, Decisions
+from framescribe.errors import UsageError
 from tests.reviewing.conftest import HOSTILE
-from tests.reviewing.served import Server, append, caption_row, make_folder
+from tests.reviewing.served import Server, append, append_scores, caption_row, make_folder
 
 
 @pytest.fixture
@@ -128,6 +130,78 @@ def test_a_choice_between_two_captions_says_only_afterwards_whose_they_were(serv
     pair = served.get("/api/compare")["pair"]
     assert {"model", "prompt"}.isdisjoint(pair)
     assert "Only the kite moves." in (pair["left"], pair["right"])
+
+
+def test_a_choice_between_two_runs_is_a_decision_in_each(tmp_path):
+    one = make_folder(tmp_path / "clips", 6)
+    two, rows = tmp_path / "two", {each["clip_id"]: each for each in Dataset(one)}
+    sources = sorted(each["source_video"] for each in rows.values())
+    captions = {
+        sources[1]: None,
+        sources[2]: "Another caption.",
+        sources[4]: "One more.",
+    }  # None: the same one
+    append(two, [caption_row(source, 1, text) for source, text in captions.items()])
+    server = Server(one, tmp_path / "cache", "--compare", str(two))
+    try:
+        while (first := server.client.get("/api/compare")).status_code == 503:
+            pass
+        pair = first.json()["pair"]
+        assert pair["source_video"] == sources[2]  # what has no other, or an equal, caption is passed over
+        assert {pair["left"], pair["right"]} == {rows[pair["clip_id"]]["caption"], "Another caption."}
+        better = "left" if pair["left"] == "Another caption." else "right"
+        asked = {
+            "clip_id": pair["clip_id"],
+            "prompts": pair["prompts"],
+            "choice": better,
+            "group_id": "a-choice-1",
+        }
+        said = server.post("/api/compare", **asked)
+        assert said[better]["by"] == str(two)
+        assert server.post("/api/compare", **asked) == said  # sent again after an answer that was lost
+        last = server.get("/api/compare", after=pair["place"])["pair"]
+        assert last["source_video"] == sources[4]
+        asked = {
+            "clip_id": last["clip_id"],
+            "prompts": last["prompts"],
+            "choice": "neither",
+            "group_id": "a-choice-2",
+        }
+        server.post("/api/compare", **asked)
+        assert server.get("/api/compare")["pair"] is None
+    finally:
+        server.kill()
+    for folder, verdict in ((one, "reject"), (two, "accept")):
+        decisions = Decisions(folder)
+        assert [entry.action for entry in decisions.history(pair["clip_id"])] == [verdict]
+        assert [entry.action for entry in decisions.history(last["clip_id"])] == ["reject"]
+
+
+def test_a_folder_is_not_compared_with_itself(tmp_path):
+    folder = make_folder(tmp_path / "clips", 1)
+    with pytest.raises(UsageError, match="the folder itself"):
+        framescribe.review(folder, compare=f"{folder}/", open_browser=False)
+
+
+def test_scores_of_a_running_review_appear_and_stay_when_a_clip_is_captioned_anew(own):
+    first, second = own.all_rows()[:2]
+    own.post("/api/decide", decisions=[])
+    append_scores(own.folder, first, motion=2.5, decision=9.0, width=1e9)  # two of them named like columns
+    append_scores(own.folder, second, motion=0.5)
+    while "motion" not in own.get("/api/folder")["columns"]:
+        pass
+    assert own.get("/api/rows", where="motion > 1")["rows"][0]["clip_id"] == first["clip_id"]
+    assert own.get("/api/rows", order="motion")["rows"][0]["clip_id"] == second["clip_id"]
+    append(own.folder, [caption_row(first["source_video"], 0, "Captioned anew.")])
+    while (row := own.get("/api/clip", clip=first["clip_id"])["row"])["caption"] != "Captioned anew.":
+        pass
+    while own.get("/api/clip", clip=first["clip_id"])["row"]["motion"] is None:
+        pass
+    assert (row["width"], row["decision"]) == (64, None)
+    append_scores(own.folder, first, motion=7.5)
+    while own.get("/api/clip", clip=first["clip_id"])["row"]["motion"] != 7.5:
+        pass
+    assert own.get("/api/folder")["problem"] is None
 
 
 def test_media_come_in_ranges_and_as_strips(served):
