@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -156,6 +157,12 @@ class Server:
         named = {name: row[name] for name in ("clip_id", "prompt_index", "caption")}
         decision = {"group_id": group_id, "action": action, "rows": [named], **more}
         return self.post("/api/decide", decisions=[decision])["answers"][0]
+
+    def limit_files(self, size_bytes):
+        """Lets the process write files of so many bytes at most, as on a full disk; None: of any size again."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        limit = hard if size_bytes is None else size_bytes
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (limit, hard))
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

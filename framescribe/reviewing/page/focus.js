@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { h, nameOf, number } from "./dom.js";
 import { Editor } from "./editor.js";
-import { historyOf, provenanceOf, scoresOf } from "./history.js";
+import { dissentOf, historyOf, provenanceOf, scoresOf } from "./history.js";
 import { setKeys, showKeys } from "./keys.js";
 import { Player } from "./player.js";
 
@@ -87,7 +87,8 @@ export class Focus {
     const lookers = this.page.lookersAt(row.clip_id);
     const verdict = row.decision ? h("span", { class: `tag ${row.decision_is_stale ? "stale" : row.decision}` }, `${row.decision === "accept" ? "accepted" : "rejected"}${row.reviewer ? ` by ${row.reviewer}` : ""}${row.decision_reason ? `: ${row.decision_reason}` : ""}${row.decision_is_stale ? " – stale: captioned anew since" : ""}`)
       : h("span", { class: "tag" }, row.decision_is_stale ? "stale: captioned anew since" : "undecided");
-    this.status.replaceChildren(...[verdict, h("span", { class: `tag ${row.caption_status}` }, row.caption_status), ...(row.flags ?? []).map((/** @type {string} */ flag) => h("span", { class: "tag flag" }, flag)),
+    const dissent = dissentOf(this.history ?? [], row).map(([name, action]) => h("span", { class: "tag stale" }, `${name} had ${action === "accept" ? "accepted" : "rejected"} it`));
+    this.status.replaceChildren(...[verdict, ...dissent, h("span", { class: `tag ${row.caption_status}` }, row.caption_status), ...(row.flags ?? []).map((/** @type {string} */ flag) => h("span", { class: "tag flag" }, flag)),
       row.edited_caption !== null && row.edited_caption !== undefined ? h("span", { class: "tag" }, "edited") : null, ...lookers.map((name) => h("span", { class: "tag looking" }, `${name} looks at it too`))].filter((each) => each !== null));
     this.editor.show(this.key, row.edited_caption ?? row.caption ?? "");
     this.tags.replaceChildren(...(row.tags ?? []).map((/** @type {string} */ tag) => h("button", { class: "tag", title: "Remove the tag", "aria-label": `Remove the tag ${tag}`, onclick: () => this.#decide({ action: "untag", tags: [tag] }) }, `${tag} ×`)));

@@ -10,10 +10,28 @@ function when(iso) {
   return h("time", { dateTime: iso, title: iso }, isNaN(time.getTime()) ? iso : time.toLocaleString());
 }
 
-/** @param {any} row @param {any[]} entries oldest first @param {(id: string) => void} undo */
-export function historyOf(row, entries, undo) {
+/** The ids of entries that were undone. @param {any[]} entries oldest first */
+function undoneOf(entries) {
   const undone = new Set();
   for (const entry of [...entries].reverse()) if (entry.action === "undo" && !undone.has(entry.entry_id)) undone.add(entry.undoes);
+  return undone;
+}
+
+/**
+ * Other reviewers whose last verdict is not the one that counts.
+ * @param {any[]} entries oldest first
+ * @param {any} row
+ * @returns {[string, string][]} name and verdict
+ */
+export function dissentOf(entries, row) {
+  const undone = undoneOf(entries), verdicts = new Map();
+  for (const entry of entries) if (["accept", "reject"].includes(entry.action) && !undone.has(entry.entry_id)) verdicts.set(entry.reviewer, entry.action);
+  return [...verdicts].filter(([, action]) => row.decision && action !== row.decision);
+}
+
+/** @param {any} row @param {any[]} entries oldest first @param {(id: string) => void} undo */
+export function historyOf(row, entries, undo) {
+  const undone = undoneOf(entries);
   let text = row.caption ?? "";
   const lines = entries.map((entry) => {
     const isUndone = undone.has(entry.entry_id);

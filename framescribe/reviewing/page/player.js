@@ -165,6 +165,7 @@ export class Player {
   /** @param {number} part of the clip */
   #seek(part) {
     this.video.currentTime = this.start + Math.min(this.length - 0.5 / this.fps, Math.max(0, part * this.length));
+    this.#show();  // at once: a step goes on from here
   }
 
   /** @param {PointerEvent} event */
