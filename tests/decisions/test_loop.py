@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.dataset.test_row_file import ERROR, row
 from tests.dataset.test_store import write
 from tests.reference import CLIPS
 
-SHORT = CLIPS / "short-half-second.mp4"
+SHORT, LECTURE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
 NUMBER, REJECTED = 36, 30
 
 
@@ -36,12 +37,12 @@ def exported(target) -> dict[str, str]:
         return {line["clip_id"]: line["caption"] for line in csv.DictReader(lines)}
 
 
-def test_caption_reject_redo_accept_export(tmp_path):
+def test_caption_reject_redo_accept_export_teach(tmp_path):
     videos, out = tmp_path / "videos", tmp_path / "out"
     videos.mkdir()
     for number in range(NUMBER):
-        shutil.copy(SHORT, videos / f"{number:02}.mp4")
-    assert caption(videos, out, 0).rows == NUMBER
+        shutil.copy(SHORT if number % 2 else LECTURE, videos / f"{number:02}.mp4")
+    assert caption(videos, out, 0, features=True).rows == NUMBER
     first = {each["clip_id"]: each["caption"] for each in Dataset(out)}
     decisions = Decisions(out, "ann")
     rejected = sorted(first)[:REJECTED]
@@ -61,7 +62,8 @@ def test_caption_reject_redo_accept_export(tmp_path):
     decisions.edit(rejected[3], "A person wrote this.")
     decisions.edit(rejected[25], "A person wrote this, too.")
     decisions.undo(decisions.accept(rejected[22]).id)
-    decisions.tag(accepted[:5], "lecture")
+    lectures = {clip for clip in rejected if int(Path(anew[clip]["source_video"]).stem) % 2 == 0}
+    decisions.tag(sorted(lectures), "lecture")
 
     export(out, "csv", tmp_path / "accepted", accept="accepted")
     expected = {clip: texts(out)[clip] for clip in accepted} | {rejected[3]: "A person wrote this."}
@@ -71,8 +73,16 @@ def test_caption_reject_redo_accept_export(tmp_path):
     export(out, "csv", tmp_path / "reviewed", accept="reviewed")
     assert exported(tmp_path / "reviewed").keys() == {*accepted, rejected[25]}
     labels = decisions.labels()
-    assert {clip for clip, tags in labels.items() if tags == ("lecture",)} == set(accepted[:5])
-    assert labels[accepted[6]] == ()
+    assert {clip for clip, tags in labels.items() if tags == ("lecture",)} == lectures
+    assert {clip for clip, tags in labels.items() if tags == ()} == set(rejected) - lectures
+
+    lesson = framescribe.teach(out, tmp_path / "tags.safetensors", features=out)
+    counted = lesson.head.card["labels"]["lecture"]
+    assert (counted["positives"], counted["negatives"]) == (len(lectures), REJECTED - len(lectures))
+    assert framescribe.apply_heads(out, tmp_path / "tags.safetensors") == NUMBER
+    known = Dataset(out).rows("lecture > 0.5", columns=("source_video",))
+    assert {int(Path(each["source_video"]).stem) % 2 for each in known} == {0}
+    assert Dataset(out).count("lecture > 0.5") == NUMBER // 2  # also the clips that nobody tagged
 
 
 def texts(out) -> dict[str, str]:
