@@ -14,6 +14,7 @@ from framescribe.model.checkpoint import load_model
 from framescribe.model.model import CaptionModel
 from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
+from tests.browser import browser  # noqa: F401 - a fixture
 from tests.reference import CPU, TINY
 
 # Models of tests are so small that threads wait for each other longer than they compute; processes inherit it.

@@ -59,7 +59,7 @@ def page(
     return environment.get_template("page.html.j2").render(
         title=title,
         version=__version__,
-        style=_text("page.css"),
+        style=_look() + _text("page.css"),
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         scores=scores,
@@ -97,6 +97,11 @@ def _of_no_captions(scores: Scores | None) -> dict[str, Any]:
 
 def _text(name: str) -> str:
     return files("framescribe.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _look() -> str:
+    """What the report has in common with the page of a review."""
+    return files("framescribe.look").joinpath("look.css").read_text(encoding="utf-8")
 
 
 def _when(overview: Overview) -> str:

@@ -9,20 +9,12 @@ from tests.reviewing.served import (
     append,
     append_scores,
     caption_row,
-    chromium,
     make_folder,
     write_clip,
 )
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 RIGHT_TO_LEFT = "طائرة ورقية حمراء ترتفع فوق البحر."
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-sync",
-]
 WAIT_MS = 30_000
 
 
@@ -79,18 +71,6 @@ def own(tmp_path):
     yield server
     if server.process.poll() is None:
         server.kill()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    if chromium() is None:
-        pytest.skip("no Chromium: name one by CHROMIUM")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -174,9 +173,3 @@ class Server:
         code = self.process.wait(timeout=20)
         self.process.stdout.close()
         return code
-
-
-def chromium():
-    """The browser that tests drive; None where there is none."""
-    path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    return path if Path(path).exists() else None

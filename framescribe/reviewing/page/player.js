@@ -138,6 +138,7 @@ export class Player {
   /** @param {number} frames */
   step(frames) {
     this.video.pause();
+    this.#show();  // a seek may be under way
     const last = Math.max(0, Math.ceil(this.length * this.fps - 0.01) - 1);
     const frame = Math.min(last, Math.max(0, (this.frame ?? 0) + frames));
     this.video.currentTime = this.start + (frame + 0.5) / this.fps;
@@ -165,7 +166,6 @@ export class Player {
   /** @param {number} part of the clip */
   #seek(part) {
     this.video.currentTime = this.start + Math.min(this.length - 0.5 / this.fps, Math.max(0, part * this.length));
-    this.#show();  // at once: a step goes on from here
   }
 
   /** @param {PointerEvent} event */
