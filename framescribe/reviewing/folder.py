@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -82,19 +83,23 @@ class ReviewedFolder:
         }
 
     def take_decisions(self) -> None:
-        """Takes decisions that were written since the last time, by anybody."""
+        """Takes decisions that anybody wrote since the last time; what cannot be taken now is taken later."""
+        with contextlib.suppress(OSError):  # the thread tries again, and says why
+            self._take_decisions()
+
+    def _take_decisions(self) -> None:
         with self._taking:
             entries = self.decisions.since(self._position)
-            self._position += len(entries)
             if keys := {(entry.clip_id, entry.prompt_index) for entry in entries}:
                 self.table.decide({key: self.decisions.current(*key) for key in keys})
+            self._position += len(entries)
 
     def _run(self) -> None:
         self._load()
         while not self._is_over.wait(_EVERY_S):
             try:
                 self._take_rows()
-                self.take_decisions()
+                self._take_decisions()
             except (UsageError, OSError) as error:
                 self.problem = str(error)
                 _LOG.warning("%s", error)

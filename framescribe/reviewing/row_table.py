@@ -97,17 +97,21 @@ class RowTable:
 
     @contextmanager
     def _writing(self, given: object) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor that alone writes, with a table ``given``; others see all that it does, or nothing yet."""
+        """A cursor that alone writes, with a table ``given``; others see all that it does, or nothing.
+
+        Raises:
+            OSError: it cannot be written, such as on a full disk.
+        """
+        import duckdb
+
         with self.cursor() as cursor, self._write:
             cursor.register("given", given)
             cursor.begin()
             try:
                 yield cursor
-            except BaseException:
-                cursor.rollback()
-                raise
-            else:
                 cursor.commit()
+            except duckdb.Error as error:
+                raise OSError(f"the review's own table: {str(error).splitlines()[0]}") from error
             finally:
                 cursor.unregister("given")
                 self.generation += 1

@@ -1,6 +1,7 @@
 """The server as a program meets it: rows, decisions that are on the disk, media, and those who are kept out."""
 
 import json
+import resource
 import socket
 
 import httpx
@@ -74,6 +75,23 @@ def test_what_is_said_to_be_saved_survives_a_kill(own):
     ]
     assert own.get("/api/rows", where="decision = 'reject'")["count"] == 1
     assert own.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of another process are Linux's")
+def test_a_decision_is_saved_and_shown_later_where_the_reviews_own_table_has_no_room(own):
+    row = own.all_rows()[0]
+    assert own.decide("before-it-is-full", "tag", row, tags=["early"])["is_saved"]
+    journal = sum(path.stat().st_size for path in own.folder.glob("decisions/_journal*"))
+    own.limit_files(journal + 1000)  # room for an entry, but not for the table, which is longer
+    assert own.decide("while-it-is-full", "reject", row, reason="full")["is_saved"]
+    while (told := own.get("/api/folder"))["problem"] is None:
+        pass
+    assert "the review's own table" in told["problem"]
+    assert own.get("/api/rows", where="decision = 'reject'")["count"] == 0
+    own.limit_files(None)
+    while own.get("/api/folder")["problem"] is not None:
+        pass
+    assert own.get("/api/rows", where="decision = 'reject'")["count"] == 1
 
 
 def test_decisions_of_others_and_new_rows_appear(own, tmp_path):
