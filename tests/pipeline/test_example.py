@@ -21,7 +21,8 @@ def test_a_folder_is_captioned_over_a_kill_filtered_and_exported(executor, tmp_p
     videos, captions, target = (tmp_path / name for name in ("videos", "captions", "set"))
     videos.mkdir()
     clips = sorted((ROOT / "examples").glob("*.mp4"))
-    count = len(clips) + 2
+    # On Ray as many as its queue holds may be done at once.
+    count = len(clips) + (16 if executor == "ray" else 2)
     for number in range(count):
         shutil.copy(clips[number % len(clips)], videos / f"{number:02}.mp4")
     command = [sys.executable, str(SCRIPT), str(videos), str(captions), str(target), executor]
