@@ -72,3 +72,24 @@ def test_every_question_is_asked_and_the_pixels_have_the_models_dtype(tokenizer)
             for each in prepared.prompts
         ]
         assert texts == [f"0Question: {question} Answer:" for question in questions]
+
+
+def _uploaded(device: torch.device, pixels_P3SS: torch.Tensor) -> tuple[Prepared, Prepared]:
+    rows = RowMaker("model", "revision", "bf16")
+    preparer = prepare.Preparer(open_checkpoint("tiny-random"), rows, device=device, dtype=torch.bfloat16)
+    facts = VideoFacts(64, 48, 24.0, 1.0, "h264", 24)
+    frames = Frames(np.empty((0, 3, 0, 0), np.uint8), (0,), (0.0,), 1.0, facts)
+    prepared = Prepared(ClipTask.of(Clip("a.mp4"), ["What?"]), frames, (), pixels_P3SS, (0,))
+    return prepared, preparer.upload(prepared)
+
+
+def test_what_cannot_be_uploaded_stays_where_it_is():
+    prepared, uploaded = _uploaded(torch.device("cpu"), torch.empty(1, 3, 8, 8, device="meta"))
+    assert uploaded is prepared
+
+
+@pytest.mark.gpu
+def test_uploaded_pixels_are_the_same(cuda):
+    prepared, uploaded = _uploaded(cuda, torch.randn(5, 3, 56, 56).to(torch.bfloat16))
+    assert uploaded.pixels_P3SS.device.type == "cuda"
+    assert torch.equal(uploaded.pixels_P3SS.cpu(), prepared.pixels_P3SS)
