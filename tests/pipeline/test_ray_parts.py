@@ -350,7 +350,7 @@ def test_blocks_bring_each_clip_its_pixels_without_a_copy(folder, captioner, wit
         assert sorted(row.source_video for row in rows) == sorted(sources)
         assert sorted(met) == sorted(sources[1:])
         for name, pixels in met.items():
-            there = captioner._preparer.prepare(asked(Clip(name)), SETTINGS)
+            there = captioner.preparer.prepare(asked(Clip(name)), SETTINGS)
             assert torch.equal(pixels, there.pixels_P3SS)
     lies = [chunk.flatten().buffers()[2] for chunk in joined["pixels"].chunks]
     assert all(any(0 <= each.data_ptr() - at.address < at.size for at in lies) for each in met.values())
