@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,27 +80,28 @@ class Probe:
         await http.chat(server, body_of(learned, self._messages, {"max_tokens": _TOKENS}), _TOKENS)
 
     async def _models(self, http: Http, server: Server) -> dict[str, dict[str, Any]]:
-        """What the server lists, by name; none if it has no list."""
-        for tries in range(1, _LIST_TRIES + 1):
+        """What the server lists, by name; none if it has no list. One that is starting is waited for."""
+        tries, started = 0, time.monotonic()
+        while True:
             try:
                 listed = await http.get(f"{server.url}/models")
+                break
             except Failure as failure:
                 if failure.trouble in ("refused", "denied") and self._endpoint.model is not None:
                     return {}  # the first question tells why
                 if failure.trouble == "denied":
                     raise self._unusable(server, failure, "", []) from None
-                if tries == _LIST_TRIES:
+                tries += 1
+                is_starting = failure.trouble == "busy"
+                is_late = time.monotonic() - started > self._endpoint.patience_s
+                if is_late or (tries >= _LIST_TRIES and not is_starting):
                     raise UsageError(f"{server.url} does not answer: {failure}") from None
-                await asyncio.sleep(back_off_s(tries))
-            else:
-                data = listed.get("data") if isinstance(listed, dict) else None
-                entries = data if isinstance(data, list) else []
-                return {
-                    each["id"]: each
-                    for each in entries
-                    if isinstance(each, dict) and isinstance(each.get("id"), str)
-                }
-        raise AssertionError
+                await asyncio.sleep(max(back_off_s(tries), failure.retry_after_s or 0.0))
+        data = listed.get("data") if isinstance(listed, dict) else None
+        entries = data if isinstance(data, list) else []
+        return {
+            each["id"]: each for each in entries if isinstance(each, dict) and isinstance(each.get("id"), str)
+        }
 
     def _only(self, server: Server, served: list[str]) -> str:
         if len(served) != 1:

@@ -108,6 +108,6 @@ def test_ctrl_c_ends_at_once_and_keeps_rows(videos, tmp_path):
 
 
 def test_kills(tmp_path):
-    outcome = kill_and_resume(tmp_path, clips=24, kills=2, seed=0, rows_per_shard=4)
-    assert (outcome.rows, outcome.lost, outcome.wrong, outcome.captioned_twice) == (24, 0, 0, 0)
-    assert outcome.kills == 2
+    outcome = kill_and_resume(tmp_path, clips=16, kills=1, seed=0, rows_per_shard=4)
+    assert (outcome.rows, outcome.lost, outcome.wrong, outcome.captioned_twice) == (16, 0, 0, 0)
+    assert outcome.kills == 1
