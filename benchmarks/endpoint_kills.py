@@ -2,8 +2,8 @@
 
     python -m benchmarks.endpoint_kills --clips 2000 --kills 20 --json benchmarks/results/endpoint_kills.json
 
-The server fails in each way of ``tests/endpoint/server.py``. Rows are compared with those of an uninterrupted run
-through a server without faults. Last line: JSON.
+The server fails in each way of ``tests/endpoint/server.py``; with ``--own tiny`` it is ``framescribe serve`` of that
+model, without faults. Rows are compared with those of an uninterrupted run without faults. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows-per-shard", type=int, default=50)
+    parser.add_argument("--own", metavar="MODEL")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     made_by = provenance()
     with tempfile.TemporaryDirectory() as folder:
         outcome = kill_and_resume(
-            Path(folder), options.clips, options.kills, options.seed, options.rows_per_shard
+            Path(folder), options.clips, options.kills, options.seed, options.rows_per_shard, options.own
         )
     settings = {
-        "faulty_share": FAULTY_SHARE,
+        "server": "faulty" if options.own is None else f"framescribe serve, {options.own}",
+        "faulty_share": FAULTY_SHARE if options.own is None else 0.0,
         "seed": options.seed,
         "rows_per_shard": options.rows_per_shard,
     }

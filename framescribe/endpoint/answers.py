@@ -109,14 +109,15 @@ class AnswerReader:
         for name, kind in (("id", str), ("model", str), ("usage", dict), ("framescribe", dict)):
             if (found := value.get(name)) is not None:
                 self._values[name] = _typed(found, kind, name)
-        choices = _typed(value.get("choices"), list, "choices")
+        # Events may be without choices: of usage, or to keep the connection.
+        choices = _typed(value.get("choices", [] if part == "delta" else None), list, "choices")
         if not choices and part == "message":
             raise Failure("broken", "its answer has no choices")
         if choices:
             self._add_choice(_typed(choices[0], dict, "choices[0]"), part)
 
     def _add_choice(self, choice: dict[str, Any], part: str) -> None:
-        message = _typed(choice.get(part), dict, part)
+        message = _typed(choice.get(part) or ({} if part == "delta" else None), dict, part)
         if part == "message" and "content" not in message:
             raise Failure("broken", "its answer has no content")
         piece = "" if (content := message.get("content")) is None else _typed(content, str, "content")

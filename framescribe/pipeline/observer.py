@@ -98,7 +98,8 @@ class Observer:
 
         Args:
             total: rows to come, at most.
-            longest_in_progress: how many tokens the longest caption that is being written has; None on a cluster.
+            longest_in_progress: how many tokens the longest caption that is being written has; None on a cluster, and
+                where a server captions.
         """
         yield
 

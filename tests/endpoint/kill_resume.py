@@ -6,13 +6,16 @@ Shared by the test (few clips) and ``benchmarks/endpoint_kills.py`` (many).
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -22,6 +25,7 @@ from tests.endpoint.server import FAULTS, FakeServer
 from tests.pipeline.kill_resume import rows_of
 
 FAULTY_SHARE = 0.2
+ANSWERED = re.compile(r"framescribe_requests_total\{")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def make_clips(folder: Path, count: int) -> None:
 def start(videos: Path, out: Path, url: str, rows_per_shard: int = 4) -> subprocess.Popen[str]:
     command = [
         COMMAND, "caption", videos, "-o", out, "--endpoint", url, "--frames", "2", "--strategy", "uniform",
-        "--shard-rows", rows_per_shard,
+        "--shard-rows", rows_per_shard, "--max-new-tokens", "12", "--no-repair",
     ]  # fmt: skip
     return subprocess.Popen(
         list(map(str, command)),
@@ -75,55 +79,98 @@ def start(videos: Path, out: Path, url: str, rows_per_shard: int = 4) -> subproc
     )
 
 
-def kill_and_resume(folder: Path, clips: int, kills: int, seed: int, rows_per_shard: int) -> Outcome:
-    """Captions clips with ``kills`` kills at random moments of progress."""
+def kill_and_resume(
+    folder: Path, clips: int, kills: int, seed: int, rows_per_shard: int, own_model: str | None = None
+) -> Outcome:
+    """Captions clips with ``kills`` kills at random moments of progress.
+
+    Args:
+        folder: for clips and rows.
+        clips: how many.
+        kills: of the command.
+        seed: of the moments and faults.
+        rows_per_shard: of its folder.
+        own_model: with a name ``framescribe serve`` of this model is asked; without one, the server that fails.
+    """
     chance = random.Random(seed)
     make_clips(folder / "clips", clips)
-    with FakeServer(keeps_bodies=False) as well:
-        whole = start(folder / "clips", folder / "whole", well.url, rows_per_shard)
-        messages = whole.communicate(timeout=3600)[1]
-        assert whole.returncode == 0, messages
 
     def fault(number: int, body: dict) -> str | None:
         return chance.choice(FAULTS) if chance.random() < FAULTY_SHARE else None
 
-    began = time.monotonic()
-    killed = starts = 0
-    with FakeServer(fault, keeps_bodies=False) as server:
-        while True:
-            starts += 1
-            assert starts < kills + 3, "it makes no progress"
-            process = start(folder / "clips", folder / "killed", server.url, rows_per_shard)
-            if starts > kills:
-                messages = process.communicate(timeout=3600)[1]
-                break
-            enough = server.requests + chance.randrange(1, max(2, 2 * clips // (kills + 1)))
-            wait_until(lambda enough=enough: server.requests >= enough, process)
-            process.kill()
-            process.communicate()
-            killed += process.returncode == -signal.SIGKILL
-            rows_of(folder / "killed")  # whatever a reader's glob meets is whole
-    assert process.returncode in (0, 1), messages
+    with FakeServer(keeps_bodies=False) if own_model is None else OwnServer(own_model) as well:
+        whole = start(folder / "clips", folder / "whole", well.url, rows_per_shard)
+        messages = whole.communicate(timeout=3600)[1]
+        assert whole.returncode == 0, messages
+        began = time.monotonic()
+        with FakeServer(fault, keeps_bodies=False) if own_model is None else nullcontext(well) as server:
+            killed = _kill_often(folder, server, clips, kills, chance, rows_per_shard)
+        interrupted_s = time.monotonic() - began
     expected = {row["clip_id"]: row for row in rows_of(folder / "whole")}
     found = rows_of(folder / "killed")
     times = Counter(row["clip_id"] for row in found)
     return Outcome(
         clips=len(expected),
-        starts=starts,
+        starts=kills + 1,
         kills=killed,
         rows=len(found),
         lost=len(expected.keys() - times.keys()),
         captioned_twice=sum(number > 1 for number in times.values()),
         wrong=sum(
-            (row["caption"], row["caption_status"]) != (of["caption"], of["caption_status"])
+            any(row[name] != expected[row["clip_id"]][name] for name in ("caption", "caption_status"))
             for row in found
-            if (of := expected[row["clip_id"]])
         ),
         statuses=dict(Counter(row["caption_status"] for row in found)),
         requests=server.requests,
         faults=dict(server.faults),
-        interrupted_s=round(time.monotonic() - began, 1),
+        interrupted_s=round(interrupted_s, 1),
     )
+
+
+def _kill_often(
+    folder: Path, server: FakeServer | OwnServer, clips: int, kills: int, chance: random.Random, shard: int
+) -> int:
+    """Runs the command until it is through; says how many kills met it alive."""
+    killed = 0
+    for _ in range(kills):
+        process = start(folder / "clips", folder / "killed", server.url, shard)
+        enough = server.requests + chance.randrange(1, max(2, 2 * clips // (kills + 1)))
+        wait_until(lambda enough=enough: server.requests >= enough, process)
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        rows_of(folder / "killed")  # whatever a reader's glob meets is whole
+    process = start(folder / "clips", folder / "killed", server.url, shard)
+    messages = process.communicate(timeout=3600)[1]
+    assert process.returncode in (0, 1), messages
+    return killed
+
+
+class OwnServer:
+    """``framescribe serve``, on a free port."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self.faults: Counter[str] = Counter()
+
+    def __enter__(self) -> OwnServer:
+        command = [COMMAND, "serve", "--model", self._model, "--device", "cpu", "--port", "0"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.url = next(line for line in self._process.stdout if "://" in line).split()[-1]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    @property
+    def requests(self) -> int:
+        """Chat completions that it has answered, by its metrics."""
+        with urlopen(self.url.removesuffix("/v1") + "/metrics") as response:
+            lines = response.read().decode().splitlines()
+        return sum(int(float(line.split()[-1])) for line in lines if ANSWERED.match(line))
 
 
 def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:

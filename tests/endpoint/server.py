@@ -38,6 +38,7 @@ class FakeServer:
         owned_by, extra: as framescribe's server.
         echoes: whether answers have the id of their request.
         delay_s: before an answer.
+        starting: so many requests for its models are answered with 503, as it is starting.
         say: makes the text of an answer.
         finish_reason: of its answers.
     """
@@ -54,6 +55,7 @@ class FakeServer:
     streams: bool = True
     counts: bool = True
     delay_s: float = 0.0
+    starting: int = 0
     say: Callable[[dict], str] = caption_of
     finish_reason: str = "stop"
     bodies: list[dict] = field(default_factory=list)
@@ -101,6 +103,9 @@ class FakeServer:
         if self.key is not None and headers.get("authorization") != f"Bearer {self.key}":
             return _send(writer, 401, {"error": {"message": "Incorrect API key"}})
         if first.startswith("GET /v1/models"):
+            self.starting -= 1
+            if self.starting >= 0:
+                return _send(writer, 503, {"error": {"message": "starting"}}, Retry_After="0")
             data = [{"id": name, "owned_by": self.owned_by} for name in self.models]
             return _send(writer, 200, {"object": "list", "data": data})
         if not first.startswith("POST /v1/chat/completions"):

@@ -110,6 +110,17 @@ def test_what_is_found_before_a_run(server, endpoint, message):
         client.probe()
 
 
+def test_a_server_that_is_starting_is_waited_for():
+    with FakeServer(starting=5) as server, Client(Endpoint(server.url)) as client:
+        assert client.probe().model == MODEL
+    with (
+        FakeServer(starting=1000) as server,
+        Client(Endpoint(server.url, patience_s=0.3)) as client,
+        pytest.raises(UsageError, match="does not answer: 503: starting"),
+    ):
+        client.probe()
+
+
 def test_nobody_there():
     with Client(Endpoint("http://127.0.0.1:1")) as client, pytest.raises(UsageError, match="does not answer"):
         client.probe()
