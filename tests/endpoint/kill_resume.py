@@ -105,6 +105,7 @@ def kill_and_resume(
         began = time.monotonic()
         with FakeServer(fault, keeps_bodies=False) if own_model is None else nullcontext(well) as server:
             killed = _kill_often(folder, server, clips, kills, chance, rows_per_shard)
+            requests, faults = server.requests, dict(server.faults)
         interrupted_s = time.monotonic() - began
     expected = {row["clip_id"]: row for row in rows_of(folder / "whole")}
     found = rows_of(folder / "killed")
@@ -121,8 +122,8 @@ def kill_and_resume(
             for row in found
         ),
         statuses=dict(Counter(row["caption_status"] for row in found)),
-        requests=server.requests,
-        faults=dict(server.faults),
+        requests=requests,
+        faults=faults,
         interrupted_s=round(interrupted_s, 1),
     )
 
