@@ -219,6 +219,21 @@ def test_redirects_pass_the_same_checks(web: Any) -> None:
         assert all(each.startswith("/to") for each in web.seen[seen:])
 
 
+def test_redirects_lead_to_no_host_that_is_not_allowed(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.create_connection
+    monkeypatch.setattr(socket, "create_connection", lambda *_: connect(("127.0.0.1", web.server_port)))
+    for place, is_allowed in (("http://media.example/clip", True), ("http://evil.example/clip", False)):
+        network = Network(ALLOWED, ["93.184.216.34"], ["93.184.216.34"])
+        seen = len(web.seen)
+        if is_allowed:
+            with requested(f"http://media.example/to?{place}", guard=network) as response:
+                assert response.status == 200
+        else:
+            with pytest.raises(WebError), requested(f"http://media.example/to?{place}", guard=network):
+                pass
+            assert web.seen[seen:] == [f"/to?{place}"]
+
+
 def test_a_file_is_fetched_within_its_limit(web: Any, clip: Path) -> None:
     here = f"127.0.0.1:{web.server_port}"
     with ForeignUrl(f"http://{here}/clip", (here,), 10**6).open() as file:

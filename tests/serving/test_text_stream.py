@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from framescribe.serving.text_stream import TextStream
@@ -58,6 +58,8 @@ def streamed(
 
 
 @given(text=TEXTS, step=st.integers(1, 9))
+@example(text="kite" + " n't kite" * 60, step=1)
+@example(text="日" * 100, step=1)
 def test_pieces_add_up(tokenizer: CaptionTokenizer, text: str, step: int) -> None:
     ids = tokenizer.encode(text)
     assert streamed(tokenizer, ids, step, ()) == (tokenizer.decode(ids).lstrip(), False)
