@@ -15,7 +15,7 @@ from tests.reviewing.served import (
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 RIGHT_TO_LEFT = "طائرة ورقية حمراء ترتفع فوق البحر."
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,8 @@ def test_each_key_does_what_the_list_says(own, pages):
     assert listed(page, "Clip") == set(CLIP)
     assert listed(page, "Everywhere") == set(EVERYWHERE)
     for key, condition in CLIP.items():
+        if key == "Space":
+            until(page, f"!{VIDEO}.paused && {VIDEO}.currentTime > 0")
         if key == ".":
             page.evaluate(f"{VIDEO}.currentTime = 0")
         page.keyboard.press(key)
