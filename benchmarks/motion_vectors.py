@@ -102,7 +102,7 @@ def main() -> None:
         for number, pictures in enumerate(parts(arguments.videos, np.random.default_rng(arguments.seed))):
             paths.append(folder / f"{number:03}.mp4")
             write(paths[-1], pictures)
-        score(folder, scored, scorers=["motion", "motion_vectors"], progress=False)
+        score(folder, scored, scores=["motion", "motion_vectors"], progress=False)
         rows = {row["clip_id"]: row for row in Dataset.scored(scored).rows()}
         ours = np.array([[rows[Clip(str(path)).id][name] for name in NAMES] for path in paths], float)
         alone = np.array([recipe(path) for path in paths])

@@ -133,7 +133,7 @@ def written(
 
 def found_in(folder: Path, told: dict[str, tuple[str, str]]) -> dict[str, object]:
     scored = folder.with_name("scored")
-    score(folder, scored, scorers=["fingerprint"], progress=False)
+    score(folder, scored, scores=["fingerprint"], progress=False)
     started = time.perf_counter()
     found = near_duplicates(scored)
     seconds = time.perf_counter() - started

@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         listed, _ = make_list(Path(folder) / "clips", options.clips, random.Random(0))
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        uninterrupted = score(listed, whole, scorers=["video"], progress=False)
+        uninterrupted = score(listed, whole, scores=["video"], progress=False)
         kills = kill_and_resume_scores(listed, killed, options.kills, options.rows_per_shard)
         expected = {row["clip_id"]: (str(row["values"]), row["error_message"]) for row in score_rows(whole)}
         found = score_rows(killed)

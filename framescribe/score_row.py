@@ -27,6 +27,7 @@ class ScoreRow(PlainRow):
         values: the scores, in the order of their names; NaN where the clip has no such value.
         error_stage: where the clip failed; null where it did not.
         error_message: why it failed.
+        source_sha256: of the source's bytes, where they were hashed.
         engine_version: version of framescribe that wrote the row.
         created_at: when: ISO 8601, UTC.
         schema_version: version of these columns.
@@ -42,6 +43,7 @@ class ScoreRow(PlainRow):
     values: tuple[float, ...] = ()
     error_stage: ErrorStage | None = None
     error_message: str | None = None
+    source_sha256: str | None = None
     engine_version: str
     created_at: str | None = None
     schema_version: int = SCORE_SCHEMA_VERSION

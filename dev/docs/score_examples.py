@@ -55,7 +55,7 @@ def _row(fault: str, names: tuple[str, str]) -> np.ndarray:
     else:
         frames = clips[0] if fault == "as it is" else getattr(faults, fault)(clips[0], rng)
     frames = frames[:, : frames.shape[1] // 2 * 2, : frames.shape[2] // 2 * 2]
-    scorers = scorers_named(None)
+    scorers = scorers_named()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         write_mp4(path, frames.transpose(0, 3, 1, 2), FPS)

@@ -21,7 +21,7 @@ framescribe rows captions/ --where "motion >= 2 AND cuts = 0" --order-by "motion
 ```python
 from framescribe import Dataset, score
 
-score("clips/", "captions/", scorers=["motion", "cuts"])
+score("clips/", "captions/", scores=["motion", "cuts"])
 print(Dataset.scored("captions/").count("motion < 1"), "clips hardly move")
 ```
 
@@ -29,7 +29,7 @@ Scores are a table of the [dataset folder](rows.md), `scores/`: a row for each c
 scorer's version, or why there are none (`error_stage`, `error_message`). In SQL each score is a column beside captions;
 it is null where a clip has no such value, as one frame has no motion. Nothing is deleted: what a threshold keeps is for
 whoever reads. A run resumes: it scores what has no row yet, and measures anew where a scorer's version has risen;
-`--redo failed` tries again what failed.
+`--redo failed` tries again what failed, and `--hash` measures anew what has changed.
 
 Of clips longer than {LOOKED_AT_S:g} s the first {LOOKED_AT_S:g} s are looked at: {SMALL_PER_S:g} pictures a
 second, small; every frame, tiny and grey; five large ones.
@@ -48,7 +48,7 @@ to a tenth of its width and height, played at another speed, or all of that.
 ```python
 from framescribe import Dataset, near_duplicates, score
 
-score("clips/", "captions/", scorers=["fingerprint"])
+score("clips/", "captions/", scores=["fingerprint"])
 found = near_duplicates("captions/")
 print(len(found.groups), "clips have copies")
 kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
@@ -68,10 +68,12 @@ A fingerprint takes 6.4 kB, in the folder and in memory.
 ## Text
 
 The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
-that decodes it; it runs only where it is named (`--scorers text`). Detection finds text in any script. Lines higher
-than a fifth of the picture do not count, since most of what it marks at that size are things; neither do, therefore,
-longer columns of vertical text. `read_text_area_share` counts what could be read as Chinese, Japanese or in Latin
-letters.
+that decodes it; it runs only where it is named (`--scores text`). Detection finds text in any script, and things
+besides: a dog, a door, a wheel. So `text_area_share` counts boxes up to a fifth of the picture's height, or up to a
+third where they are at least twice as wide as high; columns of vertical text are left out with the things.
+`detected_text_area_share` counts all that the detector marks, as rapidocr alone does, and is near 1 for many clips
+without any text; it is there to compare with others' numbers. `read_text_area_share` counts what could be read as
+Chinese, Japanese or in Latin letters.
 
 ## Motion vectors
 

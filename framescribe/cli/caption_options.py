@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -95,7 +95,7 @@ Scores = Annotated[
     typer.Option(
         "--scores",
         metavar="NAMES",
-        help="Also measure clips while they are decoded: `all`, or scorers as in `score --scorers`.",
+        help="Also measure clips while they are decoded: `all`, or scorers as in `score --scores`.",
         rich_help_panel=_RUNS,
     ),
 ]
@@ -222,6 +222,11 @@ def names_of(names: str | None) -> list[str]:
     return [name.strip() for name in names.split(",")] if names else []
 
 
+def scores_named(names: str) -> Literal["all"] | list[str]:
+    """As `framescribe.score` takes scorers."""
+    return "all" if names == "all" else names_of(names)
+
+
 def run_options(
     dry_run: DryRun = False,
     new_run: NewRun = False,
@@ -237,7 +242,7 @@ def run_options(
     return {
         "dry_run": dry_run, "new_run": new_run, "redo": redo, "hash_sources": hash_sources,
         "where": where or (), "features": features, "heads": heads or (), "rows_per_shard": rows_per_shard,
-        "scores": "all" if scores == "all" else names_of(scores) or (),
+        "scores": scores_named(scores) if scores else (),
     }  # fmt: skip
 
 

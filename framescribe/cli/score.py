@@ -21,13 +21,15 @@ def score(
         str | None,
         typer.Option("--output", "-o", help="Write scores to this dataset folder (or URL of one)."),
     ] = None,
-    scorers: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="Scorers, as in `motion,cuts`; by default all but `text`."),
-    ] = None,
+    scores: Annotated[
+        str, typer.Option(metavar="NAMES", help="Scorers, as in `motion,cuts`; `all` is all but `text`.")
+    ] = "all",
     redo: Annotated[
         Literal["failed"] | None, typer.Option(help="Score again also where a scorer `failed`.")
     ] = None,
+    hash_sources: Annotated[
+        bool, typer.Option("--hash", help="Record each source's SHA-256; score again what has changed.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be scored, then exit.")
     ] = False,
@@ -49,17 +51,17 @@ def score(
     Examples:
         framescribe score clips/ -o captions/
         framescribe score captions/
-        framescribe score clips/ -o captions/ --scorers motion,cuts --segment scenes
+        framescribe score clips/ -o captions/ --scores motion,cuts --segment scenes
         framescribe score 's3://bucket/*.tar' -o s3://bucket/scores/ --ray auto
     """
     from framescribe.cli.terminal import Terminal
     from framescribe.errors import UsageError
     from framescribe.pipeline.score_run import score as score_all
 
-    names = None if scorers in (None, "all") else caption_options.names_of(scorers)
     options: dict[str, Any] = {
-        **clips, "scorers": names, "redo": redo, "dry_run": dry_run, "seed": seed, "rows_per_shard": rows_per_shard,
-        "limits": limits, "executor": executor or "local",
+        **clips, "scores": caption_options.scores_named(scores), "redo": redo, "hash_sources": hash_sources,
+        "dry_run": dry_run, "seed": seed, "rows_per_shard": rows_per_shard, "limits": limits,
+        "executor": executor or "local",
     }  # fmt: skip
     if output is None and len(sources) > 1:
         raise UsageError("name the folder that scores go to, such as `output=captions/`")

@@ -162,7 +162,7 @@ class CaptionRun:
             output=None if output is None else fspath(output),
             model=as_spec(model),
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
-            scores=() if scores == () else scorers_named(None if scores == "all" else scores),
+            scores=() if scores == () else scorers_named(scores),
             heads=_heads(heads),
             executor=executor if isinstance(executor, Endpoint) else executor_of(executor),
             **options,

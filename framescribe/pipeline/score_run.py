@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 
 _RUN = "scores"
 """What shards of scores say of the run that made them: scorers have versions of their own."""
+_NOTHING = "nothing to do: each clip has its scores already"
 
 
 class ScoreOptions(TypedDict, total=False):
     """The options of ``framescribe.score``, which says what they do."""
 
-    scorers: Iterable[str] | None
+    scores: Literal["all"] | Iterable[str]
     start_s: float
     end_s: float | None
     segments: str
@@ -54,6 +55,7 @@ class ScoreOptions(TypedDict, total=False):
     max_length_s: float | None
     limits: DecodeLimits
     redo: Literal["failed"] | None
+    hash_sources: bool
     limit: int | None
     sample: int | None
     seed: int
@@ -69,7 +71,7 @@ class ScoreRun:
 
     sources: tuple[Source, ...]
     folder: str
-    scorers: tuple[Scorer, ...] = field(default_factory=scorers_named)
+    scores: tuple[Scorer, ...] = field(default_factory=scorers_named)
     start_s: float = 0.0
     end_s: float | None = None
     segments: str = "whole"
@@ -78,6 +80,7 @@ class ScoreRun:
     limits: DecodeLimits = DecodeLimits()
     executor: Ray | None = None
     redo: Literal["failed"] | None = None
+    hash_sources: bool = False
     limit: int | None = None
     sample: int | None = None
     seed: int = 0
@@ -108,7 +111,7 @@ class ScoreRun:
         sources: Source | Iterable[Source],
         folder: str | PathLike[str] | None,
         *,
-        scorers: Iterable[str] | None = None,
+        scores: Literal["all"] | Iterable[str] = "all",
         executor: Literal["local", "ray"] | Ray = "local",
         **options: Any,
     ) -> ScoreRun:
@@ -119,7 +122,7 @@ class ScoreRun:
         return cls(
             sources=tuple(listed(sources)) if folder is not None else tuple(clips_of_dataset(sources)),
             folder=fspath(sources if folder is None else folder),  # type: ignore[arg-type]  # as clips_of_dataset checks
-            scorers=scorers_named(scorers),
+            scores=scorers_named(scores),
             executor=executor_of(executor),
             **options,
         )
@@ -129,7 +132,7 @@ class ScoreRun:
         return SegmentRule.parse(self.segments, self.min_length_s, self.max_length_s)
 
 
-@shows_options(ScoreOptions, ScoreRun, scorers=None, executor="local")
+@shows_options(ScoreOptions, ScoreRun, scores="all", executor="local")
 def score(
     sources: Source | Iterable[Source],
     folder: str | PathLike[str] | None = None,
@@ -151,10 +154,11 @@ def score(
         sources: one or many, as in ``caption``.
         folder: a dataset folder, or a URL of one; it may hold captions. None: ``sources`` is such a folder, and the
             clips are those that it has captions of.
-        scorers: names of scorers; None takes all but ``text``.
+        scores: names of scorers; ``all`` takes all but ``text``.
         start_s, end_s, segments, min_length_s, max_length_s: as in ``caption``: the same clips have the same ids.
         limits: what reading clips may take: processes, seconds, memory.
         redo: ``failed`` scores again also where a scorer failed.
+        hash_sources: record each source's SHA-256; score again what has changed.
         limit: score the first so many clips of those left to do.
         sample: score so many clips, drawn by ``seed``.
         seed: of the draw; ``caption`` draws the same clips by the same seed.
@@ -191,17 +195,21 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
         if not run.dry_run:
             stack.enter_context(locked(folder))
             folder.clean()
-        scored = ScoresDone(folder, run.scorers, run.redo == "failed")
+        scored = ScoresDone(folder, run.scores, run.redo == "failed")
         found = left = 0
         for clip in clips:
             found, left = found + 1, left + bool(scored.left(clip))
-        total = min(left, run.limit or left)
-        counted = f"{found:,} clips, {left:,} to score"
-        if run.dry_run or not total:
-            note = counted if run.dry_run else "nothing to do: each clip has its scores already"
+        if run.dry_run:
+            note = f"{found:,} clips, {left:,} to score"
             return _finished(observer, RunSummary(output=run.folder, note=note))
-        tasks = ((clip, scorers) for clip in clips if (scorers := scored.left(clip)))
-        return _carry_out(run, score_all(islice(tasks, total)), total, folder, observer)
+        if run.hash_sources:
+            left = found  # at most: what has changed is known only when it is read
+        total = min(left, run.limit or left)
+        if not total:
+            return _finished(observer, RunSummary(output=run.folder, note=_NOTHING))
+        left_of = scored.left_of_bytes if run.hash_sources else scored.left
+        tasks = ((clip, scorers) for clip in clips if (scorers := left_of(clip)))
+        return _carry_out(run, score_all(islice(tasks, total)), total, scored, folder, observer)
 
 
 Executor = Callable[[Iterator[ScoreTask]], Iterator[Scored]]
@@ -217,7 +225,12 @@ def _executor(run: ScoreRun) -> AbstractContextManager[Executor]:
 
 
 def _carry_out(
-    run: ScoreRun, results: Iterator[Scored], total: int, folder: RowFolder, observer: Observer
+    run: ScoreRun,
+    results: Iterator[Scored],
+    total: int,
+    scored: ScoresDone,
+    folder: RowFolder,
+    observer: Observer,
 ) -> RunSummary:
     statuses: Counter[str] = Counter()
     started = time.monotonic()
@@ -227,13 +240,13 @@ def _carry_out(
         with closing(results), observer.captioning(total, None):  # type: ignore[type-var]  # a generator
             for clip, measured in results:
                 with uninterrupted():
-                    rows = score_rows(clip, measured)
+                    rows = scored.with_hash(score_rows(clip, measured))
                     writer.write([*feature_rows(clip, measured), *rows])
                     statuses["error" if any(row.error_stage for row in rows) else "scored"] += 1
                     _tell(observer, rows, statuses.total())
                     if writer.is_due:
                         writer.flush()
-        note = ""
+        note = "" if statuses else _NOTHING
     finally:
         with uninterrupted():
             writer.flush()

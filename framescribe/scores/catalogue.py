@@ -259,6 +259,12 @@ SCORERS: tuple[Scorer, ...] = (
                 "the same of what is read with a confidence above 0.7",
             ),
             Score(
+                "detected_text_area_share",
+                "share",
+                "more text, or things that look like it to a detector",
+                "the same of all that rapidocr's detector marks, of whatever shape",
+            ),
+            Score(
                 "text_persistence",
                 "share",
                 "text that stays",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
@@ -12,13 +13,13 @@ from framescribe.scores.scorer import Scorer
 __all__ = ["SCORERS", "scorers_named"]
 
 
-def scorers_named(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
-    """The scorers of these names, in the registry's order; None gives the default ones.
+def scorers_named(names: Literal["all"] | Iterable[str] = "all") -> tuple[Scorer, ...]:
+    """The scorers of these names, in the registry's order; ``all`` gives the default ones.
 
     Raises:
         UsageError: there is no such scorer, or none is named, or its package is not installed.
     """
-    if names is None:
+    if names == "all":
         chosen = tuple(each for each in SCORERS if each.is_default)
     else:
         wanted = (names,) if isinstance(names, str) else tuple(names)
@@ -27,7 +28,7 @@ def scorers_named(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
             if name not in known:
                 raise UsageError(f"there is no scorer {name!r}; choose of {', '.join(known)}")
         if not wanted:
-            raise UsageError("`scorers` names none; leave it out for all")
+            raise UsageError("`scores` names no scorer; leave it out for all")
         chosen = tuple(each for each in SCORERS if each.name in wanted)
     for scorer in chosen:
         if scorer.package is not None:

@@ -2,15 +2,17 @@
 
 PP-OCR finds and reads it, through rapidocr, whose wheel holds the weights: nothing is fetched. Most published
 thresholds are of the area that detection marks (EasyAnimate, Allegro, Goku, UltraVideo); Open-Sora counts only what is
-read with confidence. That a box stands is judged as in NVIDIA's curation of Cosmos (cosmos-curate): by its overlap with
-the one before it, and by whether it lies in a corner.
+read with confidence. All that rapidocr's detector marks has a score of its own, as others get it: animals, doors and
+wheels are among it, so that the other scores are of boxes that may be lines of text. That a box stands is judged as in
+NVIDIA's curation of Cosmos (cosmos-curate): by its overlap with the one before it, and by whether it lies in a corner.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framescribe.errors import UsageError
-from framescribe.scores.opencv import cv2
 from framescribe.scores.pictures import ClipPictures, Pixels
 
 READ_CONFIDENCE = 0.7
@@ -30,39 +31,48 @@ SAME_BOX_IOU = 0.7
 between pictures, and the edges of a box vary with what is behind it."""
 
 CORNER_SHARE = 0.1
-HIGHEST_LINE = 0.2
-"""Of the picture's height: what detection marks beyond that are mostly things, such as animals, doors and wheels."""
+HIGHEST_BOX, HIGHEST_LINE, LINE_ASPECT = 0.2, 1 / 3, 2.0
+"""Of the picture's height; the second where a box is so many times as wide as it is high. What detection marks beyond
+that are mostly things."""
 
 SUBTITLE_TOP = 0.7
 """Below this share of the height, text around the middle is a subtitle."""
 
-_LONG_SIDE, _SHORT_SIDE = 960, 320
-"""Larger pictures are shrunk to find text in them, smaller ones enlarged."""
-
 _LEAST_SIDE = 8  # no letter is lower
-_MOST_BOXES = 200
+_MOST_ASPECT = 4.0
+"""Strips are read between black bars: rapidocr enlarges a picture until its shorter side has 736 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A line of text.
+    """What is marked as text.
 
     Attributes:
         edges: left, top, right and bottom, as shares of the picture.
         confidence: how surely it was read; 0 if it was not.
+        aspect: width divided by height, in pixels.
     """
 
     edges: NDArray[np.float64]
-    confidence: float
+    confidence: float = 0.0
+    aspect: float = 1.0
+
+    @property
+    def may_be_line(self) -> bool:
+        """Whether it has the shape of a line of text."""
+        height = self.edges[3] - self.edges[1]
+        return bool(height <= (HIGHEST_LINE if self.aspect >= LINE_ASPECT else HIGHEST_BOX))
 
 
 def measure(pictures: ClipPictures) -> Mapping[str, float]:
     """Area, persistence and place of text, over the large pictures."""
-    found = [find_text(picture_HW3) for picture_HW3 in pictures.large_KHW3]
+    marked = [find_text(picture_HW3) for picture_HW3 in pictures.large_KHW3]
+    found = [[box for box in boxes if box.may_be_line] for boxes in marked]
     read = [[box for box in boxes if box.confidence > READ_CONFIDENCE] for boxes in found]
     return {
         "text_area_share": _mean(covered(boxes) for boxes in found),
         "read_text_area_share": _mean(covered(boxes) for boxes in read),
+        "detected_text_area_share": _mean(covered(boxes) for boxes in marked),
         "text_persistence": persistence(read),
         "subtitle_share": _mean(any(map(_is_subtitle, boxes)) for boxes in read),
         "corner_text_share": _mean(any(map(_is_in_corner, boxes)) for boxes in read),
@@ -70,32 +80,30 @@ def measure(pictures: ClipPictures) -> Mapping[str, float]:
 
 
 def find_text(picture_HW3: Pixels) -> list[Box]:
-    """The lines of text in an RGB picture."""
+    """What detection marks in an RGB picture, with rapidocr's own settings; lines are read."""
     height, width = picture_HW3.shape[:2]
     if min(height, width) < _LEAST_SIDE:
         return []
-    # Small letters are found in an enlarged picture.
-    scale = max(1.0, min(_SHORT_SIDE / min(height, width), _LONG_SIDE / max(height, width)))
-    bgr = np.ascontiguousarray(picture_HW3[..., ::-1])
-    if scale > 1:
-        size = round(width * scale), round(height * scale)
-        bgr = np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    bars = [(0, max(0, math.ceil(max(height, width) / _MOST_ASPECT) - side)) for side in (height, width)]
+    bgr = np.ascontiguousarray(np.pad(picture_HW3[..., ::-1], (*bars, (0, 0))))
     engine = _engine()
     found = engine(bgr, use_det=True, use_cls=False, use_rec=False)
     if found.boxes is None:
         return []
-    result = engine(bgr, use_det=True, use_cls=False, use_rec=True)  # without lines that it cannot read
-    read = (
-        {}
-        if result.boxes is None
-        else {_key(each): sure for each, sure in zip(result.boxes, result.scores, strict=True)}
-    )
-    corners = np.asarray(found.boxes, np.float64) / (bgr.shape[1], bgr.shape[0])
-    edges = np.clip(np.concatenate([corners.min(1), corners.max(1)], axis=1), 0, 1)
+    corners = np.asarray(found.boxes, np.float64) / (width, height)
+    boxes = []
+    for edges in np.clip(np.concatenate([corners.min(1), corners.max(1)], axis=1), 0, 1):
+        across, down = (edges[2:] - edges[:2]) * (width, height)
+        boxes.append(Box(edges, aspect=across / max(down, 1e-9)))
+    if not any(box.may_be_line for box in boxes):
+        return boxes
+    read = engine(bgr, use_det=True, use_cls=False, use_rec=True)  # without lines that it cannot read
+    if read.boxes is None:
+        return boxes
+    sure = {_key(each): confidence for each, confidence in zip(read.boxes, read.scores, strict=True)}
     return [
-        Box(each, read.get(_key(box), 0.0))
-        for each, box in zip(edges, found.boxes, strict=True)
-        if each[3] - each[1] <= HIGHEST_LINE
+        replace(box, confidence=sure.get(_key(each), 0.0))
+        for box, each in zip(boxes, found.boxes, strict=True)
     ]
 
 
@@ -165,9 +173,6 @@ def _engine() -> Any:
     folder = Path(spec.origin).parent / "models"
     params: dict[str, Any] = {
         "Global.log_level": "critical",
-        "Det.limit_type": "max",
-        "Det.limit_side_len": _LONG_SIDE,
-        "Det.max_candidates": _MOST_BOXES,
         "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         "EngineConfig.onnxruntime.inter_op_num_threads": 1,
     }

@@ -24,9 +24,7 @@ def kill_and_resume_scores(listed: Path, out: Path, kills: int, rows_per_shard: 
     """Kills ``score`` so often, each time once another shard is there, then lets it end; how often it was alive."""
     killed = 0
     for kill in range(kills + 1):
-        process = start(
-            "score", listed, "-o", out, "--scorers", "video", "--shard-rows", rows_per_shard, "-q"
-        )
+        process = start("score", listed, "-o", out, "--scores", "video", "--shard-rows", rows_per_shard, "-q")
         if kill < kills:
             shards = len(list(out.glob("scores/*.parquet")))
             while process.poll() is None and len(list(out.glob("scores/*.parquet"))) <= shards:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import math
 import os
@@ -51,7 +52,7 @@ def videos(tmp_path):
 
 
 def quick(sources, folder=None, **options):
-    return score(sources, folder, **{"scorers": ["video"], "progress": False} | options)
+    return score(sources, folder, **{"scores": ["video"], "progress": False} | options)
 
 
 def by_name(folder: Path) -> dict[str, dict]:
@@ -83,6 +84,26 @@ def test_each_clip_has_its_scores_once_and_a_failure_is_a_row(videos, tmp_path):
     assert quick(videos, out, redo="failed").statuses == {"scored": 1}
 
 
+def test_what_has_changed_is_scored_again_where_sources_are_hashed(videos, tmp_path):
+    out, there = tmp_path / "out", videos / "a.mp4"
+    assert quick(videos, out, hash_sources=True).statuses == {"scored": 2, "error": 1}
+    hashes = {row["source_video"]: row["source_sha256"] for row in score_rows(out)}
+    assert hashes[str(there)] == hashlib.sha256(there.read_bytes()).hexdigest()
+    assert "nothing to do" in quick(videos, out, hash_sources=True).note
+    shutil.copy(PORTRAIT, there)
+    assert quick(videos, out).statuses == {}
+    assert quick(videos, out, hash_sources=True).statuses == {"scored": 1}
+    (row,) = Dataset.scored(out).rows(where="width = 96")
+    assert row["source_video"] == str(there)
+    assert quick(videos, out, hash_sources=True, limit=1).statuses == {}
+
+
+def test_rows_without_a_hash_tell_of_no_change(videos, tmp_path):
+    quick(videos / "a.mp4", tmp_path / "out")
+    shutil.copy(PORTRAIT, videos / "a.mp4")
+    assert quick(videos / "a.mp4", tmp_path / "out", hash_sources=True).statuses == {}
+
+
 def test_scores_of_an_older_version_are_measured_anew(videos, tmp_path, monkeypatch):
     quick(videos / "a.mp4", tmp_path / "out")
     (video,) = registry.scorers_named(["video"])
@@ -109,7 +130,7 @@ def test_captioning_scores_clips_in_the_same_decoding_with_the_same_values(video
     options = {"model": "tiny-random", "settings": QUICK, "progress": False}
     caption(videos, tmp_path / "both", scores=names, **options)
     caption(videos, tmp_path / "plain", **options)
-    score(videos, tmp_path / "alone", scorers=names, progress=False)
+    score(videos, tmp_path / "alone", scores=names, progress=False)
 
     assert values_of(tmp_path / "both") == values_of(tmp_path / "alone")
     assert len(score_rows(tmp_path / "both")) == 3 * len(names)
@@ -136,7 +157,7 @@ def test_captioning_on_ray_scores_as_here(tmp_path):
     names = ["video", "cuts"]
     options = {"model": "tiny-random", "settings": QUICK, "progress": False}
     caption(listed, tmp_path / "there", scores=names, executor="ray", **options)
-    score(listed, tmp_path / "here", scorers=names, progress=False)
+    score(listed, tmp_path / "here", scores=names, progress=False)
 
     assert values_of(tmp_path / "there") == values_of(tmp_path / "here")
 
@@ -195,8 +216,8 @@ def test_an_observer_is_told_of_each_clip_and_of_what_went_wrong(videos, tmp_pat
 def test_wrong_calls_are_refused_before_anything_is_made(videos, tmp_path):
     out = tmp_path / "out"
     for options, said in [
-        ({"scorers": ["beauty"]}, "no scorer 'beauty'"),
-        ({"scorers": []}, "names none"),
+        ({"scores": ["beauty"]}, "no scorer 'beauty'"),
+        ({"scores": []}, "names no scorer"),
         ({"shard": (3, 2)}, "`shard` takes i and n"),
         ({"limit": 0}, "`limit` must be at least 1"),
         ({"redo": "flagged"}, "`redo` takes failed"),
@@ -224,7 +245,7 @@ def test_the_calls_options_are_those_of_a_run():
     assert ScoreOptions.__annotations__.keys() == fields - {"sources", "folder"}
     shown = inspect.signature(score).parameters
     assert shown.keys() == fields | {"progress"}
-    assert (shown["scorers"].default, shown["executor"].default, shown["seed"].default) == (None, "local", 0)
+    assert (shown["scores"].default, shown["executor"].default, shown["seed"].default) == ("all", "local", 0)
 
 
 def test_whatever_a_clip_is_each_scorer_has_a_row_and_the_rest_goes_on(tmp_path):
@@ -257,7 +278,7 @@ def test_kills_lose_no_clip_and_score_none_twice(tmp_path):
     listed, _ = make_list(tmp_path / "clips", 60, random.Random(0))
     killed = kill_and_resume_scores(listed, tmp_path / "out", kills=3, rows_per_shard=8)
     assert killed >= 2
-    whole = score(listed, tmp_path / "whole", scorers=["video"], progress=False)
+    whole = score(listed, tmp_path / "whole", scores=["video"], progress=False)
     found = Counter(row["clip_id"] for row in score_rows(tmp_path / "out"))
     assert set(found) == {row["clip_id"] for row in score_rows(tmp_path / "whole")}
     assert set(found.values()) == {1}
@@ -266,11 +287,11 @@ def test_kills_lose_no_clip_and_score_none_twice(tmp_path):
 
 def test_the_command_scores_and_says_what_failed(videos, tmp_path):
     out = tmp_path / "out"
-    result = invoke("score", videos, "-o", out, "--scorers", "video")
+    result = invoke("score", videos, "-o", out, "--scores", "video")
     assert result.exit_code == 1
     assert "bad.mp4" in result.stderr
     assert "3 clips in" in result.stderr
-    assert "Nothing to do" in invoke("score", out, "--scorers", "video").stderr
+    assert "Nothing to do" in invoke("score", out, "--scores", "video").stderr
     assert invoke("score", videos).exit_code == 2
     refused = invoke("score", videos, videos / "a.mp4")
     assert refused.exit_code == 2

@@ -98,7 +98,7 @@ def test_a_folder_gets_scores_that_filter_copies(tmp_path, films):
     folder = tmp_path / "scored"
     with pytest.raises(UsageError, match="no fingerprints"):
         near_duplicates(folder)
-    score(videos, folder, scorers=["fingerprint", "video"], progress=False)
+    score(videos, folder, scores=["fingerprint", "video"], progress=False)
     found = near_duplicates(folder)
     ids = {name: Clip(str(videos / f"{name}.mp4")).id for name in "abcd"}
     assert [set(group) for group in found.groups] == [{ids["a"], ids["c"]}]

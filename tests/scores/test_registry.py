@@ -46,5 +46,5 @@ def test_scorers_come_in_the_order_of_the_registry_and_unknown_ones_are_refused(
     assert scorers_named(reversed([each.name for each in SCORERS])) == SCORERS
     with pytest.raises(UsageError, match="no scorer 'beauty'; choose of video"):
         scorers_named(["video", "beauty"])
-    with pytest.raises(UsageError, match="names none"):
+    with pytest.raises(UsageError, match="names no scorer"):
         scorers_named([])

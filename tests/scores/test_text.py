@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from framescribe.scores.text import Box, covered, overlap, persistence
+from tests.reference import CLIPS
 
 from .synthetic import pictures_of
 
@@ -35,6 +36,28 @@ def test_persistence_is_of_the_text_that_stands_longest():
     assert persistence([[logo, title], [logo], [moved], [logo, moved]]) == 0.75  # one picture may miss it
     assert persistence([[title], [], [moved]]) == pytest.approx(1 / 3)
     assert persistence([[], []]) == 0
+
+
+@pytest.mark.parametrize(
+    ("height", "aspect", "counts"),
+    [(0.19, 0.5, True), (0.21, 1.9, False), (0.3, 2.1, True), (0.35, 8, False)],
+)
+def test_what_has_the_shape_of_a_line_counts(height, aspect, counts):
+    marked = Box(np.array([0.1, 0.1, 0.2, 0.1 + height]), aspect=aspect)
+    assert marked.may_be_line is counts
+
+
+def test_things_count_only_in_what_is_detected():
+    pytest.importorskip("rapidocr")
+    import av
+
+    from framescribe.scores.text import measure
+
+    with av.open(str(CLIPS / "horse.mp4")) as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24")[100:340, 200:560]
+    values = measure(pictures_of(frame[None]))
+    assert values["detected_text_area_share"] > 0.9
+    assert values["text_area_share"] == values["read_text_area_share"] == 0
 
 
 def test_planted_text_is_measured_without_the_network(monkeypatch):
