@@ -40,12 +40,12 @@ class FeatureRow(PlainRow):
     schema_version: int = FEATURE_SCHEMA_VERSION
 
 
-POOLING = "mean-max-std"
-"""How ``model/pooling.py`` pools; another way is another name."""
+POOLING, PARTS = "mean-max-std-edges", 4
+"""How ``model/pooling.py`` pools; another way is another name. And how many equally long parts that gives."""
 
 
 def features_of(model: str, revision: str | None) -> str:
-    """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std``."""
+    """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std-edges``."""
     return f"{model}@{revision} {POOLING}"
 
 

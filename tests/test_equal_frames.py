@@ -42,7 +42,7 @@ def preparer() -> Preparer:
 def counting(model: CaptionModel) -> Iterator[list[int]]:
     """How many pictures go through the vision tower, at each time."""
     counts: list[int] = []
-    hook = model.vision.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
+    hook = model.vision.adapter.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
     try:
         yield counts
     finally:

@@ -37,7 +37,7 @@ from framescribe.synthetic.batches import make_batch
 from framescribe.task import ClipTask
 
 TAUGHT, HELD_OUT, LABELS = 60, 40, 300
-SIZE, SHARD = 960, 20_000
+SIZE, SHARD = 1280, 20_000
 _ONE_TOKEN = CaptionSettings(generation=GenerationSettings(max_new_tokens=1), repair=False)
 
 

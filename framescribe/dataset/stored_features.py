@@ -13,7 +13,7 @@ import numpy as np
 from framescribe.dataset.schema import SCORES
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
-from framescribe.feature_row import POOLING, are_alike
+from framescribe.feature_row import PARTS, POOLING, are_alike
 from framescribe.score_row import SCORE_SCHEMA_VERSION
 from framescribe.shown import shown
 from framescribe.version import __version__
@@ -101,7 +101,7 @@ class StoredFeatures:
                 np.frombuffer(batch["features"].buffers()[1], np.int32)[_span(batch["features"])]
             )
             size = size or int(lengths[0])
-            if batch["features"].null_count or size % 2 or (lengths != size).any():
+            if batch["features"].null_count or size % (2 * PARTS) or (lengths != size).any():
                 raise UsageError(
                     f"{shown(self.folder.name)}: the features of {shown(self.features_of)} differ in size"
                 )

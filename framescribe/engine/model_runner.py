@@ -19,7 +19,7 @@ from framescribe.engine.sequence import Sequence
 from framescribe.engine.transfer import to_device, to_host
 from framescribe.model import kernels
 from framescribe.model.model import CaptionModel
-from framescribe.model.pooling import pool
+from framescribe.model.pooling import edges, pool
 
 
 class ModelRunner:
@@ -74,14 +74,21 @@ class ModelRunner:
         pixels_P3SS = torch.cat(
             [pictures.to(model.device, model.dtype, non_blocking=True) for pictures in clips]
         )
-        features_PVD = torch.cat([model.vision(chunk) for chunk in pixels_P3SS.split(chunk_frames)])
-        parts = features_PVD.split([len(pictures) for pictures in clips])
-        made = {id(pictures): part for pictures, part in zip(clips, parts, strict=True)}
-        for sequence in (*sequences, *others):
-            if (part := made.get(id(sequence.request.pixels_P3SS))) is not None:
-                sequence.features_PVD = part
+        sharing = (*sequences, *others)
+        has_edges = any(each.request.pools for each in sharing)
+        states = (model.vision.patch_states(chunk) for chunk in pixels_P3SS.split(chunk_frames))
+        chunks = [
+            (model.vision.features(each), edges(each) if has_edges else each.new_empty(len(each), 0))
+            for each in states
+        ]
+        counts = [len(pictures) for pictures in clips]
+        features, differences = (torch.cat(each).split(counts) for each in zip(*chunks, strict=True))
+        made = {id(pictures): parts for pictures, *parts in zip(clips, features, differences, strict=True)}
+        for sequence in sharing:
+            if (parts := made.get(id(sequence.request.pixels_P3SS))) is not None:
+                sequence.features_PVD, edges_PC = parts
                 if sequence.request.pools and (features_FVD := frame_features(sequence)) is not None:
-                    sequence.pooled = to_host(pool(features_FVD))
+                    sequence.pooled = to_host(pool(features_FVD, of_frames(sequence, edges_PC)))
 
     def prefill(self, sequences: list[Sequence]) -> Tensor:
         """Computes prompts, packed into one without padding, and chooses the first new token of each, int64 [B]."""
@@ -121,7 +128,10 @@ class ModelRunner:
 
 def frame_features(sequence: Sequence) -> Tensor | None:
     """The features of each of the clip's frames, [F, V, D], from those of its pictures; None for text only."""
-    features_PVD, picture_of_frame = sequence.features_PVD, sequence.request.picture_of_frame
-    if features_PVD is None or picture_of_frame is None:
-        return features_PVD
-    return features_PVD[to_device(picture_of_frame, features_PVD.device)]
+    return None if sequence.features_PVD is None else of_frames(sequence, sequence.features_PVD)
+
+
+def of_frames(sequence: Sequence, values_P: Tensor) -> Tensor:
+    """What each picture has, for each of the clip's frames."""
+    picture_of_frame = sequence.request.picture_of_frame
+    return values_P if picture_of_frame is None else values_P[to_device(picture_of_frame, values_P.device)]

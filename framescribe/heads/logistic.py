@@ -57,26 +57,55 @@ class Fitted:
     held_out: HeldOut
 
 
-def fit(x_ND: Floats, is_positive_N: Bools) -> Fitted:
+def fit(x_ND: Floats, is_positive_N: Bools, parts: int = 1) -> Fitted:
     """Fits one label; equal arguments give equal heads.
+
+    Each part of the features has a regression of its own, with its own penalty, and another one weighs their logits
+    (stacked generalization, Wolpert 1992): what a few numbers tell does not drown among thousands.
 
     Args:
         x_ND: features, at least ``FOLDS`` clips with the label and as many without.
         is_positive_N: whether each clip has the label.
+        parts: equally long ones that the features are made of.
     """
+    y_N, fold_N = is_positive_N.astype(float), _folds(is_positive_N)
+    fitted = [_fit_part(part_ND, y_N, fold_N) for part_ND in np.split(x_ND, parts, axis=1)]
+    logits_NP = np.column_stack([each.logits_N for each in fitted])
+    mean_P, scale_P = logits_NP.mean(0), logits_NP.std(0) + 1e-6
+    share_P, bias, logits_N = _chosen((logits_NP - mean_P) / scale_P, y_N, fold_N)
+    slope, offset = _platt(logits_N, y_N)
+    share_P *= slope / scale_P
+    weight_D = np.concatenate([share * each.weight_D for share, each in zip(share_P, fitted, strict=True)])
+    bias = slope * bias + offset + share_P @ (np.array([each.bias for each in fitted]) - mean_P)
+    held_out = judge(_calibrated(logits_N, y_N, fold_N), is_positive_N)
+    return Fitted(weight_D.astype(np.float32), float(bias), held_out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """A regression on a part of the features, and its logits of clips that were held out."""
+
+    weight_D: Doubles
+    bias: float
+    logits_N: Doubles
+
+
+def _fit_part(x_ND: Floats, y_N: Doubles, fold_N: Ints) -> _Part:
     mean_D, scale_D = x_ND.mean(0), x_ND.std(0) + 1e-6
     # The penalty knows no directions: in the clips' own principal axes the best weights are the same ones.
     left_NR, lengths_R, axes_RD = np.linalg.svd((x_ND - mean_D) / scale_D, full_matrices=False)
     kept = slice(0, _MOST_AXES)
-    z_NR, y_N = left_NR[:, kept].astype(float) * lengths_R[kept], is_positive_N.astype(float)
-    fold_N = _folds(is_positive_N)
-    tried = {penalty: _held_out_logits(z_NR, y_N, fold_N, penalty) for penalty in _PENALTIES}
+    z_NR = left_NR[:, kept].astype(float) * lengths_R[kept]
+    weight_R, bias, logits_N = _chosen(z_NR, y_N, fold_N)
+    weight_D = (weight_R @ axes_RD[kept]) / scale_D
+    return _Part(weight_D, bias - float(weight_D @ mean_D), logits_N)
+
+
+def _chosen(x_ND: Doubles, y_N: Doubles, fold_N: Ints) -> tuple[Doubles, float, Doubles]:
+    """Weights and bias with the penalty that does best on held-out clips, and the logits of these."""
+    tried = {penalty: _held_out_logits(x_ND, y_N, fold_N, penalty) for penalty in _PENALTIES}
     penalty = min(tried, key=lambda each: _loss_when_calibrated(tried[each], y_N, fold_N))
-    slope, offset = _platt(tried[penalty], y_N)
-    weight_R, bias = _minimize(z_NR, y_N, penalty)
-    weight_D = slope * (weight_R @ axes_RD[kept]) / scale_D
-    held_out = judge(_calibrated(tried[penalty], y_N, fold_N), is_positive_N)
-    return Fitted(weight_D.astype(np.float32), float(slope * bias + offset - weight_D @ mean_D), held_out)
+    return *_minimize(x_ND, y_N, penalty), tried[penalty]
 
 
 def judge(probability_N: Doubles, is_positive_N: Bools) -> HeldOut:

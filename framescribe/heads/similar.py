@@ -16,7 +16,7 @@ import numpy as np
 
 from framescribe.dataset.stored_features import FeatureBatch, StoredFeatures
 from framescribe.errors import ClipError, UsageError
-from framescribe.feature_row import are_alike
+from framescribe.feature_row import PARTS, are_alike
 from framescribe.shown import shown
 from framescribe.types import CaptionSettings, GenerationSettings
 
@@ -29,8 +29,6 @@ Floats = np.ndarray[Any, np.dtype[np.float32]]
 _SAMPLE = 20_000
 """Clips whose covariance stands for that of all."""
 _SHRINKAGE = 0.1
-_PARTS = 3
-"""Of a vector: mean, maximum, deviation over frames (``model/pooling.py``)."""
 
 
 class _Whitening:
@@ -38,7 +36,7 @@ class _Whitening:
 
     Args:
         vectors_ND: of the dataset.
-        parts: which of a vector's are compared, of ``_PARTS``.
+        parts: which of a vector's are compared: mean, maximum, deviation, edges (``model/pooling.py``).
     """
 
     def __init__(self, vectors_ND: np.ndarray[Any, Any], parts: slice) -> None:
@@ -51,7 +49,7 @@ class _Whitening:
         self._matrix_KK = np.linalg.inv(factor).T.astype(np.float32)
 
     def _kept(self, vectors_ND: np.ndarray[Any, Any]) -> Floats:
-        size = vectors_ND.shape[1] // _PARTS
+        size = vectors_ND.shape[1] // PARTS
         return vectors_ND[:, self._parts.start * size : self._parts.stop * size].astype(np.float32)
 
     def __call__(self, vectors_ND: np.ndarray[Any, Any]) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 
 from framescribe.dataset.stored_features import StoredFeatures
 from framescribe.errors import UsageError
+from framescribe.feature_row import PARTS
 from framescribe.heads.head import Head, check_labels, slug
 from framescribe.heads.labels import GivenLabels, Labels, read_labels
 from framescribe.shown import shown
@@ -119,7 +120,7 @@ def _fitted(known: Labels, vectors: dict[str, np.ndarray[Any, Any]], notes: list
                 f"{has_it.sum()} and {(~has_it).sum()}"
             )
             continue
-        fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it)
+        fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it, PARTS)
     return fitted
 
 

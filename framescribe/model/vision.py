@@ -100,6 +100,10 @@ class VisionTower(nn.Module):
         Returns:
             [F, V + 2, D]: boi, visual tokens row by row, eoi.
         """
+        return self.features(self.patch_states(pixels_F3SS))
+
+    def patch_states(self, pixels_F3SS: Tensor) -> Tensor:
+        """What the transformer makes of normalised frames: [F, P, C], patches row by row."""
         frames = len(pixels_F3SS)
         x_FPC = _over_patches(self.patches, pixels_F3SS)
         x_FNC = (
@@ -109,7 +113,12 @@ class VisionTower(nn.Module):
         for layer in self.layers:
             run = partial(checkpoint, layer, use_reentrant=False) if self.recomputes_activations else layer
             x_FNC, normed_FNC = run(x_FNC, normed_FNC)
-        grid = x_FNC[:, 1:].transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
+        return x_FNC[:, 1:]
+
+    def features(self, states_FPC: Tensor) -> Tensor:
+        """The second half of ``forward``: from what ``patch_states`` gives."""
+        frames = len(states_FPC)
+        grid = states_FPC.transpose(1, 2).unflatten(2, (self.grid_size, self.grid_size))
         x_FVD = self.adapter(_over_patches(self.downsample, grid))
         return torch.cat((self.boi.expand(frames, -1, -1), x_FVD, self.eoi.expand(frames, -1, -1)), dim=1)
 

@@ -228,7 +228,7 @@ def test_requests_of_one_clip_share_its_features(lag, model, prompts):
     expected = {request.id: alone(model, request) for request in (first, *others)}
     frames = []
     engine = Engine(model, NEVER, max_batch=2)
-    hook = model.vision.register_forward_pre_hook(lambda _, inputs: frames.append(len(inputs[0])))
+    hook = model.vision.adapter.register_forward_pre_hook(lambda _, inputs: frames.append(len(inputs[0])))
     try:
         assert serve(engine, [first, *others]) == expected
     finally:

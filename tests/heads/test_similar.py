@@ -18,12 +18,14 @@ def families(number: int) -> tuple[list[dict], np.ndarray]:
     family = np.arange(number) % 10
     centres, loud = draw.normal(size=(10, 30)), draw.normal(size=30)
     x = centres[family] + 0.3 * draw.normal(size=(number, 30)) + 4 * draw.normal(size=(number, 1)) * loud
-    return [feature_row(f"c{n}", np.concatenate((x[n], x[n] * 0.5, x[n] * 0))) for n in range(number)], family
+    return [
+        feature_row(f"c{n}", np.concatenate((x[n], x[n] * 0.5, x[n] * 0, x[n] * 0))) for n in range(number)
+    ], family
 
 
 def test_a_clips_family_comes_first(tmp_path):
     rows, family = families(200)
-    others = [feature_row("old", np.ones(90), model=TINY.replace("0123", "99")),
+    others = [feature_row("old", np.ones(120), model=TINY.replace("0123", "99")),
               feature_row("print", np.ones(8), model="fingerprint-1")]  # fmt: skip
     folder = write_features(tmp_path / "set", rows + others)
     with pytest.raises(UsageError, match="several models"):

@@ -64,6 +64,22 @@ def test_held_out_numbers_are_those_of_other_clips():
     assert 0.35 < noise.held_out.auc < 0.65
 
 
+def test_what_a_short_part_tells_does_not_drown_in_the_others():
+    """Parts of noise beside one that tells: a penalty for all would shrink what tells with what does not."""
+    draw = np.random.default_rng(3)
+    x, has_it = planted(1300, size=20)
+    whole = np.concatenate(
+        [*(draw.normal(size=(1300, 300)).astype(np.float32) for _ in range(3)), *[x] * 15], axis=1
+    )
+    whole[:, 920:] *= 0  # as parts are filled up
+    auc = {}
+    for parts in (1, 4):
+        fitted = fit(whole[:300], has_it[:300], parts)
+        auc[parts] = _auc(whole[300:].astype(float) @ fitted.weight_D + fitted.bias, has_it[300:])
+        assert auc[parts] == pytest.approx(fitted.held_out.auc, abs=0.05)
+    assert auc[4] > max(0.9, auc[1] + 0.02)
+
+
 def test_a_head_is_taught_saved_and_applied(folder, tmp_path):
     features, has_it = folder
     lesson = teach(labels_of(has_it), tmp_path / "Kinds.safetensors", features=features)

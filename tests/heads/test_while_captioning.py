@@ -38,11 +38,16 @@ def parts():
     return model, checkpoint, Preparer(checkpoint, RowMaker("model", "revision", "fp32"))
 
 
-def plainly(features_FVD: np.ndarray) -> np.ndarray:
+def plainly(features_FVD: np.ndarray, states_FPC: np.ndarray) -> np.ndarray:
     """The same pooling in NumPy."""
     tokens = features_FVD[:, 1:-1].astype(np.float64)
     mean = tokens.mean(axis=1)
-    return np.concatenate((mean.mean(axis=0), tokens.max(axis=1).mean(axis=0), mean.std(axis=0)))
+    side = round(states_FPC.shape[1] ** 0.5)
+    grid = states_FPC.astype(np.float64).reshape(len(states_FPC), side, side, -1)
+    edges = sum(np.abs(np.diff(grid, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
+    parts = mean.mean(axis=0), tokens.max(axis=1).mean(axis=0), mean.std(axis=0), edges.mean(axis=0)
+    width = max(map(len, parts))
+    return np.concatenate([np.pad(part, (0, width - len(part))) for part in parts])
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -52,7 +57,7 @@ def test_pooled_features_are_of_all_frames(pattern, is_short_of_memory, parts):
     model, checkpoint, preparer = parts
     with torch.inference_mode():
         each_F3SS = preparer.pixels(torch.from_numpy(frames_of(pattern)))
-        expected = plainly(model.vision(each_F3SS).numpy())
+        expected = plainly(model.vision(each_F3SS).numpy(), model.vision.patch_states(each_F3SS).numpy())
     pixels, picture_of_frame = preparer.pictures(frames_of(pattern))
     prompt = checkpoint.prompts.build("What?", "chat", list(range(len(pattern))))
     kv_tokens = len(prompt) + 16 if is_short_of_memory else None
@@ -68,11 +73,18 @@ def test_pooled_features_are_of_all_frames(pattern, is_short_of_memory, parts):
 
 def test_a_still_clip_has_no_deviation():
     features_FVD = torch.randn(1, 6, 5).expand(4, 6, 5)
-    assert (pool(features_FVD)[10:] == 0).all()
+    assert (pool(features_FVD, torch.ones(4, 5))[10:15] == 0).all()
 
 
 def test_numbers_too_large_for_half_precision_stay_finite():
-    assert torch.isfinite(pool(torch.full((2, 6, 5), 1e6))).all()
+    assert torch.isfinite(pool(torch.full((2, 6, 5), 1e6), torch.full((2, 5), 1e6))).all()
+
+
+@pytest.mark.parametrize("width", [3, 5, 8])
+def test_parts_are_equally_long_whatever_the_tower_is_wide(width):
+    *others, found = pool(torch.randn(2, 6, 5), torch.full((2, width), 2.0)).split(max(5, width))
+    assert len(others) == 3
+    assert found.tolist() == [2.0] * width + [0.0] * (len(found) - width)
 
 
 def test_captions_are_the_same_and_each_clip_has_one_row_of_features(tmp_path):
@@ -87,7 +99,7 @@ def test_captions_are_the_same_and_each_clip_has_one_row_of_features(tmp_path):
     assert set(found) == {str(SHORT), str(ONE)}
     assert RowFolder(str(kept)).features.num_rows() == 2
     (revision,) = {row["model_revision"] for row in Dataset(kept)}
-    assert {row["features_of"] for row in found.values()} == {f"tiny-random@{revision} mean-max-std"}
+    assert {row["features_of"] for row in found.values()} == {f"tiny-random@{revision} mean-max-std-edges"}
     frames = {row["source_video"]: len(row["frame_indices"]) for row in Dataset(kept)}
     assert {source: row["num_frames"] for source, row in found.items()} == frames
 
