@@ -10,7 +10,6 @@ from typing import Any
 from framescribe.feature_row import FeatureRow
 from framescribe.measured import Measured
 from framescribe.score_row import ScoreRow
-from framescribe.scores.registry import scorers_named
 from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip
 from framescribe.version import __version__
@@ -43,7 +42,7 @@ def score_rows(clip: Clip, measured: Sequence[Measured]) -> list[ScoreRow]:
         ScoreRow(
             scorer=each.scorer,
             version=each.version,
-            names=() if each.values is None else _scorer(each).names,
+            names=() if each.values is None else each.names,
             values=each.values or (),
             error_stage=each.error_stage,
             error_message=each.error_message,
@@ -57,7 +56,7 @@ def feature_rows(clip: Clip, measured: Sequence[Measured]) -> list[FeatureRow]:
     """A row for each scorer that gives a vector."""
     return [
         FeatureRow(
-            features_of=_scorer(each).features_of or "",
+            features_of=each.features_of,
             features=each.features,
             num_frames=each.num_frames,
             **_whose(clip),
@@ -65,11 +64,6 @@ def feature_rows(clip: Clip, measured: Sequence[Measured]) -> list[FeatureRow]:
         for each in measured
         if each.features is not None
     ]
-
-
-def _scorer(measured: Measured) -> Scorer:
-    (scorer,) = scorers_named([measured.scorer])
-    return scorer
 
 
 def _whose(clip: Clip) -> dict[str, Any]:

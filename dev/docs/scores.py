@@ -9,7 +9,7 @@ from framescribe.scores.scorer import Scorer
 _HEAD = f"""# Scores
 
 `framescribe score` measures clips: which hardly move, are slide shows, cut together, blurred, dark, bordered.
-No model is loaded, and no GPU is used.
+No model is loaded, and no GPU is used, but for [features](heads.md).
 
 ```bash
 framescribe score clips/ -o captions/                 # videos, as `caption` takes them

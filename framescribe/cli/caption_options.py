@@ -224,7 +224,7 @@ def names_of(names: str | None) -> list[str]:
 
 def scores_named(names: str) -> Literal["all"] | list[str]:
     """As `framescribe.score` takes scorers."""
-    return "all" if names == "all" else names_of(names)
+    return "all" if names == "all" else [] if names == "none" else names_of(names)
 
 
 def run_options(

@@ -175,6 +175,15 @@ class Engine:
             # A reader that stops early leaves nothing behind.
             self.cancel([sequence])
 
+    def pool(self, pixels_P3SS: Tensor, picture_of_frame: tuple[int, ...]) -> Tensor:
+        """The pooled features of one clip's frames: float16 on the host. Only the vision tower runs.
+
+        Args:
+            pixels_P3SS, picture_of_frame: as in ``Request``.
+        """
+        with self._lock, torch.inference_mode(), on_device(self.model.device):
+            return self._runner.pool(pixels_P3SS, picture_of_frame, self._scheduler.limits.frames).cpu()
+
     def _run(self, phase: Phase[Sequence]) -> None:
         try:
             with self._observer.phase(phase.kind, len(phase.sequences), self._count_tokens(phase)):

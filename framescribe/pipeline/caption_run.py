@@ -163,7 +163,7 @@ class CaptionRun:
             model=as_spec(model),
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
             scores=() if scores == () else scorers_named(scores),
-            heads=_heads(heads),
+            heads=given_heads(heads),
             executor=executor if isinstance(executor, Endpoint) else executor_of(executor),
             **options,
         )
@@ -248,7 +248,8 @@ class CaptionRun:
             raise UsageError("on a cluster CPUs decode; leave out `decoder=gpu`")
 
 
-def _heads(heads: GivenHeads | Iterable[GivenHeads]) -> tuple[Head, ...]:
+def given_heads(heads: GivenHeads | Iterable[GivenHeads]) -> tuple[Head, ...]:
+    """Heads as a run has them; nothing is imported where there are none."""
     if heads == ():
         return ()
     from framescribe.heads.apply import load_heads

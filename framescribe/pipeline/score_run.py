@@ -19,24 +19,28 @@ from framescribe.dataset.side_writer import SIDE_ROWS_PER_SHARD, SideWriter
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.interrupts import uninterrupted
+from framescribe.model_spec import ModelSpec, as_spec
 from framescribe.pipeline.call_options import check_options, shows_options
-from framescribe.pipeline.caption_run import Ray, executor_of
+from framescribe.pipeline.caption_run import Ray, executor_of, given_heads
 from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.pipeline.given import Source, listed
 from framescribe.pipeline.observer import Observer, RunSummary
 from framescribe.pipeline.run_clips import RunClips
 from framescribe.pipeline.scores_done import ScoresDone
 from framescribe.pipeline.scoring import Scored, ScoreTask, scored_here
+from framescribe.pipeline.seeing import Seeing
 from framescribe.pipeline.sources import check_sources
 from framescribe.scores.registry import scorers_named
 from framescribe.scores.scorer import Scorer
 from framescribe.side_rows import feature_rows, score_rows
 from framescribe.task import DecodeLimits
-from framescribe.types import Clip
+from framescribe.types import DEFAULT_MODEL, Clip, FrameSampling
 from framescribe.video.segment import SegmentRule, segment
 from framescribe.video.workers import DecodeWorkers
 
 if TYPE_CHECKING:
+    from framescribe.heads.apply import GivenHeads
+    from framescribe.heads.head import Head
     from framescribe.score_row import ScoreRow
 
 _RUN = "scores"
@@ -48,6 +52,10 @@ class ScoreOptions(TypedDict, total=False):
     """The options of ``framescribe.score``, which says what they do."""
 
     scores: Literal["all"] | Iterable[str]
+    features: bool
+    heads: GivenHeads | Iterable[GivenHeads]
+    model: str | PathLike[str] | ModelSpec
+    sampling: FrameSampling
     start_s: float
     end_s: float | None
     segments: str
@@ -72,6 +80,10 @@ class ScoreRun:
     sources: tuple[Source, ...]
     folder: str
     scores: tuple[Scorer, ...] = field(default_factory=scorers_named)
+    features: bool = False
+    heads: tuple[Head, ...] = ()
+    model: ModelSpec = field(default_factory=ModelSpec)
+    sampling: FrameSampling = field(default_factory=FrameSampling)
     start_s: float = 0.0
     end_s: float | None = None
     segments: str = "whole"
@@ -104,6 +116,11 @@ class ScoreRun:
         _ = self.segment_rule
         if self.executor is not None and self.limits.workers == 0:
             raise UsageError("on a cluster `decode_workers` must be at least 1")
+        if self.needs_model and (self.executor is not None or self.dry_run):
+            raise UsageError(
+                "`features` and `heads` need the model here: leave out `executor` and `dry_run`; on a cluster, "
+                "`caption` keeps them"
+            )
 
     @classmethod
     def of(
@@ -112,6 +129,8 @@ class ScoreRun:
         folder: str | PathLike[str] | None,
         *,
         scores: Literal["all"] | Iterable[str] = "all",
+        heads: GivenHeads | Iterable[GivenHeads] = (),
+        model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
         executor: Literal["local", "ray"] | Ray = "local",
         **options: Any,
     ) -> ScoreRun:
@@ -119,20 +138,30 @@ class ScoreRun:
         from framescribe.pipeline.dataset_clips import clips_of_dataset
 
         check_options("score", ScoreOptions, options)
+        loaded = given_heads(heads)
+        scores = scores if isinstance(scores, str) else tuple(scores)
+        is_seen = bool(options.get("features") or loaded)
         return cls(
             sources=tuple(listed(sources)) if folder is not None else tuple(clips_of_dataset(sources)),
             folder=fspath(sources if folder is None else folder),  # type: ignore[arg-type]  # as clips_of_dataset checks
-            scores=scorers_named(scores),
+            scores=() if is_seen and not scores else scorers_named(scores),
+            heads=loaded,
+            model=as_spec(model),
             executor=executor_of(executor),
             **options,
         )
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether clips are not only measured, but seen by a model."""
+        return self.features or bool(self.heads)
 
     @property
     def segment_rule(self) -> SegmentRule:
         return SegmentRule.parse(self.segments, self.min_length_s, self.max_length_s)
 
 
-@shows_options(ScoreOptions, ScoreRun, scores="all", executor="local")
+@shows_options(ScoreOptions, ScoreRun, scores="all", model=DEFAULT_MODEL, executor="local")
 def score(
     sources: Source | Iterable[Source],
     folder: str | PathLike[str] | None = None,
@@ -140,7 +169,7 @@ def score(
     progress: bool | Observer = True,
     **options: Unpack[ScoreOptions],
 ) -> RunSummary:
-    """Measures clips into a dataset folder, as ``framescribe score`` does; no model is loaded.
+    """Measures clips into a dataset folder, as ``framescribe score`` does; a model is loaded only for features.
 
     It is safe to interrupt: the same call resumes, and scores what is new. Scores of an older version of a scorer are
     measured anew. What can be measured, and in which unit: ``docs/scores.md``.
@@ -154,7 +183,12 @@ def score(
         sources: one or many, as in ``caption``.
         folder: a dataset folder, or a URL of one; it may hold captions. None: ``sources`` is such a folder, and the
             clips are those that it has captions of.
-        scores: names of scorers; ``all`` takes all but ``text``.
+        scores: names of scorers; ``all`` takes all but ``text``. With ``features`` or ``heads`` it may be empty.
+        features: keep what the model sees of each clip, as captioning with ``features`` does; only its vision tower
+            runs. Clips whose features are there are left out.
+        heads: score what the model sees by these heads, which ``teach`` wrote.
+        model: for features and heads, as in ``caption``.
+        sampling: which frames the model sees, as in ``CaptionSettings``.
         start_s, end_s, segments, min_length_s, max_length_s: as in ``caption``: the same clips have the same ids.
         limits: what reading clips may take: processes, seconds, memory.
         redo: ``failed`` scores again also where a scorer failed.
@@ -190,12 +224,14 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
         check_sources(fspath(source) for source in run.sources if isinstance(source, str | Path))
         reading = stack.enter_context(DecodeWorkers([], run.limits.timeout_s, run.limits.memory_gb))
         clips = RunClips(run, lambda clip: segment(clip, run.segment_rule, reading))
-        score_all = stack.enter_context(_executor(run))
+        seeing = Seeing(run.model, run.sampling, run.heads, run.features) if run.needs_model else None
+        sights = () if seeing is None else seeing.scorers()
+        score_all = stack.enter_context(_executor(run, seeing))
         folder = RowFolder(run.folder)
         if not run.dry_run:
             stack.enter_context(locked(folder))
             folder.clean()
-        scored = ScoresDone(folder, run.scores, run.redo == "failed")
+        scored = ScoresDone(folder, (*run.scores, *sights), run.redo == "failed")
         found = left = 0
         for clip in clips:
             found, left = found + 1, left + bool(scored.left(clip))
@@ -215,8 +251,10 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
 Executor = Callable[[Iterator[ScoreTask]], Iterator[Scored]]
 
 
-def _executor(run: ScoreRun) -> AbstractContextManager[Executor]:
+def _executor(run: ScoreRun, seeing: Seeing | None) -> AbstractContextManager[Executor]:
     """What scores a run's clips, for as long as the block lasts."""
+    if seeing is not None:
+        return nullcontext(partial(seeing.seen_here, limits=run.limits))
     if run.executor is None:
         return nullcontext(partial(scored_here, limits=run.limits))
     from framescribe.pipeline.ray.scoring import scoring_on_ray

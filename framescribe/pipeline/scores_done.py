@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from framescribe.dataset.store import RowFolder
+from framescribe.feature_row import are_alike
 from framescribe.pipeline.hashes import source_sha256
 from framescribe.score_row import ScoreRow
 from framescribe.scores.scorer import Scorer
@@ -39,6 +40,11 @@ class ScoresDone:
                     self._has[clip_id] = self._has.get(clip_id, 0) | (0 if redo_failed and stage else bit)
                     if sha256 or stage:
                         self._recorded[clip_id] = sha256 or ""
+        for place, scorer in enumerate(scorers):
+            if scorer.features_of == scorer.name:  # captioning keeps them too, without a row of scores
+                for row in folder.features.rows(["clip_id", "features_of"]):
+                    if are_alike(row["features_of"], scorer.name):
+                        self._has[row["clip_id"]] = self._has.get(row["clip_id"], 0) | 1 << place
 
     def left(self, clip: Clip) -> tuple[Scorer, ...]:
         """The scorers that a clip has no row of."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from framescribe.errors import ClipError
 from framescribe.measured import Measured
@@ -21,6 +23,8 @@ from framescribe.video_frames import VideoFrames
 
 ScoreTask = tuple[Clip, tuple[Scorer, ...]]
 Scored = tuple[Clip, tuple[Measured, ...]]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 log = logging.getLogger("framescribe")
 
@@ -51,19 +55,36 @@ def scored_here(tasks: Iterator[ScoreTask], limits: DecodeLimits) -> Iterator[Sc
         tasks: read as they are needed.
         limits: what reading them may take.
     """
+    with decoders(limits) as (workers, count):
+        yield from side_by_side(tasks, partial(score_one, workers=workers), count)
+
+
+@contextmanager
+def decoders(limits: DecodeLimits) -> Iterator[tuple[DecodeWorkers | None, int]]:
+    """Decoding processes, or None for threads, and how many clips are read at a time."""
     count = limits.workers or usable_cpus()
     workers = None if limits.workers == 0 else DecodeWorkers([], limits.timeout_s, limits.memory_gb)
+    with workers or nullcontext():
+        yield workers, count
+
+
+def side_by_side(tasks: Iterator[Task], work: Callable[[Task], Result], count: int) -> Iterator[Result]:
+    """What ``work`` makes of tasks, in completion order; a consumer that stops early leaves no work behind.
+
+    Args:
+        tasks: read as they are needed.
+        work: is called in threads.
+        count: of these threads.
+    """
     pool = ThreadPoolExecutor(count, thread_name_prefix="score")
-    with pool, workers or nullcontext():
-        try:
-            running: set[Future[Scored]] = set()
-            while True:
-                ahead = islice(tasks, 2 * count - len(running))
-                running.update(pool.submit(score_one, task, workers) for task in ahead)
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    try:
+        running: set[Future[Result]] = set()
+        while True:
+            running.update(pool.submit(work, task) for task in islice(tasks, 2 * count - len(running)))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

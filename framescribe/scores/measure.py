@@ -32,7 +32,15 @@ def _measured(scorer: Scorer, pictures: ClipPictures, source: str) -> Measured:
         values = scorer.measure(pictures)
         numbers = tuple(float(values[score.name]) for score in scorer.scores)
         vector = scorer.features(pictures)
-        return Measured(scorer.name, scorer.version, numbers, len(pictures.small_s), vector)
+        return Measured(
+            scorer.name,
+            scorer.version,
+            scorer.names,
+            numbers,
+            len(pictures.small_s),
+            vector,
+            scorer.features_of or "",
+        )
     except MemoryError:
         raise  # of the whole clip
     except Exception as error:  # noqa: BLE001 - the one boundary: a measurement that fails is one row
