@@ -77,7 +77,8 @@ class Histogram:
         self.columns = [self._column(bar, peak.value or 1) for bar in bars]
         inside = [(place, text) for place, text in marks if self._low < place < self._high]
         self.lines = [self._line(place, text, number) for number, (place, text) in enumerate(inside)]
-        self.labels = [self._label((peak.start + peak.end) / 2, self.top - 5, f"{peak.value:,.4g}")]
+        most = f"{peak.value:,.0f}" if peak.value >= 1000 else f"{peak.value:.4g}"
+        self.labels = [self._label((peak.start + peak.end) / 2, self.top - 5, most)]
         self.labels += [self._label(place, self.height - 5, text) for place, text in ticks]
 
     def _x(self, place: float) -> float:

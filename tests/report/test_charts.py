@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from framescribe.report.charts import Histogram, bars_of, nice_step, number_ticks, quantile
+from framescribe.report.charts import Bar, Histogram, bars_of, nice_step, number_ticks, quantile
 from framescribe.report.units import duration, percent
 
 
@@ -85,3 +85,8 @@ def test_histograms_count_everything_and_stay_in_their_picture(counts):
 )
 def test_nice_steps(least, step):
     assert nice_step(least) == step
+
+
+@pytest.mark.parametrize(("value", "shown"), [(7, "7"), (1234, "1,234"), (49_970, "49,970"), (0.25, "0.25")])
+def test_the_tallest_bar_says_how_many_it_holds(value, shown):
+    assert Histogram([Bar(0, 1, value, "")], []).labels[0].text == shown
