@@ -14,6 +14,9 @@ from framescribe.score_row import ScoreRow
 
 GivenHeads = str | PathLike[str] | Head
 
+_SHARED = ("clip_id", "source_video", "start_s", "end_s", "engine_version", "created_at")
+"""Columns that scores take from the features that they are of."""
+
 
 def load_heads(heads: GivenHeads | Iterable[GivenHeads]) -> tuple[Head, ...]:
     """Heads by their files.
@@ -64,18 +67,14 @@ def scores_of(row: FeatureRow, heads: Sequence[Head]) -> list[ScoreRow]:
     import numpy as np
 
     vector_1D = np.frombuffer(row.features, "<f2")[None]
+    whose = {name: getattr(row, name) for name in _SHARED}
     return [
         ScoreRow(
-            clip_id=row.clip_id,
-            source_video=row.source_video,
-            start_s=row.start_s,
-            end_s=row.end_s,
             scorer=head.scorer,
             version=HEAD_VERSION,
             names=head.labels,
             values=tuple(map(float, head.probabilities(vector_1D)[0])),
-            engine_version=row.engine_version,
-            created_at=row.created_at,
+            **whose,
         )
         for head in heads
     ]
