@@ -17,6 +17,7 @@ FEATURES_OF = "fingerprint-2"
 """The name under which fingerprints are kept among a dataset's features; the scorer's version is its number."""
 
 PARTS, SIDE = 8, 20
+_FEWEST = 4  # pixels that a picture is high and wide within its borders
 _BLACK, _EVEN = 24, 8
 """A border is no lighter than the first, and varies no more along its length than the second, in every frame."""
 
@@ -59,11 +60,20 @@ def overlaps(
     return np.asarray(lengths / np.maximum(lengths.sum(1, keepdims=True), 1e-9))
 
 
-def _within_borders(grey_NHW: Pixels) -> tuple[int, int, int, int]:
-    """First and last row, first and last column (excluded) of what is not a black border."""
-    found: list[int] = []
+def _within_borders(grey_NHW: Pixels) -> tuple[float, float, float, float]:
+    """Where what is no black border begins and ends, down and across, in parts of a pixel."""
+    found: list[float] = []
     for along in (2, 1):
         black = (grey_NHW.mean(along).max(0) < _BLACK) & (grey_NHW.std(along).max(0) < _EVEN)
         inside = np.flatnonzero(~black)
-        found += [int(inside[0]), int(inside[-1]) + 1] if len(inside) else [0, len(black)]
+        if len(inside) < _FEWEST:
+            found += [0.0, float(len(black))]
+            continue
+        first, last = int(inside[0]), int(inside[-1])
+        light = grey_NHW.mean((0, along)).astype(float)
+        # A border ends within a pixel, which is darker than its neighbour by as much as the border takes of it.
+        found.append(first + (first > 0) * (1 - min(1.0, light[first] / max(1.0, light[first + 1]))))
+        found.append(
+            last + 1 - (last + 1 < len(black)) * (1 - min(1.0, light[last] / max(1.0, light[last - 1])))
+        )
     return found[0], found[1], found[2], found[3]

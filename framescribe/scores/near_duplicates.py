@@ -1,8 +1,8 @@
 """Which clips of a set are copies of one another, by their fingerprints.
 
 A copy shows the same picture, maybe a little less of it, and the same happens in it: the mean pictures have to agree,
-and so has what changes about them, so that other clips of the same scene are no copies. ``nearest.py`` says which
-clips to compare.
+and so has what changes about them, everywhere, so that other clips of the same scene are no copies. ``nearest.py`` says
+which clips to compare.
 """
 
 from __future__ import annotations
@@ -21,10 +21,18 @@ FLAT_LEVELS = 3.0
 STILL_LEVELS = 0.6
 """A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
 
-LEAST_PICTURE, LEAST_MOVEMENT, LEAST_STILL = 0.93, 0.85, 0.97
-"""Least correlations: of mean pictures and of the changes about them; of mean pictures where nothing changes."""
+LEAST_STILL = 0.97
+"""Least correlation of mean pictures where nothing changes."""
 
-_INNER = 16  # pixels of a side at which cuts are compared
+LEAST_PICTURE, LEAST_CHANGE = (0.95, 0.99), (0.9, 0.75)
+"""Least correlations of mean pictures, and of the changes about them: either the first ones, where no part of the
+picture changes otherwise, or the second ones, where no part of the picture is another."""
+
+MOST_OTHER_CHANGE, MOST_OTHER_PICTURE, MOST_OTHER_STILL = 0.55, 0.25, 0.45
+"""By how much a sixteenth of the picture may differ, as a share of the whole one's deviation. Another subject before
+the same background differs in one place only, which a correlation of all places hardly shows."""
+
+_INNER, _BLOCK = 16, 4  # pixels of a side at which cuts, and parts of them, are compared
 _CUTS = tuple((left / 40, right / 40) for left in range(6) for right in range(6) if left + right <= 5)
 """How much of a picture's width or height may be cut away, in all pairs of steps: an eighth at most."""
 _COARSE_CUTS = ((0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.05, 0.05))
@@ -70,11 +78,41 @@ def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
     cuts = np.einsum("pvai,pkij,pvbj->pvkab", rows, whole_PKSS, columns, optimize=True)
     means, changes = _parted(cuts)
     same_picture, same_change = _correlation(means, mean[:, None]), _correlation(changes, change[:, None])
-    levels = np.sqrt((changes**2).mean(-1)), np.sqrt((change**2).mean(-1))[:, None]
-    is_still = np.minimum(*levels) < STILL_LEVELS
-    still = is_still & (np.maximum(*levels) < 2 * STILL_LEVELS) & (same_picture >= LEAST_STILL)
-    moving = ~is_still & (same_picture >= LEAST_PICTURE) & (same_change >= LEAST_MOVEMENT)
+    levels = _rms(changes), _rms(change)[:, None]
+    low, high = np.minimum(*levels), np.maximum(*levels)
+    other_picture = _most_other(means, mean) / np.maximum(_rms(mean)[:, None], 1e-6)
+    other_change = _most_other(changes, change) / np.maximum(levels[1], STILL_LEVELS)
+    is_still = low < STILL_LEVELS
+    still = is_still & (high < 2 * STILL_LEVELS) & (same_picture >= LEAST_STILL)
+    still &= other_picture <= MOST_OTHER_STILL
+    ways = [
+        (same_picture >= picture) & (same_change >= least) & is_alike
+        for picture, least, is_alike in zip(
+            LEAST_PICTURE,
+            LEAST_CHANGE,
+            (other_change <= MOST_OTHER_CHANGE, other_picture <= MOST_OTHER_PICTURE),
+            strict=True,
+        )
+    ]
+    moving = ~is_still & (ways[0] | ways[1])
     return np.asarray((still | moving).any(1))
+
+
+def _most_other(cuts: Floats, part: Floats) -> Floats:
+    """float32 [P, V]: the most that a sixteenth of the picture differs, root mean square, when both have one level.
+
+    Args:
+        cuts: [P, V, K * Y * X] of several cuts.
+        part: [P, K * Y * X] of what they are compared with.
+    """
+    gain = (cuts * part[:, None]).sum(-1) / np.maximum((cuts**2).sum(-1), 1e-6)
+    blocks = (-1, _INNER // _BLOCK, _BLOCK, _INNER // _BLOCK, _BLOCK)
+    squared = ((gain[..., None] * cuts - part[:, None]) ** 2).reshape(*cuts.shape[:2], *blocks)
+    return np.asarray(np.sqrt(squared.mean((2, 4, 6)).max((-2, -1))))
+
+
+def _rms(values: Floats) -> Floats:
+    return np.asarray(np.sqrt((values**2).mean(-1)))
 
 
 def _described(fingerprints_NKSS: NDArray[np.float16], cuts: tuple[tuple[float, float], ...]) -> Floats:
@@ -82,7 +120,7 @@ def _described(fingerprints_NKSS: NDArray[np.float16], cuts: tuple[tuple[float, 
     mean, change = _parted(_cut(fingerprints_NKSS.astype(np.float32), _matrices(cuts)))
     coarse = change.reshape(*change.shape[:2], -1, _INNER // 2, 2, _INNER // 2, 2).mean((-3, -1))
     coarse = coarse.reshape(*change.shape[:2], -1)
-    is_still = np.sqrt((change**2).mean(-1, keepdims=True)) < STILL_LEVELS
+    is_still = _rms(change)[..., None] < STILL_LEVELS
     both = np.concatenate([_unit(mean), np.where(is_still, 0, _unit(coarse))], axis=-1)
     return _unit(both)
 

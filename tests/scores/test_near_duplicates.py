@@ -1,6 +1,7 @@
 """Copies are found among clips, and clips that are only like one another are not taken for copies."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,32 @@ def test_the_same_picture_with_other_changes_is_no_copy(films):
     assert len(moving) >= 3
     assert are_copies(moving, moving).all()
     assert not are_copies(moving, moving[:, ::-1]).any()
+
+
+def test_another_subject_before_the_same_moving_background_is_no_copy():
+    """One camera's way through one scene makes mean pictures and changes agree, but for where the subjects are."""
+    one, two = (fingerprint_of(film(f"d/31/{number}"))[None].astype(np.float32) for number in (399, 364))
+    assert are_copies(one, one).all()
+    assert not (are_copies(one, two) | are_copies(two, one)).any()
+
+
+@pytest.mark.parametrize("bar", [32, 35, 38])
+def test_a_letterbox_that_ends_within_a_pixel_is_no_part_of_the_fingerprint(bar):
+    """Ten rows are one of the tiny picture."""
+    rng = np.random.default_rng(4)
+    smooth = rng.uniform(60, 200, (6, 7, 8)).repeat(100, 1).repeat(80, 2)[:, : 640 - 2 * bar]
+    boxed = np.pad(smooth, ((0, 0), (bar, bar), (0, 0)))
+    tiny = [
+        np.stack([each[:, at : at + 10].mean(1) for at in range(0, each.shape[1], 10)], 1)
+        .reshape(6, -1, 64, 10)
+        .mean(-1)
+        for each in (smooth, boxed)
+    ]
+    pictures = pictures_of(np.zeros((6, 8, 8, 3), np.uint8), FPS)
+    one, two = (
+        features(replace(pictures, tiny_NHW=each.astype(np.uint8))).astype(np.float32) for each in tiny
+    )
+    assert np.abs(one - two).mean() < 2.5
 
 
 def test_near_vectors_meet_among_many():
