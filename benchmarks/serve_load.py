@@ -64,7 +64,7 @@ async def ask(url: str, request: dict[str, Any], leave_after_s: float | None = N
             content, first_s = b"", 0.0
             while part := await reader.read(1 << 16):
                 content += part
-                if not first_s and b'"content":"' in content.replace(b'"content":""', b""):
+                if not first_s and b"\ndata: " in content:
                     first_s = time.perf_counter() - begun_s
     except TimeoutError:
         return None

@@ -104,7 +104,8 @@ class ChatResponse(Response):
             if not self._has_begun:
                 await self._begin(send)
                 await self._event(send, choice({"role": "assistant", "content": ""}))
-            await self._event(send, choice({"content": piece}))
+            if piece:
+                await self._event(send, choice({"content": piece}))
         if not self._has_begun:
             await self._begin(send)
             await self._event(send, choice({"role": "assistant", "content": ""}))

@@ -53,7 +53,7 @@ class Reply:
         self._held.close()
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text, piece by piece.
+        """The text, piece by piece; a piece may be empty, as not every token ends a character.
 
         Raises:
             ApiError: it cannot be generated.
@@ -64,8 +64,7 @@ class Reply:
             job.changed.clear()
             if job.is_over:
                 break
-            if piece := self._text.push(list(job.token_ids)):
-                yield piece
+            yield self._text.push(list(job.token_ids))
             if self._text.is_stopped:
                 break
             await asyncio.sleep(_BETWEEN_PIECES_S)
