@@ -1,4 +1,4 @@
-"""Where the tried versions of vLLM differ."""
+"""Where versions of vLLM differ."""
 
 from __future__ import annotations
 
