@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.score_run import score
     from framescribe.profiles.filter import FilterReport, filter
     from framescribe.reviewing.serve import review
+    from framescribe.rewriting.run import rewrite
     from framescribe.score_row import ScoreRow
     from framescribe.serving.batches import BatchSummary, run_batch
     from framescribe.serving.run import serve
@@ -74,6 +75,7 @@ _HOMES = {
     "filter": "profiles.filter",
     "near_duplicates": "pipeline.near_duplicates",
     "review": "reviewing.serve",
+    "rewrite": "rewriting.run",
     "run_batch": "serving.batches",
     "score": "pipeline.score_run",
     "serve": "serving.run",
@@ -115,6 +117,7 @@ __all__ = [
     "import_captions",
     "near_duplicates",
     "review",
+    "rewrite",
     "run_batch",
     "score",
     "serve",

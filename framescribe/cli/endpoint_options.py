@@ -1,4 +1,4 @@
-"""Options of ``caption`` and ``ask`` for an OpenAI-compatible server."""
+"""Options of ``caption``, ``ask`` and ``rewrite`` for an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ Url = Annotated[
         "--endpoint",
         metavar="URL",
         help="Caption by this server, such as http://gpu:8000; or by several, divided by commas.",
+        rich_help_panel=_PANEL,
+    ),
+]
+TextUrl = Annotated[
+    str,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help="Server whose model rewrites, such as http://gpu:8000; or several, divided by commas.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -145,6 +154,30 @@ def endpoint_of(
     return Endpoint(endpoint, endpoint_model, _key(key_env, key_file), **given)
 
 
+def text_endpoint_of(
+    endpoint: TextUrl,
+    endpoint_model: Model = None,
+    key_env: KeyVariable = None,
+    key_file: KeyFile = None,
+    concurrency: Concurrency = None,
+    timeout_s: AnswerTimeout = None,
+    patience_s: Patience = None,
+    max_requests: MaxRequests = None,
+    max_tokens: MaxTokens = None,
+) -> Endpoint:
+    """The endpoint that is sent text alone.
+
+    Raises:
+        UsageError: a key that cannot be read.
+    """
+    given: dict[str, Any] = {
+        "concurrency": concurrency, "timeout_s": timeout_s, "patience_s": patience_s, "max_requests": max_requests,
+        "max_tokens": max_tokens,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    return Endpoint(endpoint, endpoint_model, _key(key_env, key_file), **given)
+
+
 def _key(variable: str | None, file: Path | None) -> str | None:
     if file is None:
         key = os.environ.get(variable or _KEY_VARIABLE)
@@ -162,3 +195,4 @@ def _key(variable: str | None, file: Path | None) -> str | None:
 
 
 Given = Annotated[Endpoint | None, Spelled(endpoint_of)]
+GivenText = Annotated[Endpoint, Spelled(text_endpoint_of)]

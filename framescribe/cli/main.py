@@ -27,6 +27,7 @@ from framescribe.cli.parity import parity
 from framescribe.cli.ray_options import CaptionCommand
 from framescribe.cli.report import report
 from framescribe.cli.review import review
+from framescribe.cli.rewrite import rewrite
 from framescribe.cli.rows import rows
 from framescribe.cli.run_batch import run_batch
 from framescribe.cli.score import score
@@ -49,7 +50,7 @@ app = typer.Typer(
 for run in (caption, score):
     app.command(cls=CaptionCommand)(unfolded(run))
 for command in (
-    rows, filter_, report, review, decide, export, teach, apply, similar,
+    rows, filter_, report, review, decide, rewrite, export, teach, apply, similar,
     ask, serve, inspect, train, evaluate, split, synthesize, parity, bench, download, doctor,
 ):  # fmt: skip
     app.command(cls=Command)(unfolded(command))

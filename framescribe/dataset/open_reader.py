@@ -9,6 +9,7 @@ from framescribe.dataset.decided import DecisionColumns
 from framescribe.dataset.folder import local_path
 from framescribe.dataset.joined import Joined
 from framescribe.dataset.readers import Checked, FolderRows, JsonLines, OnBad, ParquetFile, Reader
+from framescribe.dataset.rewritten import RewriteColumns
 from framescribe.dataset.scored import ScoreColumns, ScoredClips
 from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
@@ -33,7 +34,10 @@ def open_captions(source: str | Path, required: Collection[str], on_bad: OnBad |
     if name.endswith(".parquet"):
         return ParquetFile(checked)
     captions = FolderRows(checked)
-    return Joined(captions, [ScoreColumns(captions.folder.scores), DecisionColumns(captions.folder)])
+    folder, decisions = captions.folder, DecisionColumns(captions.folder)
+    return Joined(
+        captions, [ScoreColumns(folder.scores), decisions, RewriteColumns(folder.rewrites, decisions)]
+    )
 
 
 def open_scored(source: str | Path) -> Reader:

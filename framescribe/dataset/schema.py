@@ -11,6 +11,7 @@ from framescribe.caption_row import CaptionRow
 from framescribe.decision_row import DECISION_SCHEMA_VERSION, DecisionRow
 from framescribe.errors import UsageError
 from framescribe.feature_row import FEATURE_SCHEMA_VERSION, FeatureRow
+from framescribe.rewrite_row import REWRITE_SCHEMA_VERSION, RewriteRow
 from framescribe.score_row import SCORE_SCHEMA_VERSION, ScoreRow
 from framescribe.shown import shown_value
 from framescribe.types import SCHEMA_VERSION
@@ -145,6 +146,8 @@ FEATURES = TableSchema("features", FeatureRow, ("clip_id", "features_of"), FEATU
 
 DECISIONS = TableSchema("decisions", DecisionRow, ("entry_id",), DECISION_SCHEMA_VERSION)
 """What people decided about captions: the whole history."""
+REWRITES = TableSchema("rewrites", RewriteRow, ("clip_id", "prompt_index", "variant"), REWRITE_SCHEMA_VERSION)
+"""Rewritten captions: one row for each caption and variant."""
 
 
 def _as_utf8(value: Any) -> Any:

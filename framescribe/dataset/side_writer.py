@@ -1,4 +1,4 @@
-"""Scores and features into the tables that stand beside captions."""
+"""Scores, features and rewrites into the tables that stand beside captions."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Iterable
 
 from framescribe.dataset.store import RowFolder
 from framescribe.feature_row import FeatureRow
+from framescribe.rewrite_row import RewriteRow
 from framescribe.score_row import ScoreRow
+
+SideRow = ScoreRow | FeatureRow | RewriteRow
 
 SIDE_ROWS_PER_SHARD = 20_000
 SIDE_SECONDS_PER_SHARD = 60.0
 
 
 class SideWriter:
-    """Appends scores and features to a folder, within ``locked``. ``write`` may be called from several threads.
+    """Appends scores, features and rewrites to a folder, within ``locked``. ``write`` may be called from several threads.
 
     Rows that are written together are in one shard each of their tables. Features come first: a clip counts as scored
     by its scores.
@@ -28,13 +31,13 @@ class SideWriter:
 
     def __init__(self, folder: RowFolder, run: str, rows_per_shard: int = SIDE_ROWS_PER_SHARD) -> None:
         self._run, self._rows_per_shard = run, rows_per_shard
-        self._tables = {FeatureRow: folder.features, ScoreRow: folder.scores}
-        self._rows: dict[type, list[ScoreRow | FeatureRow]] = {kind: [] for kind in self._tables}
+        self._tables = {FeatureRow: folder.features, ScoreRow: folder.scores, RewriteRow: folder.rewrites}
+        self._rows: dict[type, list[SideRow]] = {kind: [] for kind in self._tables}
         self._numbers = {kind: table.next_number() for kind, table in self._tables.items()}
         self._last_flush = time.monotonic()
         self._lock = threading.Lock()
 
-    def write(self, rows: Iterable[ScoreRow | FeatureRow]) -> None:
+    def write(self, rows: Iterable[SideRow]) -> None:
         """Takes rows; they are safe after ``flush``."""
         with self._lock:
             for row in rows:

@@ -8,7 +8,7 @@ from typing import Literal
 from framescribe.dataset.decision_log import DecisionLog
 from framescribe.dataset.decision_state import DecisionStates
 from framescribe.dataset.folder import Folder
-from framescribe.dataset.schema import CAPTIONS, DECISIONS, FEATURES, SCORES
+from framescribe.dataset.schema import CAPTIONS, DECISIONS, FEATURES, REWRITES, SCORES
 from framescribe.dataset.table import Table, shard_number
 from framescribe.errors import UsageError
 from framescribe.shown import shown
@@ -37,6 +37,7 @@ class RowFolder(Folder):
         table: the captions.
         scores: of its clips.
         features: of its clips.
+        rewrites: of its captions.
 
     Raises:
         UsageError: no package is there to open such a URL, or it names another host.
@@ -47,7 +48,8 @@ class RowFolder(Folder):
         self.table = Table(self, CAPTIONS)
         self.scores = Table(self, SCORES)
         self.features = Table(self, FEATURES)
-        self._tables = self.table, self.scores, self.features
+        self.rewrites = Table(self, REWRITES)
+        self._tables = self.table, self.scores, self.features, self.rewrites
 
     def exists(self) -> bool:
         """Whether there is a run's description or a shard of captions."""
