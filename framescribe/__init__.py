@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from framescribe.pipeline.score_run import score
     from framescribe.profiles.filter import FilterReport, filter
     from framescribe.reviewing.serve import review
+    from framescribe.rewrite_row import RewriteRow
     from framescribe.rewriting.run import rewrite
     from framescribe.score_row import ScoreRow
     from framescribe.serving.batches import BatchSummary, run_batch
@@ -64,6 +65,7 @@ _HOMES = {
     "ModelSpec": "model_spec",
     "NearDuplicates": "pipeline.near_duplicates",
     "Observer": "pipeline.observer",
+    "RewriteRow": "rewrite_row",
     "Ray": "pipeline.caption_run",
     "RunSummary": "pipeline.observer",
     "ScoreRow": "score_row",
@@ -105,6 +107,7 @@ __all__ = [
     "NearDuplicates",
     "Observer",
     "Ray",
+    "RewriteRow",
     "RunSummary",
     "ScoreRow",
     "ServerSettings",

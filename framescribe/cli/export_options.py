@@ -43,6 +43,13 @@ Accept = Annotated[
         "reviewed: also those that they edited.",
     ),
 ]
+Variant = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Export this variant, which `rewrite` made, in place of the captions; clips without one are left out.",
+    ),
+]
 PromptIndex = Annotated[
     int | None,
     typer.Option(

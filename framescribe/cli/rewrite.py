@@ -59,9 +59,9 @@ def rewrite(
 ) -> None:
     """Rewrite captions through an OpenAI-compatible server: shorter, in another language, in a style, as JSON.
 
-    Each answer is checked. One that fails is asked for again with what is wrong with it, and is never taken: the caption
-    then has a row that says why. Texts are a table of the folder and columns of its rows; `export --variant NAME`
-    takes them. Run the same command again to resume, and to rewrite what was captioned or edited since.
+    Each answer is checked. One that fails is asked for again with what is wrong with it, and is never taken: the
+    caption then has a row that says why. Texts are a table of the folder and columns of its rows, which
+    `export --variant NAME` takes. Run the same command again to resume, and to rewrite what has changed since.
 
     Examples:
         framescribe rewrite captions/ --endpoint http://gpu:8000 --variant short --preset short

@@ -18,7 +18,7 @@ SIDE_SECONDS_PER_SHARD = 60.0
 
 
 class SideWriter:
-    """Appends scores, features and rewrites to a folder, within ``locked``. ``write`` may be called from several threads.
+    """Appends scores, features and rewrites to a folder, within ``locked``. Several threads may call ``write``.
 
     Rows that are written together are in one shard each of their tables. Features come first: a clip counts as scored
     by its scores.

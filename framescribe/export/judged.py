@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
+from framescribe.dataset.rewritten import PREFIX
 from framescribe.export.pair import Unusable
 from framescribe.quality.checks import check
 
 Accept = Literal["reviewed", "accepted"]
 COLUMNS = ("decision", "decision_reason", "edited_caption", "decision_is_stale")
 """What is read of decisions, where there are any."""
+
+
+MENDED = ("opener", "over_budget", "duplicate")
+"""Flags of captions that are rewritten all the same."""
 
 
 def is_accepted(row: Mapping[str, Any]) -> bool:
@@ -44,3 +49,17 @@ def exported_text(row: Mapping[str, Any], accept: Accept | None, accepted_flags:
     if flags := [flag for flag in found if flag not in accepted_flags]:
         raise Unusable(f"flagged {flags[0]}", ", ".join(flags))
     return edited or row["caption"] or ""
+
+
+def variant_text(row: Mapping[str, Any], variant: str) -> str:
+    """A rewritten caption of a row that goes into the export. It was checked when it was made.
+
+    Raises:
+        Unusable: there is none of the caption as it is now.
+    """
+    text: str | None = row.get(f"{PREFIX}{variant}")
+    if text is None:
+        raise Unusable(
+            f"no variant {variant}", "not rewritten since it was captioned or edited, or that failed"
+        )
+    return text

@@ -29,7 +29,7 @@ class Candidate:
         clip: source, span, and what was asked about it.
         stem: the clip's file name in the export without its ending: unique, without dots.
         caption: one line of UTF-8, never empty.
-        row_caption: what it was before the clean-up.
+        row_caption: what it was before the clean-up, and before it was rewritten.
         is_accepted: whether people accepted it.
     """
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.rewritten import PREFIX
 from framescribe.errors import UsageError
 from framescribe.export.clips import Destination, placed
 from framescribe.export.judged import COLUMNS as DECISION_COLUMNS
@@ -42,6 +43,7 @@ def export(
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
     accept: Accept | None = None,
+    variant: str | None = None,
     min_frames: int = 1,
     sources: Collection[str] = (),
     normalize: Normalize | None = None,
@@ -65,6 +67,7 @@ def export(
         accepted_flags: further flags that keep none out.
         accept: ``accepted``: only captions that people accepted; ``reviewed``: also those that they edited; None: all
             but those that they rejected. Edited texts go in for the captions.
+        variant: of rewritten captions: its texts go in for the captions; clips without one are left out.
         min_frames: clips of fewer frames are left out, also where the trainer would take them.
         sources: folders, and beginnings of URLs that end in ``/``, to read clips from; empty: see ``Places``.
         normalize: make every clip anew so, with the rate, sides and number of frames that the trainer's models take
@@ -89,9 +92,9 @@ def export(
         raise UsageError(f"`accept` takes {' or '.join(get_args(Accept))}, not {accept!r}")
     report = ExportReport(
         format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, accept=accept,
-        normalize=form,
+        variant=variant, normalize=form,
     )  # fmt: skip
-    candidates = candidates_of(_chosen_rows(rows, where), Places(sources), report, prompt_index)
+    candidates = candidates_of(_chosen_rows(rows, where, variant), Places(sources), report, prompt_index)
     with new_target(final, overwrite) as folder:
         _write(candidates, Destination(chosen, folder, final, link), preparation, report)
     return report
@@ -128,12 +131,19 @@ def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
 
 
 def _chosen_rows(
-    rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]], where: str | Sequence[str]
+    rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]],
+    where: str | Sequence[str],
+    variant: str | None,
 ) -> Iterable[Mapping[str, Any]]:
     if isinstance(rows, str | PathLike):
         rows = Dataset(Path(rows) if isinstance(rows, PathLike) else rows)
     if isinstance(rows, Dataset):
-        decided = [name for name in DECISION_COLUMNS if name in rows.columns]
+        known = rows.columns
+        if variant is not None and f"{PREFIX}{variant}" not in known:
+            made = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
+            raise UsageError(f"there is no `variant` {variant!r}; there is {', '.join(made) or 'none'}")
+        decided = [name for name in DECISION_COLUMNS if name in known]
+        decided += [] if variant is None else [f"{PREFIX}{variant}"]
         return rows.rows(where or None, columns=(*COLUMNS, *decided))
     if where:
         raise UsageError("`where` chooses among the rows of a folder or file; choose among your own before")

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.export.judged import Accept, exported_text, is_accepted
+from framescribe.export.judged import MENDED, Accept, exported_text, is_accepted, variant_text
 from framescribe.export.pair import Candidate, Unusable
 from framescribe.export.places import Places
 from framescribe.export.report import ExportReport, LeftOut
@@ -71,7 +71,7 @@ def _prompt_index(row: Row) -> int:
 
 def _offer(row: Row, places: Places, report: ExportReport) -> Candidate | LeftOut:
     try:
-        candidate = to_candidate(row, report.rules, report.accepted_flags, report.accept)
+        candidate = to_candidate(row, report.rules, report.accepted_flags, report.accept, report.variant)
         places.check(candidate.source_video)
     except Unusable as problem:
         return LeftOut(row["clip_id"], row["source_video"], problem.reason, str(problem))
@@ -101,14 +101,19 @@ def _order(candidate: Candidate) -> tuple[str, float, float, str]:
 
 
 def to_candidate(
-    row: Row, rules: CleanupRules, accepted_flags: Collection[str], accept: Accept | None = None
+    row: Row,
+    rules: CleanupRules,
+    accepted_flags: Collection[str],
+    accept: Accept | None = None,
+    variant: str | None = None,
 ) -> Candidate:
-    """The row's clip and its cleaned caption.
+    """The row's clip and its cleaned caption, or the variant of it.
 
     Raises:
         Unusable: the row does not go into the export; why.
     """
-    text = exported_text(row, accept, accepted_flags)
+    flags = accepted_flags if variant is None else (*accepted_flags, *MENDED)
+    text = exported_text(row, accept, flags)
     try:
         clip = Clip(
             row["source_video"], row.get("start_s") or 0.0, row.get("end_s"), prompt=row.get("prompt") or None
@@ -122,7 +127,7 @@ def to_candidate(
         clip_id=row["clip_id"],
         clip=clip,
         stem=_stem(row["clip_id"], clip.source_video),
-        caption=_caption(text, rules),
+        caption=_caption(text if variant is None else variant_text(row, variant), rules),
         row_caption=text,
         is_accepted=is_accepted(row),
     )

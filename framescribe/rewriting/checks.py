@@ -89,11 +89,11 @@ def _fitting_json(text: str, schema: str) -> Any:
     # A registry of its own: references to other documents are not fetched.
     validator = validator_for(loaded)(loaded, registry=Registry())
     try:
-        error = best_match(validator.iter_errors(value))
+        problem = best_match(validator.iter_errors(value))
     except Unresolvable as missing:
         raise UsageError(f"`schema` refers to what is not in it: {missing}") from missing
-    if error is not None:
-        raise Unfit(f"schema: {error.json_path}: {shorten(error.message, _MAX_SHOWN)}")
+    if problem is not None:
+        raise Unfit(f"schema: {problem.json_path}: {shorten(problem.message, _MAX_SHOWN)}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a text says that a program can name: numbers, names, quoted text, colours. English, but for numbers and quotes."""
+"""What a text says that a program can name: numbers, quoted text; in English also names and colours."""
 
 from __future__ import annotations
 
@@ -7,41 +7,12 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 from framescribe.quality.words import bare_words
-from framescribe.rewriting.recipe import Fact
+from framescribe.rewriting.recipe import Fact, data
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2
-    )
-}
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(data()["facts"]["numbers"].split(), 2)}
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|「([^」]+)」|『([^』]+)』|„([^“”]+)[“”]")
-_COLOURS = frozenset(
-    [
-        "red",
-        "orange",
-        "yellow",
-        "green",
-        "blue",
-        "purple",
-        "pink",
-        "brown",
-        "black",
-        "white",
-        "gray",
-        "gold",
-        "silver",
-        "beige",
-        "turquoise",
-        "cyan",
-        "magenta",
-        "maroon",
-        "navy",
-        "teal",
-        "violet",
-    ]
-)
+_COLOURS = frozenset(data()["facts"]["colours"].split())
 _SAME = {"grey": "gray", "golden": "gold"}
 # A capital that begins no sentence, quotation or line.
 _NAME = re.compile(r"(?<=[\w,;)’'] )(?!I\b)[A-Z][\w’-]*\w")
@@ -71,7 +42,7 @@ def quotes(text: str) -> set[str]:
 def colours(text: str) -> set[str]:
     """English names of colours."""
     words = (_SAME.get(word, word) for each in bare_words(text) for word in each.split("-"))
-    return _COLOURS.intersection(words)
+    return set(_COLOURS.intersection(words))
 
 
 _FINDERS: Mapping[Fact, Callable[[str], set[str]]] = {

@@ -1,4 +1,4 @@
-"""Whether a text is in a language, by its script and its most frequent words. Short texts are judged by script alone."""
+"""Whether a text is in a language, by its script and its frequent words; short texts are judged by script alone."""
 
 from __future__ import annotations
 

@@ -11,14 +11,12 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.store import RowFolder
 from framescribe.decision_row import RowKey, caption_digest
 from framescribe.errors import UsageError
-from framescribe.export.judged import COLUMNS, Accept, exported_text
+from framescribe.export.judged import COLUMNS, MENDED, Accept, exported_text
 from framescribe.export.pair import Unusable
 from framescribe.rewriting.recipe import Recipe
 
 _READ = ("clip_id", "prompt_index", "caption", "caption_status", "flags", "error_message")
 _MAX_CHARS = 20_000  # no caption is so long
-_MENDED = ("opener", "over_budget", "duplicate")
-"""Flags of captions that are rewritten all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class RewriteRun:
         decided = [name for name in COLUMNS if name in dataset.columns]
         for row in dataset.rows(self.where or None, columns=(*_READ, *decided)):
             try:
-                text = exported_text(row, self.accept, _MENDED)
+                text = exported_text(row, self.accept, MENDED)
             except Unusable:
                 continue
             if len(text) <= _MAX_CHARS:

@@ -48,8 +48,8 @@ def rewrite(
 ) -> RunSummary:
     """Rewrites the captions of a dataset folder, as ``framescribe rewrite`` does, into its table ``rewrites``.
 
-    Each answer is checked (``docs/rewriting.md``); one that fails is never taken, and a caption without a fit answer has
-    a row that says why. It is safe to interrupt: the same call resumes, and rewrites again what was captioned or
+    Each answer is checked (``docs/rewriting.md``); one that fails is never taken, and a caption without a fit answer
+    has a row that says why. It is safe to interrupt: the same call resumes, and rewrites again what was captioned or
     edited anew, or rewritten by other settings.
 
     >>> from framescribe import rewrite
