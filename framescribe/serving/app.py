@@ -22,6 +22,13 @@ _REFS = "#/components/schemas/{model}"
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 401, 403, 404, 405, 408, 413, 415, 429, 503)
 }
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/event-stream": {"schema": _EVENT}},
+        "description": "The answer, whole or as events",
+    }
+}
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -59,7 +66,12 @@ def app_of(service: Service, keys: tuple[str, ...]) -> FastAPI:
         "required": True,
     }
 
-    @app.post("/v1/chat/completions", response_model=ChatCompletion, openapi_extra={"requestBody": body})
+    @app.post(
+        "/v1/chat/completions",
+        response_model=ChatCompletion,
+        responses=_STREAM,
+        openapi_extra={"requestBody": body},
+    )
     async def chat_completions(request: Request) -> Response:
         return ChatResponse(service, request)
 
