@@ -143,7 +143,7 @@ SCORERS: tuple[Scorer, ...] = (
                 "share of points that equal both the next one and the one below",
             ),
         ),
-        ("large",),
+        ("large_grey",),
     ),
     Scorer(
         "exposure",

@@ -32,7 +32,10 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
     if len(pictures.small_THW3) < 2:
         return dict.fromkeys(("motion", "motion_diagonals", "static_share", "direction_spread"), math.nan)
     grey_THW = luma(pictures.small_THW3)
-    steps = [_step(pictures, grey_THW, number) for number in range(len(grey_THW) - 1)]
+    steps: list[tuple[float, float, NDArray[Any]]] = []
+    for number in range(len(grey_THW) - 1):
+        was_fast = number > 0 and steps[-1][0] > FAST_LENGTH
+        steps.append(_figures(_flow(pictures, grey_THW, number, was_fast)))
     mean_S, moving_S = (np.array(each) for each in list(zip(*steps, strict=True))[:2])
     mean_length = float(mean_S.mean())
     moves_S = moving_S > MOVING_AREA
@@ -44,26 +47,40 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
     }
 
 
-def _step(
-    pictures: ClipPictures, grey_THW: NDArray[np.uint8], number: int
-) -> tuple[float, float, NDArray[Any]]:
-    """From one small picture to the next: mean length, share of points that move, and the mean movement.
-
-    All in diagonals of the picture in half a second.
-    """
-    start_s, end_s = pictures.small_s[number : number + 2]
-    flow_HW2 = _in_half_a_second(flow(*grey_THW[number : number + 2]), end_s - start_s)
+def _figures(flow_HW2: NDArray[np.float32]) -> tuple[float, float, NDArray[Any]]:
+    """Mean length, share of points that move, and the mean movement."""
     length_HW = np.hypot(flow_HW2[..., 0], flow_HW2[..., 1])
-    if length_HW.mean() > FAST_LENGTH:
-        at, after = (
-            int(np.abs(pictures.tiny_s - time_s).argmin()) for time_s in (start_s, start_s + SHORT_S)
-        )
-        if at < after and pictures.tiny_s[after] < end_s:
-            between_s = pictures.tiny_s[after] - pictures.tiny_s[at]
-            flow_HW2 = _in_half_a_second(flow(pictures.tiny_NHW[at], pictures.tiny_NHW[after]), between_s)
-            length_HW = np.hypot(flow_HW2[..., 0], flow_HW2[..., 1])
-    moving_share = float((length_HW > STATIC_LENGTH).mean())
-    return float(length_HW.mean()), moving_share, flow_HW2.mean((0, 1))
+    return float(length_HW.mean()), float((length_HW > STATIC_LENGTH).mean()), flow_HW2.mean((0, 1))
+
+
+def _flow(
+    pictures: ClipPictures, grey_THW: NDArray[np.uint8], number: int, was_fast: bool
+) -> NDArray[np.float32]:
+    """From one small picture to the next, in diagonals of the picture in half a second."""
+    # What was fast is expected to stay so, and is measured over the short time first.
+    short_HW2 = _over_short_time(pictures, number) if was_fast else None
+    if short_HW2 is not None and _is_fast(short_HW2):
+        return short_HW2
+    start_s, end_s = pictures.small_s[number : number + 2]
+    long_HW2 = _in_half_a_second(flow(*grey_THW[number : number + 2]), end_s - start_s)
+    if was_fast or not _is_fast(long_HW2):
+        return long_HW2
+    short_HW2 = _over_short_time(pictures, number)
+    return long_HW2 if short_HW2 is None else short_HW2
+
+
+def _is_fast(flow_HW2: NDArray[np.float32]) -> bool:
+    return bool(np.hypot(flow_HW2[..., 0], flow_HW2[..., 1]).mean() > FAST_LENGTH)
+
+
+def _over_short_time(pictures: ClipPictures, number: int) -> NDArray[np.float32] | None:
+    """The same between tiny pictures after a small one, if there are any before the next."""
+    start_s, end_s = pictures.small_s[number : number + 2]
+    at, after = (int(np.abs(pictures.tiny_s - time_s).argmin()) for time_s in (start_s, start_s + SHORT_S))
+    if at >= after or pictures.tiny_s[after] >= end_s:
+        return None
+    between_s = pictures.tiny_s[after] - pictures.tiny_s[at]
+    return _in_half_a_second(flow(pictures.tiny_NHW[at], pictures.tiny_NHW[after]), between_s)
 
 
 def _in_half_a_second(flow_HW2: NDArray[np.float32], took_s: float) -> NDArray[np.float32]:

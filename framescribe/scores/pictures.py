@@ -62,6 +62,7 @@ class ClipPictures:
         tiny_s: float64 [N], ascending: seconds from the clip's start to each.
         large_KHW3: uint8 RGB, evenly over the small ones, 1 <= K <= ``MOST_LARGE``; longer side at most ``LARGE_SIDE``
             pixels.
+        large_grey_KHW: uint8 grey, the same pictures: their luma as it was coded, at full range.
         large_s: float64 [K]: seconds from the clip's start to each, all among ``small_s``.
         vectors: T arrays int32 [M, 6], the motion vectors with which each small picture's frame was coded: x and y of a
             block's centre, its width and height, and the movement to it from what it refers to, in pixels of the coded
@@ -77,6 +78,7 @@ class ClipPictures:
     tiny_NHW: Pixels
     tiny_s: NDArray[np.float64]
     large_KHW3: Pixels
+    large_grey_KHW: Pixels
     large_s: NDArray[np.float64]
     vectors: tuple[NDArray[np.int32], ...] = ()
     coded_size: tuple[int, int] = (0, 0)

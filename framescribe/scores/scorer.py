@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from framescribe.scores.pictures import ClipPictures
 
-Need = Literal["facts", "small", "tiny", "large", "vectors"]
+Need = Literal["facts", "small", "tiny", "large", "large_grey", "vectors"]
 """A part of ``ClipPictures``; the facts are always there."""
 
 

@@ -12,7 +12,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from framescribe.scores.luma import luma
 from framescribe.scores.pictures import ClipPictures
 
 STRONGEST = 0.001
@@ -20,7 +19,7 @@ STRONGEST = 0.001
 
 
 def measure(pictures: ClipPictures) -> dict[str, float]:
-    each = [_of_picture(luma(picture_HW3).astype(np.int16)) for picture_HW3 in pictures.large_KHW3]
+    each = [_of_picture(picture_HW.astype(np.int16)) for picture_HW in pictures.large_grey_KHW]
     names = ("edge_sharpness", "laplacian_variance", "flat_share")
     return dict(zip(names, np.median(each, 0).tolist(), strict=True))
 

@@ -62,6 +62,7 @@ class Look:
             "small": small,
             "tiny": tiny,
             "large": large,
+            "large_grey": large,
             "vectors": small,
         }
         self._times = {need: times[places[which]] for need, which in wanted.items()}
@@ -71,6 +72,7 @@ class Look:
             "small": _Shrink(SMALL_SIDE, "rgb24"),
             "tiny": _Shrink(TINY_SIDE, "gray"),
             "large": _Shrink(LARGE_SIDE, "rgb24"),
+            "large_grey": _Shrink(LARGE_SIDE, "gray"),
         }
         self._coded_size = 0, 0
         needed = [places[which] for need, which in wanted.items() if need in self._needs]
@@ -108,7 +110,8 @@ class Look:
             tiny_NHW=self._stack("tiny", (0, 0, 0)),
             tiny_s=self._times["tiny"] if "tiny" in self._needs else np.empty(0),
             large_KHW3=self._stack("large", (0, 0, 0, 3)),
-            large_s=self._times["large"] if "large" in self._needs else np.empty(0),
+            large_grey_KHW=self._stack("large_grey", (0, 0, 0)),
+            large_s=self._times["large"] if self._needs & {"large", "large_grey"} else np.empty(0),
             vectors=tuple(self._taken["vectors"]),  # type: ignore[arg-type]  # int32 all
             coded_size=self._coded_size,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from framescribe.scores.luma import luma
 from framescribe.scores.pictures import ClipFacts, ClipPictures
 
 
@@ -23,6 +24,7 @@ def pictures_of(frames_THW3: np.ndarray, fps: float = 24.0, video_bytes: int = 1
         tiny_NHW=frames_THW3[:, ::step, ::step].mean(-1).round().astype(np.uint8),
         tiny_s=seconds,
         large_KHW3=frames_THW3[large],
+        large_grey_KHW=luma(frames_THW3[large]),
         large_s=seconds[large],
         vectors=(np.empty((0, 6), np.int32),) * len(halves),
         coded_size=(width, height),

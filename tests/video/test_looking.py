@@ -25,7 +25,7 @@ from framescribe.video_frames import VideoFrames
 ONE_FRAME = FrameSampling("uniform", 1)
 CLIPS = Path(__file__).parents[1] / "data" / "clips"
 EVERYTHING = Scorer(
-    "video", 1, (Score("width", "px", "wider", "width"),), ("small", "tiny", "large", "vectors")
+    "video", 1, (Score("width", "px", "wider", "width"),), ("small", "tiny", "large", "large_grey", "vectors")
 )
 
 
@@ -80,12 +80,15 @@ def test_pictures_are_those_of_the_frames_nearest_to_each_half_second(looked, na
     assert pictures.tiny_NHW.mean((1, 2)) == pytest.approx(grey[tiny], abs=3)
     assert set(pictures.large_s) <= set(pictures.small_s)
     assert pictures.large_KHW3.shape[1:] == frames[0].shape
+    grey_of_large = pictures.large_KHW3.mean((1, 2)) @ (0.299, 0.587, 0.114)
+    assert pictures.large_grey_KHW.shape[1:] == frames[0].shape[:2]
+    assert pictures.large_grey_KHW.mean((1, 2)) == pytest.approx(grey_of_large, abs=2)
 
 
 def test_scores_do_not_depend_on_what_the_model_sees(looked):
     clip = Clip(str(CLIPS / "horse.mp4"))
     alone, beside = looked(clip), looked(clip, FrameSampling("chat", 24))
-    for name in ("small_THW3", "small_s", "tiny_NHW", "tiny_s", "large_KHW3", "large_s"):
+    for name in ("small_THW3", "small_s", "tiny_NHW", "tiny_s", "large_KHW3", "large_grey_KHW", "large_s"):
         assert np.array_equal(getattr(alone, name), getattr(beside, name))
     frames = decode_frames(clip, FrameSampling("chat", 24), scorers=scorers_named(["video"]))
     plain = decode_frames(clip, FrameSampling("chat", 24))
