@@ -137,7 +137,8 @@ class FakeServer:
             await asyncio.sleep(self.delay_s)
         if fault is not None:
             self.faults[fault] += 1
-            return await _fail(writer, fault, self._text(body))
+            sent_id = headers.get("x-request-id", "") if fault != "other" else "another"
+            return await _fail(writer, fault, self._text(body), f"chatcmpl-{sent_id}")
         counted = sum(10 for part in parts if part["type"] not in self.ignores)
         sent_id = headers.get("x-request-id", "") if self.echoes else "of-its-own"
         whole = {"id": f"chatcmpl-{sent_id}", "model": body["model"]}
@@ -177,8 +178,8 @@ def _stream(writer: asyncio.StreamWriter, events: list[dict], is_whole: bool = T
         writer.write(b"data: [DONE]\n\n")
 
 
-async def _fail(writer: asyncio.StreamWriter, fault: str, text: str) -> bool:
-    said = {"id": "chatcmpl-other", "model": MODEL}
+async def _fail(writer: asyncio.StreamWriter, fault: str, text: str, answer_id: str) -> bool:
+    said = {"id": answer_id, "model": MODEL}
     choice = {"message": {"content": f"WRONG {text}"}, "finish_reason": "stop"}
     event = said | {"choices": [{"delta": {"content": f"WRONG {text}"}, "finish_reason": None}]}
     if fault.isdigit():

@@ -111,7 +111,7 @@ def test_what_is_found_before_a_run(server, endpoint, message):
 
 
 def test_a_server_that_is_starting_is_waited_for():
-    with FakeServer(starting=5) as server, Client(Endpoint(server.url)) as client:
+    with FakeServer(starting=3) as server, Client(Endpoint(server.url)) as client:
         assert client.probe().model == MODEL
     with (
         FakeServer(starting=1000) as server,
@@ -142,7 +142,8 @@ def test_concurrency_adapts():
     with FakeServer(most=6, delay_s=0.02) as server, Client(Endpoint(server.url)) as client:
         answers = [client.submit(QUESTION) for _ in range(200)]
         assert {answer.result().text for answer in answers} == {CAPTION}
-        assert 5 <= server.most_in_flight <= 20
+        assert 5 <= server.most_in_flight <= 12
+        assert server.requests < 1 + 200 + 20  # the others met 429
     with FakeServer(delay_s=0.02) as server, Client(Endpoint(server.url, concurrency=24)) as client:
         answers = [client.submit(QUESTION) for _ in range(200)]
         assert {answer.result().text for answer in answers} == {CAPTION}
