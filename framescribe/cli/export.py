@@ -61,7 +61,7 @@ def export(
         report = export_rows(
             rows, to, target or options.beside_rows(rows, f"-{to}"),
             where=where or (), prompt_index=prompt_index, link=link,
-            rules=rules, **given.accepted(accept), variant=variant, min_frames=min_frames, sources=sources or (),
+            rules=rules, **given.accepted(accept), variant=variant or (), min_frames=min_frames, sources=sources or (),
             normalize=given.normalized(to, normalize, fps, size, fit, frames, keep_audio, crf),
             first_frames=first_frames, keep_clips=keep_clips, decode_timeout_s=decode_timeout, overwrite=overwrite,
         )  # fmt: skip

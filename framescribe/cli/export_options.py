@@ -44,10 +44,11 @@ Accept = Annotated[
     ),
 ]
 Variant = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Export this variant, which `rewrite` made, in place of the captions; clips without one are left out.",
+        help="Export this variant, which `rewrite` made, in place of the captions; clips without it are left out. "
+        "Repeatable for trainers that read several captions a clip; `caption` is the caption itself.",
     ),
 ]
 PromptIndex = Annotated[

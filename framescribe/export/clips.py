@@ -61,7 +61,7 @@ def placed(candidate: Candidate, ready: Ready, to: Destination) -> Iterator[Pair
         UsageError: hard links do not reach from here to there.
     """
     for word in to.layout.forbidden_in_texts:
-        if word in candidate.caption or word in (candidate.clip.prompt or ""):
+        if any(word in text for text in (candidate.caption, *candidate.others, candidate.clip.prompt or "")):
             raise Unusable(
                 f"{word} in the caption or the prompt", f"{to.layout.trainer} takes it for a picture"
             )

@@ -14,6 +14,8 @@ COLUMNS = ("decision", "decision_reason", "edited_caption", "decision_is_stale")
 """What is read of decisions, where there are any."""
 
 
+CAPTION = "caption"
+"""Among variants: the caption itself."""
 MENDED = ("opener", "over_budget", "duplicate")
 """Flags of captions that are rewritten all the same."""
 

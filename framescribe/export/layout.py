@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from framescribe.errors import UsageError
 from framescribe.export.reads import Reads, Window
 from framescribe.export.tars import Tars
 from framescribe.export.templates import rendered
-from framescribe.export.writers import Entries, Lists, Texts, Writer
+from framescribe.export.writers import CaptionLists, Entries, Lists, Texts, Writer
 from framescribe.pipeline.sources import VIDEO_SUFFIXES
 
 
@@ -36,6 +36,7 @@ class Layout:
         caches_by_stem: the trainer keeps what it computes of a clip under its file's stem, whatever its folder.
         forbidden_in_target: words that the target's path must not contain, because the trainer replaces them.
         forbidden_in_texts: words that captions and questions must not contain, because the trainer replaces them.
+        several: how it reads several captions a clip: ``entries``, or the file that lists them; empty: it does not.
         lengths: numbers of frames that each have a data set of their own in ``settings``, ascending.
     """
 
@@ -55,10 +56,27 @@ class Layout:
     forbidden_in_target: tuple[str, ...] = ()
     forbidden_in_texts: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
+    several: str = ""
 
     def use_line(self, target: str, first_frames: bool = False) -> str:
         """How to point the trainer at an export in ``target``."""
         return rendered(self.use, {"target": target, "first_frames": first_frames})
+
+
+def with_several_captions(layout: Layout) -> Layout:
+    """The layout as its trainer reads several captions a clip.
+
+    Raises:
+        UsageError: it reads one.
+    """
+    if not layout.several:
+        able = ", ".join(name for name, each in LAYOUTS.items() if each.several)
+        raise UsageError(
+            f"{layout.trainer} reads one caption a clip: name one `variant`; several go to {able}"
+        )
+    if layout.several == "entries":
+        return layout
+    return replace(layout, writer=CaptionLists(layout.several))
 
 
 def find_layout(name: str) -> Layout:

@@ -29,6 +29,7 @@ class Candidate:
         clip: source, span, and what was asked about it.
         stem: the clip's file name in the export without its ending: unique, without dots.
         caption: one line of UTF-8, never empty.
+        others: further captions of the same clip.
         row_caption: what it was before the clean-up, and before it was rewritten.
         is_accepted: whether people accepted it.
     """
@@ -38,6 +39,7 @@ class Candidate:
     stem: str
     caption: str
     row_caption: str
+    others: tuple[str, ...] = ()
     is_accepted: bool = False
 
     @property

@@ -31,7 +31,7 @@ class ExportReport:
     """What an export holds and what it does not: ``.framescribe/report.json`` in the target.
 
     Attributes:
-        format, target, link, rules, accepted_flags, accept, variant: what was asked for.
+        format, target, link, rules, accepted_flags, accept, variants: what was asked for.
         normalize: the form that every clip was made anew in; None left whole videos as they are.
         framescribe: the version that made it.
         rows, exported: rows read, and clips that are in the export.
@@ -47,7 +47,7 @@ class ExportReport:
     rules: CleanupRules
     accepted_flags: list[str]
     accept: Accept | None = None
-    variant: str | None = None
+    variants: list[str] = field(default_factory=list)
     normalize: Normalize | None = None
     framescribe: str = __version__
     rows: int = 0

@@ -15,9 +15,9 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.rewritten import PREFIX
 from framescribe.errors import UsageError
 from framescribe.export.clips import Destination, placed
+from framescribe.export.judged import CAPTION, Accept
 from framescribe.export.judged import COLUMNS as DECISION_COLUMNS
-from framescribe.export.judged import Accept
-from framescribe.export.layout import Layout, find_layout
+from framescribe.export.layout import Layout, find_layout, with_several_captions
 from framescribe.export.pair import LINKS, Candidate, Link, Pair, Unusable
 from framescribe.export.places import Places
 from framescribe.export.prepare import Preparation, form_for, prepared
@@ -43,7 +43,7 @@ def export(
     rules: CleanupRules = CleanupRules(),
     accepted_flags: Collection[str] = (),
     accept: Accept | None = None,
-    variant: str | None = None,
+    variant: str | Sequence[str] = (),
     min_frames: int = 1,
     sources: Collection[str] = (),
     normalize: Normalize | None = None,
@@ -67,7 +67,8 @@ def export(
         accepted_flags: further flags that keep none out.
         accept: ``accepted``: only captions that people accepted; ``reviewed``: also those that they edited; None: all
             but those that they rejected. Edited texts go in for the captions.
-        variant: of rewritten captions: its texts go in for the captions; clips without one are left out.
+        variant: of rewritten captions: its texts go in for the captions (``caption``: they themselves); clips without
+            one are left out. Several where the trainer reads several captions a clip.
         min_frames: clips of fewer frames are left out, also where the trainer would take them.
         sources: folders, and beginnings of URLs that end in ``/``, to read clips from; empty: see ``Places``.
         normalize: make every clip anew so, with the rate, sides and number of frames that the trainer's models take
@@ -82,6 +83,9 @@ def export(
         OSError: it cannot be written; nothing is left behind.
     """
     chosen = _with_min_frames(find_layout(layout) if isinstance(layout, str) else layout, min_frames)
+    variants = [variant] if isinstance(variant, str) else list(variant)
+    if len(variants) > 1:
+        chosen = with_several_captions(chosen)
     form = None if normalize is None else form_for(chosen.reads, normalize)
     keep = None if keep_clips is None else Path(keep_clips)
     preparation = Preparation(form, first_frames, keep, decode_timeout_s)
@@ -92,9 +96,9 @@ def export(
         raise UsageError(f"`accept` takes {' or '.join(get_args(Accept))}, not {accept!r}")
     report = ExportReport(
         format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, accept=accept,
-        variant=variant, normalize=form,
+        variants=variants, normalize=form,
     )  # fmt: skip
-    candidates = candidates_of(_chosen_rows(rows, where, variant), Places(sources), report, prompt_index)
+    candidates = candidates_of(_chosen_rows(rows, where, variants), Places(sources), report, prompt_index)
     with new_target(final, overwrite) as folder:
         _write(candidates, Destination(chosen, folder, final, link), preparation, report)
     return report
@@ -133,18 +137,20 @@ def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
 def _chosen_rows(
     rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]],
     where: str | Sequence[str],
-    variant: str | None,
+    variants: Sequence[str],
 ) -> Iterable[Mapping[str, Any]]:
     if isinstance(rows, str | PathLike):
         rows = Dataset(Path(rows) if isinstance(rows, PathLike) else rows)
     if isinstance(rows, Dataset):
         known = rows.columns
-        if variant is not None and f"{PREFIX}{variant}" not in known:
+        wanted = [f"{PREFIX}{each}" for each in variants if each != CAPTION]
+        if missing := [name for name in wanted if name not in known]:
             made = [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
-            raise UsageError(f"there is no `variant` {variant!r}; there is {', '.join(made) or 'none'}")
+            raise UsageError(
+                f"there is no `variant` {missing[0].removeprefix(PREFIX)!r}; there is {', '.join(made) or 'none'}"
+            )
         decided = [name for name in DECISION_COLUMNS if name in known]
-        decided += [] if variant is None else [f"{PREFIX}{variant}"]
-        return rows.rows(where or None, columns=(*COLUMNS, *decided))
+        return rows.rows(where or None, columns=(*COLUMNS, *decided, *dict.fromkeys(wanted)))
     if where:
         raise UsageError("`where` chooses among the rows of a folder or file; choose among your own before")
     return rows
@@ -192,6 +198,8 @@ def _placed(
                         )
                     stems.add(stem)
                     yield pair
+                    for caption in candidate.others:
+                        yield replace(pair, caption=caption)
             except Unusable as problem:
                 report.leave_out(candidate.clip_id, candidate.source_video, problem)
 
@@ -200,11 +208,13 @@ def _noted(
     pairs: Iterable[Pair], written: Counter[tuple[str, str]], groups: Groups, report: ExportReport
 ) -> Iterator[Pair]:
     """The pairs, counted once they are written."""
+    stems: set[str] = set()
     for pair in pairs:
         yield pair
+        report.exported += pair.stem not in stems
+        stems.add(pair.stem)
         written[pair.path, pair.caption] += 1
         groups.add(pair)
-        report.exported += 1
         report.formulas += pair.caption.startswith(("=", "+", "-", "@"))
         report.long_captions += count_words(pair.caption) > LONG_CAPTION_WORDS
 

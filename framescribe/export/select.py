@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from framescribe.errors import UsageError
-from framescribe.export.judged import MENDED, Accept, exported_text, is_accepted, variant_text
+from framescribe.export.judged import CAPTION, MENDED, Accept, exported_text, is_accepted, variant_text
 from framescribe.export.pair import Candidate, Unusable
 from framescribe.export.places import Places
 from framescribe.export.report import ExportReport, LeftOut
@@ -71,7 +71,7 @@ def _prompt_index(row: Row) -> int:
 
 def _offer(row: Row, places: Places, report: ExportReport) -> Candidate | LeftOut:
     try:
-        candidate = to_candidate(row, report.rules, report.accepted_flags, report.accept, report.variant)
+        candidate = to_candidate(row, report.rules, report.accepted_flags, report.accept, report.variants)
         places.check(candidate.source_video)
     except Unusable as problem:
         return LeftOut(row["clip_id"], row["source_video"], problem.reason, str(problem))
@@ -105,15 +105,17 @@ def to_candidate(
     rules: CleanupRules,
     accepted_flags: Collection[str],
     accept: Accept | None = None,
-    variant: str | None = None,
+    variants: Sequence[str] = (),
 ) -> Candidate:
-    """The row's clip and its cleaned caption, or the variant of it.
+    """The row's clip and its cleaned caption, or variants of it.
 
     Raises:
         Unusable: the row does not go into the export; why.
     """
-    flags = accepted_flags if variant is None else (*accepted_flags, *MENDED)
+    flags = (*accepted_flags, *MENDED) if variants and CAPTION not in variants else accepted_flags
     text = exported_text(row, accept, flags)
+    texts = [text if each == CAPTION else variant_text(row, each) for each in variants or (CAPTION,)]
+    caption, *others = (_caption(each, rules) for each in texts)
     try:
         clip = Clip(
             row["source_video"], row.get("start_s") or 0.0, row.get("end_s"), prompt=row.get("prompt") or None
@@ -127,7 +129,8 @@ def to_candidate(
         clip_id=row["clip_id"],
         clip=clip,
         stem=_stem(row["clip_id"], clip.source_video),
-        caption=_caption(text if variant is None else variant_text(row, variant), rules),
+        caption=caption,
+        others=tuple(others),
         row_caption=text,
         is_accepted=is_accepted(row),
     )

@@ -50,6 +50,28 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionLists:
+    """One JSON file beside the clips: a list of captions under the name of each clip's file.
+
+    Attributes:
+        file: its path.
+    """
+
+    file: str
+
+    def write(self, pairs: Iterator[Pair], folder: Path) -> None:
+        captions: dict[str, list[str]] = {}
+        for pair in pairs:
+            captions.setdefault(PurePosixPath(pair.path).name, []).append(pair.caption)
+        append(folder / self.file, as_json(captions, indent=1) + "\n")
+
+    def read(self, folder: Path) -> Iterator[tuple[str, str]]:
+        for name, captions in json.loads((folder / self.file).read_text(encoding="utf-8")).items():
+            for caption in captions:
+                yield str(PurePosixPath(self.file).with_name(name)), caption
+
+
+@dataclass(frozen=True, slots=True)
 class Lists:
     """Files with a line for each clip, in the same order. A blank line would shift every pair after it: there is none.
 

@@ -46,7 +46,33 @@ def test_a_variant_goes_in_for_the_caption_or_the_clip_is_left_out(folder, tmp_p
         "TOK Dog walk 3.",
     ]
     assert report.reasons == {"no variant short": 2, "rejected": 1}
-    assert json.loads((tmp_path / "set" / REPORT).read_text())["variant"] == "short"
+    assert json.loads((tmp_path / "set" / REPORT).read_text())["variants"] == ["short"]
+
+
+@pytest.mark.parametrize("layout", ["diffusion-pipe", "llama-factory", "ms-swift", "llava"])
+def test_several_captions_a_clip(folder, tmp_path, layout):
+    report = Dataset(folder).export(
+        LAYOUTS[layout],
+        tmp_path / "set",
+        variant=["short", "caption"],
+        accepted_flags=["opener", "duplicate"],
+    )
+    assert report.exported == 2
+    file = next((tmp_path / "set").glob("[!d]*.json*"), tmp_path / "set/videos/captions.json")
+    text = file.read_text()
+    for number in (0, 3):
+        assert text.count(f"Dog walk {number}.") == text.count(f"man number {number} as he") == 1
+    if layout == "diffusion-pipe":
+        lists = json.loads(text)
+        assert {len(captions) for captions in lists.values()} == {2}
+        assert lists.keys() == {path.name for path in file.parent.iterdir()} - {file.name}
+
+
+def test_several_captions_where_the_trainer_reads_one(folder, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"musubi-tuner reads one caption a clip: .* several go to diffusion-pipe"
+    ):
+        Dataset(folder).export("musubi", tmp_path / "set", variant=["short", "caption"])
 
 
 def test_a_variant_that_there_is_not_is_refused(folder, tmp_path):
