@@ -177,6 +177,7 @@ def captions(paths: list[Path], batch: int) -> Iterator[tuple[float, list[str]]]
 def make_clips(folder: Path) -> list[Path]:
     from framescribe.synthetic.files import file_clips, write_clips
 
+    folder.mkdir()
     return list(write_clips(file_clips(CLIPS, 3), folder))
 
 

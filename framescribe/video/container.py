@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -61,6 +62,8 @@ def video_stream(file: IO[bytes], clip: Clip) -> Iterator[tuple[InputContainer, 
     except MemoryError:
         raise  # FFmpeg's is one of its errors, and says nothing of the file
     except av.FFmpegError as error:
+        if is_foreign and error.errno == errno.EINVAL:
+            raise ClipError("decode", f"{name}: its format is none that is taken here") from error
         raise ClipError("decode", f"{name}: cannot be read as a video file: {reason(error)}") from error
     with container:
         # A cover is a picture attached to music, not a video.

@@ -46,6 +46,7 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": 2.5}, "temperature"),
         ({"top_p": 0}, "top_p"),
+        ({"repetition_penalty": 1e-300}, "repetition_penalty"),
         ({"n": 2}, "n"),
         ({"seed": -1}, "seed"),
         ({"max_tokens": 0}, "max_tokens"),
