@@ -28,13 +28,19 @@ class RewriteColumns:
 
     def __init__(self, table: Table, decisions: DecisionColumns) -> None:
         self._table, self._decisions = table, decisions
-        self._shards: list[str] = []
-        self._texts: dict[str, dict[tuple[str, int], tuple[str, str]]] = {}
+        self._names: tuple[list[str], list[str]] = [], []
+        self._texts: tuple[list[str], dict[str, dict[tuple[str, int], tuple[str, str]]]] = [], {}
 
     def fields(self) -> list[pyarrow.Field]:
         import pyarrow as pa
 
-        return [pa.field(f"{PREFIX}{name}", pa.string()) for name in self._read()]
+        shards = self._table.shards()
+        if shards != self._names[0]:
+            names: dict[str, None] = {}
+            for batch in self._table.batches(["variant"]):
+                names |= dict.fromkeys(batch["variant"].unique().to_pylist())
+            self._names = shards, list(names)
+        return [pa.field(f"{PREFIX}{name}", pa.string()) for name in self._names[1]]
 
     def of(self, keys: pyarrow.RecordBatch, names: Sequence[str]) -> list[pyarrow.Array]:
         import pyarrow as pa
@@ -49,7 +55,7 @@ class RewriteColumns:
         row_keys = list(zip(keys["clip_id"].to_pylist(), keys["prompt_index"].to_pylist(), strict=True))
         columns = []
         for name in names:
-            of_variant = texts[name.removeprefix(PREFIX)]
+            of_variant = texts.get(name.removeprefix(PREFIX), {})
             found: list[Any] = [None] * len(keys)
             for number, (key, caption) in enumerate(zip(row_keys, captions, strict=True)):
                 if (made := of_variant.get(key)) is not None and made[0] == caption_digest(caption):
@@ -60,11 +66,11 @@ class RewriteColumns:
     def _read(self) -> dict[str, dict[tuple[str, int], tuple[str, str]]]:
         """By variant and caption: digest of what was rewritten, and the text; read once for the same shards."""
         shards = self._table.shards()
-        if shards != self._shards:
+        if shards != self._texts[0]:
             texts: dict[str, dict[tuple[str, int], tuple[str, str]]] = {}
             for row in self._table.rows(["clip_id", "prompt_index", "variant", "caption_digest", "text"]):
                 of_variant = texts.setdefault(row["variant"], {})
                 if row["text"] is not None:
                     of_variant[row["clip_id"], row["prompt_index"]] = row["caption_digest"], row["text"]
-            self._shards, self._texts = shards, texts
-        return self._texts
+            self._texts = shards, texts
+        return self._texts[1]
