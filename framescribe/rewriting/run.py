@@ -52,8 +52,7 @@ def rewrite(
     has a row that says why. It is safe to interrupt: the same call resumes, and rewrites again what was captioned or
     edited anew, or rewritten by other settings.
 
-    >>> from framescribe import rewrite
-    >>> from framescribe.endpoint.spec import Endpoint
+    >>> from framescribe import Endpoint, rewrite
     >>> rewrite("captions/", Endpoint("http://gpu:8000"), "short", preset="short")  # doctest: +SKIP
 
     Args:
@@ -63,8 +62,7 @@ def rewrite(
         preset: a preset's name, with its checks: ``short``, ``medium``, ``plain``, ``translate``, ``tags``, ``json``.
         instruction: what to do, in words of your own, in place of a preset.
         max_words: words that a text has at most; in Chinese and Japanese, characters.
-        language: code of the language to write in: ``en``, ``zh``, ``de`` …
-        schema: text of a JSON Schema that an answer has to fit.
+        language, schema: code of the language to write in, such as ``zh``; text of a JSON Schema that an answer fits.
         temperature: of sampling; by default 0, which is greedy.
         accept: as in ``export``: ``accepted`` or ``reviewed`` captions only; None: all good ones that nobody rejected.
         where: a condition in SQL over the columns; of several all must hold.
@@ -78,8 +76,7 @@ def rewrite(
 
     Raises:
         UsageError: a value that makes no sense, no captions, an endpoint that cannot be used, or a spent budget.
-        DeviceError: the endpoint does not answer any more.
-        OSError: rows cannot be written any more. In all cases what was done is kept.
+        DeviceError, OSError: the endpoint does not answer, or rows cannot be written, any more. What was done is kept.
     """
     checks = {"max_words": max_words, "language": language, "schema": schema, "temperature": temperature}
     run = RewriteRun(
