@@ -102,7 +102,7 @@ def serve(
 
     Examples:
         framescribe serve
-        framescribe serve --model zai-org/cogvlm2-llama3-caption --host 0.0.0.0 --key-file keys.txt
+        framescribe serve --model THUDM/cogvlm2-llama3-caption --host 0.0.0.0 --key-file keys.txt
         framescribe serve --allow-domain videos.example.org --max-requests 64
     """
     from framescribe.cli.console import out
