@@ -150,13 +150,21 @@ async def load(
         while time.perf_counter() < ends_s:
             await asyncio.sleep(3)
             found.rss_mb.append(round(process.memory_info().rss / 1e6))
-            decoders = [each for each in process.children() if "video.worker" in " ".join(each.cmdline())]
+            decoders = [each for each in process.children() if is_decoder(each)]
             if faults and decoders:
                 dice.choice(decoders).kill()
                 found.kills += 1
 
     await asyncio.gather(watch(), *(client() for _ in range(clients)))
     return found
+
+
+def is_decoder(process: psutil.Process) -> bool:
+    """Whether it decodes; one that was killed and not yet missed does not."""
+    try:
+        return "video.worker" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def captions(paths: list[Path], batch: int) -> Iterator[tuple[float, list[str]]]:
