@@ -138,20 +138,22 @@ def check_encoding(head: bytes, name: str) -> None:
             raise UsageError(f"{name}: is {encoding}; save it as UTF-8")
 
 
-def text_lines(file: IO[bytes], name: str, max_bytes: int = MAX_LINE_BYTES) -> Iterator[bytes | None]:
-    """The lines of a file with their ends, without a byte order mark; None for one longer than ``max_bytes``.
+def text_lines(file: IO[bytes], name: str, max_bytes: int | None = None) -> Iterator[bytes | None]:
+    """The lines of a file with their ends, without a byte order mark; None for one longer than ``max_bytes``, or
+    ``MAX_LINE_BYTES``.
 
     Raises:
         UsageError: it is UTF-16 or UTF-32.
     """
-    line = file.readline(max_bytes + 1)
+    most = MAX_LINE_BYTES if max_bytes is None else max_bytes
+    line = file.readline(most + 1)
     check_encoding(line, name)
     line = line.removeprefix(codecs.BOM_UTF8)
     while line:
-        if len(line) <= max_bytes:
+        if len(line) <= most:
             yield line
         else:
             while line and not line.endswith(b"\n"):
-                line = file.readline(max_bytes)
+                line = file.readline(most)
             yield None
-        line = file.readline(max_bytes + 1)
+        line = file.readline(most + 1)

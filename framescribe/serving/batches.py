@@ -8,7 +8,8 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,33 @@ def run_batch(
         try:
             batch = _Batch(service, file, before, len(ids), progress)
             lines = ((each, line) for each, line in _lines(requests, longest) if each not in done)
-            asyncio.run(batch.run(lines))
+            _run(batch.run(lines))
         finally:
             service.close()
     return BatchSummary(batch.done - before, before, batch.failed)
+
+
+def _run(batch: Coroutine[Any, Any, None]) -> None:
+    """``asyncio.run``, also where a loop runs already, as in a notebook: in a thread then."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(batch)
+        return
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def noted() -> None:
+        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
+        await batch
+
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            threads.submit(asyncio.run, noted()).result()
+        except KeyboardInterrupt:
+            for loop, task in begun:
+                if task is not None:
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 class _Batch:

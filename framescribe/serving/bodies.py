@@ -13,6 +13,7 @@ from framescribe.serving.settings import ServerSettings
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _SLOWEST_BYTES_PER_S = 100_000
+_LINGERS_S = 2.0
 
 
 class ClientLeft(Exception):
@@ -91,6 +92,16 @@ class Body:
         if not self._is_read:
             with contextlib.suppress(ApiError, ClientLeft):
                 await self.read(keep=False)
+
+    async def linger(self) -> None:
+        """Reads on for a moment, for nothing: what is unread when a connection closes takes the answer along."""
+        left = self._settings.max_body_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGERS_S):
+                while left > 0 and not self._is_read:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._is_read = not message.get("more_body", False)
 
     def release(self) -> None:
         """It is held no more."""

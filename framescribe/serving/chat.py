@@ -71,10 +71,16 @@ class ChatResponse(Response):
         if self._has_begun:
             await self._event(send, error.body, is_last=True)
             return
+        response = JSONResponse(error.body, error.status, error.headers | {"x-request-id": self._id})
         if not error.closes:
             await body.skip()
-        headers = error.headers | {"x-request-id": self._id}
-        await JSONResponse(error.body, error.status, headers)(scope, receive, send)
+            await response(scope, receive, send)
+            return
+        start = {"type": "http.response.start", "status": error.status, "headers": response.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        await body.linger()
+        await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, chat: ChatRequest, body: Body, scope: Any, receive: Any, send: Any) -> None:
         reply = await self._service.reply(chat)

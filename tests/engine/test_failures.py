@@ -54,8 +54,21 @@ def test_a_clip_too_long_for_the_cache_is_refused_with_the_numbers(model, prompt
     assert "256 tokens" in done["long"].error
 
 
+def part_of(model, part):
+    return model.vision.patch_states if part == "vision" else getattr(model, part)
+
+
+def put_in_place(monkeypatch, model, part, stand_in):
+    """Has a model compute the part by ``stand_in``."""
+    if part == "vision":
+        monkeypatch.setattr(model.vision, "patch_states", stand_in)
+    else:
+        del model._modules[part]
+        monkeypatch.setattr(model, part, stand_in, raising=False)
+
+
 class OutOfMemory:
-    """Stands for a module on a device that holds only so many rows of its input at once."""
+    """Stands for a part on a device that holds only so many rows of its input at once."""
 
     def __init__(self, module, axis: int, most: int, error: Exception | None = None) -> None:
         self.module, self.axis, self.most, self.failures = module, axis, most, 0
@@ -85,9 +98,8 @@ def test_running_out_of_memory_splits_the_batch(part, axis, most, fails, lag, pr
         random_request(prompts, name, frames, settings) for name, frames in (("a", 1), ("b", 5), ("c", 4))
     ]
     expected = {request.id: alone(model, request) for request in requests}
-    narrow = OutOfMemory(getattr(model, part), axis, most)
-    del model._modules[part]
-    monkeypatch.setattr(model, part, narrow, raising=False)
+    narrow = OutOfMemory(part_of(model, part), axis, most)
+    put_in_place(monkeypatch, model, part, narrow)
     if (part, axis) == ("decoder", 0):  # decoding runs out, prefill (one packed row) does not
         narrow.most = 2
     done = serve(Engine(model, NEVER, max_batch=3), requests)
@@ -161,16 +173,15 @@ def test_ctrl_c_in_one_call_leaves_the_requests_of_others(part, call, lag, promp
     settings = GenerationSettings(max_new_tokens=8)
     mine, others = (random_request(prompts, name, 1, settings) for name in ("mine", "others"))
     expected = alone(model, others)
-    module, calls = getattr(model, part), []
+    compute, calls = part_of(model, part), []
 
     def interrupted(*inputs, **named):
         calls.append(1)
         if len(calls) == call:
             raise KeyboardInterrupt
-        return module(*inputs, **named)
+        return compute(*inputs, **named)
 
-    del model._modules[part]
-    monkeypatch.setattr(model, part, interrupted, raising=False)
+    put_in_place(monkeypatch, model, part, interrupted)
     served = Served(Engine(model, NEVER, max_batch=2))
     (sequence,) = served.add(mine)
     served.add(others)
@@ -212,8 +223,7 @@ def test_a_library_that_fails_on_the_device_ends_the_engine(part, prompts, monke
     def fail(*_, **__):
         raise RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`")
 
-    del model._modules[part]
-    monkeypatch.setattr(model, part, fail, raising=False)
+    put_in_place(monkeypatch, model, part, fail)
     with pytest.raises(DeviceError, match="cpu failed: CUDA error: CUBLAS"):
         served.finish()
     served.engine.cancel([sequence])

@@ -93,15 +93,14 @@ def test_a_clip_alone_that_is_too_large_for_the_vision_tower_goes_through_in_par
     model = load_model(TINY, CPU, torch.float32)
     request = random_request(prompts, "long", 8, SETTINGS)
     expected = alone(model, request)
-    vision = model.vision
+    patch_states = model.vision.patch_states
 
     def narrow(pixels_F3SS):
         if len(pixels_F3SS) > 3:
             raise torch.OutOfMemoryError("no room")
-        return vision(pixels_F3SS)
+        return patch_states(pixels_F3SS)
 
-    del model._modules["vision"]
-    monkeypatch.setattr(model, "vision", narrow, raising=False)
+    monkeypatch.setattr(model.vision, "patch_states", narrow)
     done = alone(model, request)
     assert done.finish_reason == "length"
     assert done.token_ids == expected.token_ids

@@ -126,18 +126,18 @@ def test_several_prompts_give_the_captions_that_each_gives_alone(videos, tmp_pat
         lines = (tmp_path / f"{prompt}.jsonl").read_text().splitlines()
         alone |= {(row["clip_id"], prompt): row["caption_raw"] for row in map(json.loads, lines)}
     decoded, encoded = Counter(), []
-    decode, forward = workers.DecodeWorkers.decoded, VisionTower.forward
+    decode, encode = workers.DecodeWorkers.decoded, VisionTower.patch_states
 
     def counting_decode(self, clip, sampling, scorers=()):
         decoded[clip.id] += sampling.strategy == "chat"  # not the look before the run
         return decode(self, clip, sampling, scorers)
 
-    def counting_forward(self, pixels):
+    def counting_encode(self, pixels):
         encoded.append(len(pixels))
-        return forward(self, pixels)
+        return encode(self, pixels)
 
     monkeypatch.setattr(workers.DecodeWorkers, "decoded", counting_decode)
-    monkeypatch.setattr(VisionTower, "forward", counting_forward)
+    monkeypatch.setattr(VisionTower, "patch_states", counting_encode)
     summary = framescribe.caption(videos, tmp_path / "out", prompts=PROMPTS, **QUICK)
     assert str(summary).startswith("12 captions in ")
     rows = rows_of(tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -57,6 +58,15 @@ def test_each_line_gets_one_answer(tmp_path: Path, clip: Path, row: CaptionRow) 
     assert all(each["error"] is None and each["id"] for each in found.values())
     # Again there is nothing to do, and no model is loaded for it.
     assert run_batch(requests, out, "no such model") == BatchSummary(answered=0, before=10, failed=0)
+
+
+def test_a_notebook_runs_a_loop_already(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(line("text", "hello"))
+
+    async def cell() -> BatchSummary:
+        return run_batch(tmp_path / "in.jsonl", tmp_path / "out.jsonl", "tiny")
+
+    assert asyncio.run(cell()) == BatchSummary(answered=1, before=0, failed=0)
 
 
 def test_a_run_goes_on_where_it_was_killed(tmp_path: Path) -> None:
