@@ -95,13 +95,10 @@ class Body:
 
     async def linger(self) -> None:
         """Reads on for a moment, for nothing: what is unread when a connection closes takes the answer along."""
-        left = self._settings.max_body_bytes
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGERS_S):
-                while left > 0 and not self._is_read:
-                    message = await self._receive()
-                    left -= len(message.get("body", b""))
-                    self._is_read = not message.get("more_body", False)
+                while not self._is_read:
+                    self._is_read = not (await self._receive()).get("more_body", False)
 
     def release(self) -> None:
         """It is held no more."""

@@ -152,7 +152,7 @@ export class Player {
 
   /** @param {number} by */
   faster(by) {
-    const at = SPEEDS.indexOf(this.video.playbackRate);
+    const at = SPEEDS.indexOf(this.speedWanted ?? 1); // a video that loads anew forgets its own
     this.#setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, (at < 0 ? 3 : at) + by))]);
   }
 
