@@ -213,7 +213,7 @@ def main() -> None:
             else:
                 found = asyncio.run(load(url, process, clips, options.clients, options.seconds, faults=True))
                 figures |= {"seconds": options.seconds} | summary(found)
-            log = re.findall(r"framescribe_cancelled_total (\S+)", metrics(url))
+            log = re.findall(r"^framescribe_cancelled_total (\S+)", metrics(url), re.MULTILINE)
             figures["cancelled_in_the_server"] = float(log[0])
     publish(figures | made_by, options.json)
 
