@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,7 +44,7 @@ def ask(
         framescribe ask talk.mp4 'Who speaks?' --start 60 --end 84
         framescribe ask clip.mp4 'What moves?' --endpoint http://gpu:8000
     """
-    from framescribe.cli.console import load_captioner, out
+    from framescribe.cli.console import load_captioner
     from framescribe.video.decode import probe
     from framescribe.video.workers import DecodeWorkers
 
@@ -57,15 +58,23 @@ def ask(
     clip = Clip(video, start, end)
     with DecodeWorkers() as workers:
         workers.call(probe, clip)  # what cannot be read is told before a model is loaded
-    captioner: Captioner | EndpointCaptioner
+    asked = iter(questions) if questions else iter(_read_question, "")
     if endpoint is None:
-        captioner = load_captioner(model, batch_size=1, decoder="cpu")
-    else:
-        from framescribe.endpoint.captioner import EndpointCaptioner
+        _converse(load_captioner(model, batch_size=1, decoder="cpu"), clip, asked, settings)
+        return
+    from framescribe.endpoint.captioner import EndpointCaptioner
 
-        captioner = EndpointCaptioner(endpoint, sampling)
+    with EndpointCaptioner(endpoint, sampling) as remote:
+        _converse(remote, clip, asked, settings)
+
+
+def _converse(
+    captioner: Captioner | EndpointCaptioner, clip: Clip, questions: Iterator[str], settings: CaptionSettings
+) -> None:
+    from framescribe.cli.console import out
+
     history: list[tuple[str, str]] = []
-    for question in questions or iter(_read_question, ""):
+    for question in questions:
         answer = ""
         for piece in captioner.ask(clip, question, history, settings):
             out.print(piece if answer.strip() else piece.lstrip(), end="", markup=False)

@@ -79,6 +79,7 @@ class FakeServer:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _stop(self) -> None:
         self._server.close()

@@ -25,7 +25,7 @@ CLIPS = {
 }
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("kind", CLIPS)
 @pytest.mark.parametrize(
     "scorer", [each for each in SCORERS if each.package != "rapidocr"], ids=lambda scorer: scorer.name
