@@ -70,7 +70,7 @@ def run_batch(
     )
     summary = run(requests, answers, model, settings=settings, batch_size=batch_size)
     err.print(
-        f"{summary.answered} lines answered, {summary.failed} of them by an error; {summary.before} were before.",
+        f"Lines answered: {summary.answered} now ({summary.failed} by an error), {summary.before} before",
         markup=False,
     )
     if summary.failed:
