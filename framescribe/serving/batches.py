@@ -135,10 +135,14 @@ class _Batch:
     async def run(self, lines: Iterator[tuple[str, bytes | None]]) -> None:
         opened = self._service.opened
         room = asyncio.Semaphore(opened.places + _AHEAD)
-        async with asyncio.TaskGroup() as tasks:
-            for custom_id, line in lines:
-                await room.acquire()
-                tasks.create_task(self._answer(custom_id, line)).add_done_callback(lambda _: room.release())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for custom_id, line in lines:
+                    await room.acquire()
+                    task = tasks.create_task(self._answer(custom_id, line))
+                    task.add_done_callback(lambda _: room.release())
+        except BaseExceptionGroup as failed:  # of one cause, which ended the others
+            raise failed.exceptions[0] from None
 
     async def _answer(self, custom_id: str, line: bytes | None) -> None:
         from framescribe.serving.errors import ApiError
@@ -158,7 +162,8 @@ class _Batch:
             "response": response,
             "error": None,
         }
-        self._file.write(json.dumps(answer).encode() + b"\n")  # in one piece, or it is cut off next time
+        self._file.write(json.dumps(answer).encode() + b"\n")
+        self._file.flush()  # all of it or an error: what a kill tears is cut off next time
         self.done += 1
         if self._progress is not None:
             self._progress(self.done, self._total)
@@ -221,7 +226,7 @@ def _open_answers(path: str | Path) -> Iterator[IO[bytes]]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+    with os.fdopen(descriptor, "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -86,6 +87,22 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     assert summary.before == before.count(b"\n")
     assert set(answers(out)) == {f"r{number}" for number in range(30)}
     assert out.read_bytes().startswith(before)
+
+
+def test_a_full_disk_is_told_as_one_and_loses_nothing(tmp_path: Path) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text("".join(line(f"r{number}", "hello") + "\n" for number in range(9)))
+    told = [0]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run_batch(requests, out, "tiny", progress=lambda done, _: told.append(done))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert 0 < told[-1] == out.read_bytes().count(b"\n") < 9
+    assert run_batch(requests, out, "tiny").before == told[-1]
+    assert set(answers(out)) == {f"r{number}" for number in range(9)}
 
 
 def test_files_that_are_refused(tmp_path: Path) -> None:
