@@ -42,8 +42,11 @@ def fitting(answer: str, caption: str, recipe: Recipe) -> str:
         _check_prose(text, recipe)
         told = text
     else:
-        value = _fitting_json(text, recipe.schema)
-        text, told = json.dumps(value, ensure_ascii=False), "\n".join(_texts(value))
+        try:
+            value = _fitting_json(text, recipe.schema)
+            text, told = json.dumps(value, ensure_ascii=False), "\n".join(_texts(value))
+        except RecursionError:
+            raise Unfit("json: it is nested too deeply") from None
     if recipe.language is not None and not is_in(told, recipe.language):
         raise Unfit(f"language: it is not in {data()['languages'][recipe.language]['name']}")
     for fact in recipe.keep:
@@ -83,7 +86,9 @@ def _fitting_json(text: str, schema: str) -> Any:
 
     try:
         value = json.loads(text, parse_constant=_refused)
-    except (ValueError, RecursionError) as error:
+        # 1e999 becomes an infinity, and a lone \ud800 half a character, which no file of rows holds.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
         raise Unfit(f"json: it is no JSON: {error}") from None
     loaded = json.loads(schema)
     # A registry of its own: references to other documents are not fetched.

@@ -70,7 +70,9 @@ SORTED = {
         ([SORTED], "schema: .* is not of type 'object'"),
         ("no json", "json: it is no JSON"),
         ('{"summary": NaN}', "json: it is no JSON: NaN"),
-        ("[" * 100_000, "json: it is no JSON"),
+        ('{"summary": 1e999}', "json: it is no JSON"),
+        (r'{"summary": "\ud800"}', "json: it is no JSON"),
+        ("[" * 100_000, "json: it is nested too deeply"),
     ],
 )
 def test_json(value, problem):
@@ -82,6 +84,14 @@ def test_json(value, problem):
     else:
         with pytest.raises(Unfit, match=problem):
             fitting(answer, CAPTION, recipe)
+
+
+def test_json_that_is_nested_deeply_is_unfit():
+    """It can be read, but following a schema into it takes a stack several times as deep."""
+    recipe = recipe_of(None, "Sort.", schema='{"items": {"$ref": "#"}}')
+    assert fitting("[[]]", CAPTION, recipe) == "[[]]"
+    with pytest.raises(Unfit, match="json: it is nested too deeply"):
+        fitting("[" * 600 + "]" * 600, CAPTION, recipe)
 
 
 def test_a_schema_fetches_nothing(tmp_path):
