@@ -142,15 +142,17 @@ class AnswerReader:
             raise Failure(
                 "broken", f"its answer ended before its end (finish_reason {self._finish_reason!r})"
             )
-        text = "".join(self._pieces)
-        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-            raise Failure("broken", "its answer is no text")
+        text, model = "".join(self._pieces), self._values.get("model")
+        try:
+            f"{text}{model}".encode()
+        except UnicodeEncodeError:  # half a character, which JSON may hold and no file of rows
+            raise Failure("broken", "its answer is no text") from None
         usage, extra = self._values.get("usage", {}), self._values.get("framescribe", {})
         reason = extra.get("finish_reason", self._finish_reason)
         return Answer(
             text=text,
             finish_reason=reason if reason in FINISH_REASONS else self._finish_reason,
-            model=self._values.get("model"),
+            model=model,
             prompt_tokens=_count(usage, "prompt_tokens"),
             output_tokens=_count(usage, "completion_tokens"),
             id=self._values.get("id", ""),

@@ -210,17 +210,22 @@ class Asking:
 
 
 def _chosen_there(extra: dict[str, Any]) -> dict[str, Any]:
-    """The frames that framescribe's server chose, where it says so in the right types."""
+    """The frames that framescribe's server chose, where it says so in numbers that make sense."""
     indices, seconds = extra.get("frame_indices"), extra.get("frame_timestamps_s")
     covered_s: Any = extra.get("covered_s")
     if not (isinstance(indices, list) and isinstance(seconds, list) and len(indices) == len(seconds)):
         return {}
-    if not all(type(each) is int for each in indices) or not all(
-        type(each) in (int, float) for each in seconds
-    ):
+    if not all(type(each) is int and _is_number(each) for each in indices):
+        return {}
+    if not all(_is_number(each) for each in seconds):
         return {}
     return {
         "frame_indices": tuple(indices),
         "frame_timestamps_s": tuple(map(float, seconds)),
-        "covered_s": float(covered_s) if type(covered_s) in (int, float) else None,
+        "covered_s": float(covered_s) if _is_number(covered_s) else None,
     }
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a file of rows can hold as a frame's index or a time."""
+    return type(value) in (int, float) and 0 <= value < 1 << 40

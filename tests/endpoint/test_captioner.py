@@ -119,6 +119,10 @@ def test_framescribe_is_told_strategy_template_and_times(videos):
         file, *_ = rows_of(server, videos, settings, send="video")
         assert (file.frame_indices, file.frame_timestamps_s, file.covered_s) == ((1, 2), (0.25, 0.5), 3.0)
         assert file.strategy == "uniform"
+    absurd = facts | {"frame_indices": [1, 10**30], "covered_s": 10**400}
+    with FakeServer(owned_by="framescribe", extra=absurd) as server:
+        file, *_ = rows_of(server, videos, settings, send="video")
+        assert (file.frame_indices, file.covered_s, file.error_message) == ((), None, None)
     with FakeServer() as server, pytest.raises(UsageError, match="`template` is framescribe's own"):
         rows_of(server, videos, settings)
 

@@ -1,9 +1,11 @@
 """Requests to servers that fail, refuse, lie or are slow."""
 
+import json
 import time
 
 import pytest
 
+from framescribe.endpoint.answers import AnswerReader, Failure
 from framescribe.endpoint.client import Client
 from framescribe.endpoint.spec import BudgetSpent, Endpoint
 from framescribe.errors import ClipError, DeviceError, UsageError
@@ -32,6 +34,16 @@ def test_each_fault_is_tried_again(fault):
     with FakeServer(first(fault)) as server, Client(Endpoint(server.url)) as client:
         assert client.chat(QUESTION, max_tokens=100).text == CAPTION
         assert server.faults == {fault: 1}
+
+
+@pytest.mark.parametrize(("model", "text"), [("\ud800", "A kite."), (MODEL, "A \udfff")])
+def test_half_a_character_is_no_answer(model, text):
+    """JSON may hold it, files of rows cannot: the run would end when the row is written."""
+    reader = AnswerReader(100)
+    choices = [{"message": {"content": text}, "finish_reason": "stop"}]
+    reader.add(json.dumps({"model": model, "choices": choices}).encode(), "message")
+    with pytest.raises(Failure, match="no text"):
+        reader.answer("http://gpu:8000/v1")
 
 
 def test_servers_without_streams_and_without_ids():
