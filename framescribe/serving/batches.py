@@ -28,6 +28,9 @@ from framescribe.types import DEFAULT_MODEL
 _AHEAD = 8
 """Lines that are read before there is room to decode them."""
 
+_BEGINNING = b'{"id": '
+"""Of each answer: a last line without an end that does not begin so is somebody else's, and is not cut off."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
@@ -76,7 +79,7 @@ def run_batch(
     service = Service(settings)
     longest = service.settings.max_body_bytes + 4096
     ids = _ids(requests, longest)
-    with _open_answers(answers) as file:
+    with _open_answers(answers, requests) as file:
         done = _answered(file, str(answers))
         if others := done - set(ids):
             raise UsageError(
@@ -220,9 +223,13 @@ def _ids(path: str | Path, longest: int) -> dict[str, None]:
 
 
 @contextmanager
-def _open_answers(path: str | Path) -> Iterator[IO[bytes]]:
+def _open_answers(path: str | Path, requests: str | Path) -> Iterator[IO[bytes]]:
     """The file of answers, for this run alone."""
     try:
+        if os.path.exists(path):
+            open_regular(path).close()
+            if os.path.samefile(path, requests):
+                raise UsageError(f"{path} has the requests; name another file for the answers")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
@@ -242,13 +249,17 @@ def _answered(file: IO[bytes], name: str) -> set[str]:
     with open(os.dup(file.fileno()), "rb") as reading:
         for line in reading:
             if not line.endswith(b"\n"):
+                if not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
+                    raise _no_answers(name, line)
                 break
             if (custom_id := _id(line)) is None:
-                raise UsageError(
-                    f"{name} is no file of answers: {shorten(line.decode(errors='replace'), 80)}"
-                )
+                raise _no_answers(name, line)
             done.add(custom_id)
             end += len(line)
     file.truncate(end)
     file.seek(end)
     return done
+
+
+def _no_answers(name: str, line: bytes) -> UsageError:
+    return UsageError(f"{name} is no file of answers: {shorten(line[:400].decode(errors='replace'), 80)}")

@@ -70,6 +70,10 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _refusal(self, path: str, headers: dict[str, str]) -> ApiError | None:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy in front may go by the other one, and take the rest for the next request: RFC 9112, 6.1.
+            message = "Content-Length and Transfer-Encoding do not go together"
+            return ApiError(400, "invalid_request", message, closes=True)
         if not self._digests:
             return _foreign(headers)
         if path in _OPEN_PATHS or self._is_key(headers.get("authorization", "")):

@@ -15,6 +15,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Seconds = Annotated[float, Field(ge=0, le=1e6)]
 Rate = Annotated[float, Field(gt=0, le=1000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
+MAX_INDEX = 2**53  # beyond, it is no number of seconds
 
 
 class _Request(BaseModel):
@@ -77,8 +78,10 @@ Message = Annotated[UserMessage | AssistantMessage, Field(discriminator="role")]
 class VideoIo(_Request):
     """Of frames that are sent: where in the video they are. Of a file: which are taken (``num_frames``, ``fps``)."""
 
-    frames_indices: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
-    total_num_frames: Annotated[int, Field(ge=1)] | None = None
+    frames_indices: Annotated[list[Annotated[int, Field(ge=0, le=MAX_INDEX)]], Field(min_length=1)] | None = (
+        None
+    )
+    total_num_frames: Annotated[int, Field(ge=1, le=MAX_INDEX)] | None = None
     duration: Seconds | None = None
     fps: Rate | None = None
     num_frames: Count | None = None

@@ -115,13 +115,27 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
             run_batch(requests, out)
         assert not out.exists()
     requests.write_text(line("a", "x"))
-    for content in ("no JSON\n", '{"custom_id": "of another"}\n', '{"caption": "a row"}\n'):
+    for content in (
+        "no JSON\n",
+        '{"custom_id": "of another"}\n',
+        '{"caption": "a row"}\n',
+        "a note without an end",
+    ):
         out.write_text(content)
         with pytest.raises(UsageError):
             run_batch(requests, out)
         assert out.read_text() == content
     with pytest.raises(UsageError):
         run_batch(requests, tmp_path)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(requests)
+    for same in (requests, link):
+        with pytest.raises(UsageError, match="has the requests"):
+            run_batch(requests, same)
+    assert requests.read_text() == line("a", "x")
+    for device in ("/dev/null", "/dev/full"):
+        with pytest.raises(UsageError, match="not a regular file"):
+            run_batch(requests, device)
 
 
 def test_media_are_guarded_and_lines_are_limited(tmp_path: Path, clip: Path) -> None:

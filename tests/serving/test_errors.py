@@ -61,6 +61,14 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
         ({"framescribe": {"sample_fps": 2.0, "strategy": "base"}}, None),
         ({"framescribe": {"num_frames": 5000}}, None),
         ({"mm_processor_kwargs": {"size": 3}}, "mm_processor_kwargs.size"),
+        (
+            {"media_io_kwargs": {"video": {"frames_indices": [10**400]}}},
+            "media_io_kwargs.video.frames_indices.0",
+        ),
+        (
+            {"media_io_kwargs": {"video": {"total_num_frames": 10**30}}},
+            "media_io_kwargs.video.total_num_frames",
+        ),
     ],
 )
 def test_values_that_are_refused(served: Served, fields: dict[str, Any], param: str | None) -> None:
@@ -192,6 +200,9 @@ def test_what_is_no_http_is_told_so(served: Served) -> None:
         b"nonsense\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01" + b"\0" * 200 + b"\r\n\r\n",
+        # Of two lengths a proxy may go by the other; what follows is no second request.
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 57\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /version HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
     ):
         with socket.create_connection(address) as odd:
             odd.sendall(request)
