@@ -28,7 +28,6 @@ class DecisionColumns:
         self._folder = folder
         self._log = DecisionLog(folder)
         self._states = DecisionStates()
-        self._known = 0
 
     def fields(self) -> list[pyarrow.Field]:
         import pyarrow as pa
@@ -51,9 +50,7 @@ class DecisionColumns:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        entries = self._log.refresh()
-        self._states.add(entries[self._known :])
-        self._known = len(entries)
+        self._states.take(self._log.refresh())
         decided = self._states.all()
         clips = pa.array(list({clip_id for clip_id, _ in decided}), pa.string())
         rows = np.flatnonzero(pc.is_in(keys["clip_id"], value_set=clips).to_numpy(zero_copy_only=False))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,30 +96,40 @@ def fold(entries: Sequence[DecisionRow]) -> Decided:
 
 
 class DecisionStates:
-    """The states of all captions that there are entries of, folded when they are asked for."""
+    """The states of all captions that there are entries of, folded when they are asked for.
+
+    Its methods may be called from any thread.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[RowKey, list[DecisionRow]] = {}
         self._folded: dict[RowKey, Decided] = {}
+        self._known = 0
+        self._guard = threading.RLock()
 
-    def add(self, entries: Iterable[DecisionRow]) -> None:
-        """Takes further entries, later than those before."""
-        for entry in entries:
-            self._entries.setdefault(entry.key, []).append(entry)
-            self._folded.pop(entry.key, None)
+    def take(self, entries: Sequence[DecisionRow]) -> None:
+        """Takes what is new among all entries, oldest first."""
+        with self._guard:
+            for entry in entries[self._known :]:
+                self._entries.setdefault(entry.key, []).append(entry)
+                self._folded.pop(entry.key, None)
+                self._known += 1
 
     def history(self, key: RowKey) -> list[DecisionRow]:
         """All entries of a caption, oldest first, also those that were undone."""
-        return list(self._entries.get(key, ()))
+        with self._guard:
+            return list(self._entries.get(key, ()))
 
     def of(self, key: RowKey) -> Decided:
         """What counts of a caption; an empty state where nothing was decided."""
-        if key not in self._entries:
-            return _UNDECIDED
-        if key not in self._folded:
-            self._folded[key] = fold(self._entries[key])
-        return self._folded[key]
+        with self._guard:
+            if key not in self._entries:
+                return _UNDECIDED
+            if key not in self._folded:
+                self._folded[key] = fold(self._entries[key])
+            return self._folded[key]
 
     def all(self) -> dict[RowKey, Decided]:
         """What counts of each caption with entries."""
-        return {key: self.of(key) for key in self._entries}
+        with self._guard:
+            return {key: self.of(key) for key in self._entries}

@@ -124,7 +124,7 @@ class RowFolder(Folder):
         rejected as it is now.
         """
         states = DecisionStates()
-        states.add(DecisionLog(self).refresh())
+        states.take(DecisionLog(self).refresh())
         found = set()
         for row in self.table.rows(
             ["clip_id", "prompt_index", "caption", "caption_status", "flags", "imported_from"]

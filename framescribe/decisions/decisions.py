@@ -76,7 +76,6 @@ class Decisions:
         self.reviewer = _name("reviewer", getpass.getuser() if reviewer is None else reviewer)
         self._log = DecisionLog(self._folder)
         self._states = DecisionStates()
-        self._known = 0
 
     def accept(self, rows: Rows = None, *, where: Where = None, **step: Any) -> Group:
         """Accepts captions, with their edited texts where there are any."""
@@ -178,9 +177,10 @@ class Decisions:
         """All entries of a caption, oldest first, also those that were undone."""
         return self._refresh().history((clip_id, prompt_index))
 
-    def state(self) -> dict[RowKey, Decided]:
-        """What counts of each caption that there are entries of, by clip id and prompt index."""
-        return self._refresh().all()
+    def state(self, keys: Iterable[RowKey] | None = None) -> dict[RowKey, Decided]:
+        """What counts of some captions, by clip id and prompt index; None: of all that there are entries of."""
+        states = self._refresh()
+        return states.all() if keys is None else {key: states.of(key) for key in keys}
 
     def group(self, name: str) -> list[DecisionRow]:
         """The entries of a group, or the one entry of this id; none if there is no such."""
@@ -190,8 +190,7 @@ class Decisions:
     @property
     def position(self) -> int:
         """The number of all entries that anybody has made."""
-        self._refresh()
-        return self._known
+        return len(self._log.refresh())
 
     def since(self, position: int) -> list[DecisionRow]:
         """The entries that anybody made after the first ``position`` ones; what is known is not read again."""
@@ -206,9 +205,7 @@ class Decisions:
         return {clip_id: tuple(tags) for clip_id, tags in found.items()}
 
     def _refresh(self) -> DecisionStates:
-        entries = self._log.refresh()
-        known, self._known = self._known, len(entries)
-        self._states.add(entries[known:])
+        self._states.take(self._log.refresh())
         return self._states
 
     def _decide(self, action: Action, rows: Rows, where: Where, step: dict[str, Any], **what: Any) -> Group:

@@ -91,7 +91,7 @@ class ReviewedFolder:
         with self._taking:
             entries = self.decisions.since(self._position)
             if keys := {(entry.clip_id, entry.prompt_index) for entry in entries}:
-                self.table.decide({key: self.decisions.current(*key) for key in keys})
+                self.table.decide(self.decisions.state(keys))
             self._position += len(entries)
 
     def _run(self) -> None:
@@ -132,7 +132,7 @@ class ReviewedFolder:
             self.table.renew(rows)
             clips.update(rows["clip_id"].to_pylist())
             keys = zip(rows["clip_id"].to_pylist(), rows["prompt_index"].to_pylist(), strict=True)
-            self.table.decide({key: self.decisions.current(*key) for key in keys})
+            self.table.decide(self.decisions.state(keys))
         for batches in self._new(self._folder.scores, ["clip_id"]):
             clips.update(itertools.chain.from_iterable(batch["clip_id"].to_pylist() for batch in batches))
         if clips and self._known[self._folder.scores]:

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 
 import pytest
 
 from framescribe.dataset import decision_log
 from framescribe.dataset.decision_log import DecisionLog
-from framescribe.dataset.decision_state import Decided, fold
+from framescribe.dataset.decision_state import Decided, DecisionStates, fold
 from framescribe.dataset.folder import Folder
 from framescribe.errors import UsageError
 from tests.dataset import decision_writer
@@ -210,3 +211,32 @@ def test_folding_knows_the_last_of_each_aspect_and_undoes_undos():
     assert (before.verdict, before.text, before.text_of, before.reviewer) == ("accept", "t1", "e", "ann")
     assert fold([*undone, entry("u3", action="undo", undoes="u1.0")]).verdict == "reject"
     assert fold([entry("a1"), entry("u1", action="undo", undoes="a1.0")]) == Decided()
+
+
+@pytest.mark.parametrize("_", range(10))
+def test_threads_that_share_states_take_each_entry_once_and_in_order(_):
+    entries = [entry(f"g{number}", action="tag", tags=(str(number),)) for number in range(1000)]
+    key, states, log, seen = entries[0].key, DecisionStates(), [], []
+
+    def read():
+        is_whole = False
+        while not is_whole:
+            is_whole = len(log) == len(entries)
+            states.take(log)
+            tags = states.of(key).tags
+        seen.append(tags)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for reader in readers:
+            reader.start()
+        for each in entries:
+            log.append(each)
+        for reader in readers:
+            reader.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert states.history(key) == entries
+    assert seen == [tuple(map(str, range(1000)))] * 4
