@@ -73,7 +73,7 @@ class Decisions:
         self._folder = RowFolder(self.name)
         if not self._folder.exists():
             raise UsageError(f"{shown(self.name)} is no folder of captions: there is nothing to decide on")
-        self.reviewer = _name("reviewer", getpass.getuser() if reviewer is None else reviewer)
+        self.reviewer = _name("reviewer", _this_user() if reviewer is None else reviewer)
         self._log = DecisionLog(self._folder)
         self._states = DecisionStates()
 
@@ -249,6 +249,13 @@ def _text(name: str, value: object) -> str:
     if len(value) > MAX_TEXT_CHARS:
         raise UsageError(f"`{name}` has {len(value):,} characters; at most {MAX_TEXT_CHARS:,} are kept")
     return value
+
+
+def _this_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "reviewer"
 
 
 def _name(what: str, value: object) -> str:

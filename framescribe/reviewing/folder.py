@@ -31,7 +31,7 @@ class ReviewedFolder:
 
     Args:
         name: of the folder, a path or URL.
-        reviewer: whose decisions they are where nothing else is said.
+        reviewer: whose decisions they are where nothing else is said; None: this user's.
 
     Attributes:
         name: of the folder.
@@ -45,7 +45,7 @@ class ReviewedFolder:
         UsageError: there are no captions.
     """
 
-    def __init__(self, name: str, reviewer: str) -> None:
+    def __init__(self, name: str, reviewer: str | None) -> None:
         self.name = name
         self._dataset = Dataset(name)
         self.decisions = Decisions(name, reviewer=reviewer)

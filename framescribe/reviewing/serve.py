@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import os
 import re
@@ -78,10 +77,11 @@ def review(
     names = [fspath(each) for each in (folder, compare) if each is not None]
     if len(set(map(os.path.realpath, names))) < len(names):
         raise UsageError(f"`compare` is the folder itself, {shown(names[0])}: name another run's")
-    who, home = reviewer or _user(), _home(names[0])
+    home = _home(names[0])
     with _listening(host, port) as listening:
         previews = Previews(home.parent / "previews", int(cache_gb * 1e9))
-        folders = [ReviewedFolder(name, who) for name in names]
+        folders = [ReviewedFolder(name, reviewer or None) for name in names]
+        who = folders[0].decisions.reviewer
         with contextlib.closing(ReviewSession(folders, who, previews, tokenizer_files)) as session:
             session.start()
             token, taken = _token(home), listening.getsockname()[1]
@@ -152,10 +152,3 @@ def _token(home: Path) -> str:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(token)
     return token
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "reviewer"

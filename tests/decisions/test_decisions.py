@@ -198,3 +198,10 @@ def test_what_makes_no_sense_is_said_and_nothing_is_written(folder, act, message
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(UsageError, match="nothing to decide on"):
         Decisions(tmp_path)
+
+
+def test_a_user_without_a_name_can_decide(folder, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    assert Decisions(folder).accept("c0").entries[0].reviewer == "reviewer"
