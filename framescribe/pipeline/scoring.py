@@ -55,28 +55,31 @@ def scored_here(tasks: Iterator[ScoreTask], limits: DecodeLimits) -> Iterator[Sc
         tasks: read as they are needed.
         limits: what reading them may take.
     """
-    with decoders(limits) as (workers, count):
-        yield from side_by_side(tasks, partial(score_one, workers=workers), count)
+    with decoders(limits) as (workers, pool, count):
+        yield from side_by_side(tasks, partial(score_one, workers=workers), pool, count)
 
 
 @contextmanager
-def decoders(limits: DecodeLimits) -> Iterator[tuple[DecodeWorkers | None, int]]:
-    """Decoding processes, or None for threads, and how many clips are read at a time."""
+def decoders(limits: DecodeLimits) -> Iterator[tuple[DecodeWorkers | None, ThreadPoolExecutor, int]]:
+    """Decoding processes, or None for threads; threads to call them from; how many clips are read at a time."""
     count = limits.workers or usable_cpus()
     workers = None if limits.workers == 0 else DecodeWorkers([], limits.timeout_s, limits.memory_gb)
-    with workers or nullcontext():
-        yield workers, count
+    # The processes end first, so that no thread waits for one.
+    with ThreadPoolExecutor(count, thread_name_prefix="score") as pool, workers or nullcontext():
+        yield workers, pool, count
 
 
-def side_by_side(tasks: Iterator[Task], work: Callable[[Task], Result], count: int) -> Iterator[Result]:
-    """What ``work`` makes of tasks, in completion order; a consumer that stops early leaves no work behind.
+def side_by_side(
+    tasks: Iterator[Task], work: Callable[[Task], Result], pool: ThreadPoolExecutor, count: int
+) -> Iterator[Result]:
+    """What ``work`` makes of tasks, in completion order; a consumer that stops early leaves no task waiting.
 
     Args:
         tasks: read as they are needed.
         work: is called in threads.
+        pool: of these threads; it is used up.
         count: of these threads.
     """
-    pool = ThreadPoolExecutor(count, thread_name_prefix="score")
     try:
         running: set[Future[Result]] = set()
         while True:

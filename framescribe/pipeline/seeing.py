@@ -86,9 +86,9 @@ class Seeing:
         from framescribe.model.device_errors import explain_out_of_memory
 
         captioner = Captioner.from_pretrained(self.model, batch_size=1, decoder="cpu")
-        with decoders(limits) as (workers, count):
+        with decoders(limits) as (workers, pool, count):
             look = partial(self._decoded, workers=workers, captioner=captioner)
-            for clip, measured, sights, pictures in side_by_side(tasks, look, count):
+            for clip, measured, sights, pictures in side_by_side(tasks, look, pool, count):
                 seen: tuple[Measured, ...] = ()
                 if pictures is not None:
                     with explain_out_of_memory("for the frames of a clip"):

@@ -9,6 +9,7 @@ import math
 import os
 import random
 import shutil
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from framescribe import (
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.score_run import ScoreOptions, ScoreRun
+from framescribe.pipeline.scoring import scored_here
 from framescribe.scores import registry
 from tests.awkward import AWKWARD, make
 from tests.cli.run import invoke
@@ -307,3 +309,13 @@ def test_scores_on_ray_are_those_of_this_process(tmp_path):
 
     assert values_of(tmp_path / "here") == values_of(tmp_path / "there")
     assert score(listed, tmp_path / "there", executor="ray", progress=False).rows == 0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_who_stops_early_leaves_no_thread_behind(workers):
+    clips = [Clip(str(PORTRAIT), start_s=float(number)) for number in range(8)]
+    tasks = iter([(clip, registry.scorers_named(["exposure"])) for clip in clips])
+    results = scored_here(tasks, DecodeLimits(workers=workers))
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("score")]
