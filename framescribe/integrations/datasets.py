@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ _SIZES = (
 )
 
 _CARD = """---
-pretty_name: {title}
+pretty_name: {quoted_title}
 license: {license}
 task_categories:
 - video-text-to-text
@@ -90,6 +91,7 @@ def card(folder: str | Path, title: str, license: str) -> str:
     made_by = ("model", "model_revision", "precision", "prompt", "template", "strategy")
     return _CARD.format(
         title=title,
+        quoted_title=json.dumps(title),  # as YAML has it too: a bare title may have a colon
         license=license,
         size=next((name for limit, name in _SIZES if count < limit), "n>10M"),
         rows=f"{count:,}",

@@ -81,7 +81,9 @@ class Comparison:
         return {"by": by, "model": row["model"], "prompt_index": row["prompt_index"]}
 
     def _pair(self, clip_id: str, prompts: object) -> list[Row]:
-        if not isinstance(prompts, list) or len(prompts) != 2 or len(set(prompts)) != 2 - self._has_other:
+        if not isinstance(prompts, list) or [type(each) for each in prompts] != [int, int]:
+            raise UsageError("`prompts` are two numbers")
+        if (prompts[0] == prompts[1]) != self._has_other:
             raise UsageError("`prompts` are those of two captions of a clip")
         pair = []
         for folder, prompt in zip(self._folders, prompts, strict=True):

@@ -33,9 +33,10 @@ def test_rows_are_those_of_the_folder(folder: Path) -> None:
 def test_the_card_says_what_was_asked_of_whom(folder: Path) -> None:
     import yaml
 
-    text = card(folder, "Two clips", "cc-by-4.0")
+    text = card(folder, 'Two clips: "a kite"', "cc-by-4.0")
     head = yaml.safe_load(text.split("---")[1])
     assert (head["license"], head["size_categories"]) == ("cc-by-4.0", ["n<1K"])
+    assert head["pretty_name"] == 'Two clips: "a kite"'
     assert list(folder.glob(head["configs"][0]["data_files"]))
     assert "2 captions of 2 clips" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| tiny ")]
