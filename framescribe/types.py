@@ -41,8 +41,7 @@ class Clip:
         source_video: path or URL, or a label when ``data`` holds the video itself.
         start_s: first second of the span, counted from the video's first frame.
         end_s: end of the span in seconds (exclusive), or None for the end of the video.
-        data: the video as bytes, as a seekable binary file, as pictures, as picture files, or as a file of an archive;
-            None means that ``source_video`` is opened.
+        data: bytes, a seekable file, pictures, picture files, or a file of an archive; None opens ``source_video``.
         prompt: what is asked about this clip; None asks what the settings say.
         given_id: an id that the caller knows the clip by; None makes one of source, span and prompt.
         problem: why the clip cannot be opened, where that is known before (a line of a list that names none).
