@@ -149,14 +149,14 @@ async def _chunks(response: httpx2.Response, most: int) -> AsyncIterator[bytes]:
 
 async def _content(response: httpx2.Response, most: int, is_cut: bool = False) -> bytes:
     """All bytes of a response; with ``is_cut`` the first so many."""
-    received = b""
+    received = bytearray()
     try:
         async for chunk in _chunks(response, most):
             received += chunk
     except Failure:
         if not is_cut:
             raise
-    return received
+    return bytes(received)
 
 
 def _retry_after_s(value: str | None) -> float | None:

@@ -64,7 +64,7 @@ class Body:
         most, patience_s = self._settings.max_body_bytes, self._settings.read_timeout_s
         if (length := self._length) is not None and not (length.isascii() and length.isdecimal()):
             raise ApiError(400, "invalid_request", "Content-Length is no number", closes=True)
-        if length is not None and int(length) > most:
+        if length is not None and (len(length) > 18 or int(length) > most):
             raise self._too_large()
         parts, size, is_last = bytearray(), 0, False
         try:

@@ -46,13 +46,13 @@ class ChatResponse(Response):
         self.background = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
-        service, status = self._service, 200
+        service, status = self._service, 500
         body = Body(receive, self._length, service.settings, service.held)
         try:
             with service.taken_in():
                 chat = await self._parsed(body)
                 await _unless_gone(receive, self._answer(chat, body, scope, receive, send))
-                return
+            status = 200
         except ClientLeft:
             status = 499
         except ApiError as error:
