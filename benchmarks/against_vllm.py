@@ -1,12 +1,14 @@
 """framescribe beside vLLM with its plugin: the same clips, one card, one after the other in processes of their own.
 
     python -m benchmarks.against_vllm --vllm-python VLLM_ENV/bin/python --json benchmarks/results/against_vllm_h100.json
-    … --quant fp8        … --short        … --from mp4
+    … --quant fp8        … --from mp4        … --engines framescribe
+    python -m benchmarks.against_vllm --model tiny                                  (runs it through on a CPU)
 
-The official size with random weights; 24 frames and 200 tokens a clip, or 7 and 130 (``--short``), from uint8 frames in
-memory or from 720p files. No two clips are alike, and vLLM's caches of prefixes and inputs are off, so that nothing is
-computed once for two. vLLM has fp8 by its own ``--quantization fp8``. What is timed is one call with all clips:
-normalizing, encoding, prefill, tokens. First token: one clip alone. Medians of three. Last line: JSON.
+The official size with random weights; long clips have 24 frames and 200 tokens, short ones 7 and 130, as uint8 frames
+in memory or from 720p files. Each engine starts once and takes the long clips, then the short ones. No two clips are
+alike, and vLLM's caches of prefixes and inputs are off, so that nothing is computed once for two. vLLM compiles and has
+CUDA graphs, as it does by default, and fp8 by its own ``--quantization fp8``. What is timed is one call with all clips:
+normalizing, encoding, prefill, tokens. First token: one clip alone. Medians. The file is written after every step.
 """
 
 from __future__ import annotations
@@ -20,39 +22,53 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import provenance, publish
 from benchmarks.speed.from_files import measure_files, workload_of, write_videos
-from framescribe.bench.measure import benchmark
 from framescribe.bench.official import OFFICIAL_CONFIG, RANDOM_MODEL
-from framescribe.bench.subject import build_subject, open_subject
 from framescribe.bench.workload import LONG, SHORT, Workload
-from framescribe.model.hub import fetch_checkpoint
-from framescribe.model.precision import choose_precision
-from framescribe.model_spec import ModelSpec
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_LENGTHS = {"long": LONG, "short": SHORT}
+_RESULT = "result: "
 
 
 def main() -> None:
     arguments = _parse()
-    if arguments.only:
-        print(json.dumps(_MEASURES[arguments.only](arguments)))
+    if arguments.measure:
+        for length, figures in _MEASURES[arguments.measure](arguments):
+            print(_RESULT + json.dumps({length: figures}), flush=True)
         return
-    found = {}
-    for name, python in (("framescribe", sys.executable), ("vllm", arguments.vllm_python)):
-        command = [python, "-m", "benchmarks.against_vllm", *sys.argv[1:], "--only", name]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        found[name] = json.loads(done.stdout.splitlines()[-1])
-        print(name, json.dumps(found[name]), flush=True)
-    ratio = {
-        key: found["vllm"][key] / found["framescribe"][key] for key in ("seconds_per_clip", "first_token_s")
+    found: dict[str, dict[str, Any]] = {}
+    asked = {name: getattr(arguments, name) for name in ("model", "quant", "source", "vllm_options")}
+    for name in arguments.engines:
+        python = arguments.vllm_python if name == "vllm" else sys.executable
+        command = [python, "-m", "benchmarks.against_vllm", *sys.argv[1:], "--measure", name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                if not line.startswith(_RESULT):
+                    print(line, end="", file=sys.stderr, flush=True)
+                    continue
+                found.setdefault(name, {}).update(json.loads(line.removeprefix(_RESULT)))
+                publish(asked | found | {"ratio": _ratios(found)} | provenance(), arguments.json)
+        if process.returncode:
+            raise SystemExit(f"{name} ended with {process.returncode}")
+
+
+def _ratios(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """How many times as long vLLM takes, where both are measured."""
+    ours, theirs = found.get("framescribe", {}), found.get("vllm", {})
+    return {
+        length: {
+            key: theirs[length][key] / ours[length][key] for key in ("seconds_per_clip", "first_token_s")
+        }
+        for length in ours
+        if length in theirs
     }
-    asked = {"short": arguments.short, "quant": arguments.quant, "source": arguments.source}
-    publish(asked | found | {"ratio": ratio} | provenance(), arguments.json)
 
 
 def _parse() -> argparse.Namespace:
@@ -60,43 +76,58 @@ def _parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--vllm-python", default=sys.executable, help="of the environment that has vLLM")
-    parser.add_argument("--short", action="store_true", help="clips of 6 s, not of 24 s")
+    parser.add_argument("--model", choices=(RANDOM_MODEL, "tiny"), default=RANDOM_MODEL)
     parser.add_argument("--quant", choices=("fp8", "fp8-kv"))
+    parser.add_argument("--lengths", choices=tuple(_LENGTHS), nargs="+", default=list(_LENGTHS))
     parser.add_argument("--from", dest="source", choices=("frames", "mp4"), default="frames")
+    parser.add_argument(
+        "--engines", choices=("vllm", "framescribe"), nargs="+", default=["vllm", "framescribe"]
+    )
+    parser.add_argument(
+        "--vllm-options", type=json.loads, default={}, help="further arguments of LLM, as JSON"
+    )
     parser.add_argument("--clips", type=int)
-    parser.add_argument("--batch", type=int, help="clips that decode together at most, of both")
+    parser.add_argument("--new-tokens", type=int)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", choices=("framescribe", "vllm"), help="one of the two, in this process")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--measure", choices=("framescribe", "vllm"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _workload(arguments: argparse.Namespace, videos: list[Path]) -> Workload:
-    chosen = SHORT if arguments.short else LONG
-    given = {name: getattr(arguments, name) for name in ("clips", "batch") if getattr(arguments, name)}
-    return dataclasses.replace(workload_of(videos, chosen) if videos else chosen, **given)
+def _workloads(arguments: argparse.Namespace, videos: list[Path]) -> Iterator[tuple[str, Workload]]:
+    for length in arguments.lengths:
+        names = [name for name in ("clips", "new_tokens") if getattr(arguments, name)]
+        chosen = workload_of(videos, _LENGTHS[length]) if videos else _LENGTHS[length]
+        yield length, dataclasses.replace(chosen, **{name: getattr(arguments, name) for name in names})
 
 
-def measure_framescribe(arguments: argparse.Namespace) -> dict[str, Any]:
-    """This engine."""
-    precision = choose_precision(ModelSpec(device="cuda", quant=arguments.quant))
+def measure_framescribe(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """This engine: figures for each length."""
+    from framescribe.bench.measure import measure, rates
+    from framescribe.bench.subject import build_subject, open_subject, subject_preparer
+    from framescribe.model.precision import choose_precision
+    from framescribe.model_spec import ModelSpec
+
+    device = "cuda" if arguments.model == RANDOM_MODEL else "cpu"
+    precision = choose_precision(ModelSpec(device=device, quant=arguments.quant))
+    subject = open_subject(arguments.model)
+    model, preparer = build_subject(subject, precision), subject_preparer(subject, precision)
     with tempfile.TemporaryDirectory() as folder:
         videos = write_videos(Path(folder)) if arguments.source == "mp4" else []
-        workload = _workload(arguments, videos)
-        found = benchmark(RANDOM_MODEL, precision, workload, arguments.repeat)
-        result = {
-            "seconds_per_clip": found["seconds_per_clip"],
-            "first_token_s": found["latency"]["first_token_s"],
-        }
-        if videos:
-            subject = open_subject(RANDOM_MODEL)
-            model = build_subject(subject, precision)
-            result |= measure_files(model, subject, precision, workload, videos, arguments.repeat, "cpu")
-    return result | dataclasses.asdict(workload) | {"versions": found["versions"]}
+        for length, workload in _workloads(arguments, videos):
+            measured = measure(model, preparer, precision, workload, arguments.repeat)
+            found = rates(measured, workload)
+            figures = {key: found[key] for key in ("seconds_per_clip", "all_seconds_per_clip")}
+            figures["first_token_s"] = found["latency"]["first_token_s"]
+            if videos:
+                figures |= measure_files(model, subject, precision, workload, videos, arguments.repeat, "cpu")
+            yield length, figures | dataclasses.asdict(workload) | {"precision": str(precision)}
 
 
 def write_folder(folder: Path) -> None:
     """The official config and a tokenizer; vLLM makes the weights up."""
+    from framescribe.model.hub import fetch_checkpoint
+
     values = OFFICIAL_CONFIG.official_values("bfloat16")
     (folder / "config.json").write_text(json.dumps(values))
     tiny = fetch_checkpoint("tiny-random").folder
@@ -108,13 +139,14 @@ def write_folder(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
-def vllm_prompts(workload: Workload, videos: list[Path], clips: int) -> list[dict[str, Any]]:
+def vllm_prompts(config: Any, workload: Workload, videos: list[Path], clips: int) -> list[dict[str, Any]]:
     """Prompts of the workload's clips, no two alike: from files decoded in threads, or of random frames."""
     from framescribe.integrations.vllm.loader import with_metadata
     from framescribe.types import Clip, FrameSampling
     from framescribe.video.decode import decode_frames
 
-    text = [token for token, slot in zip(*_tokens(workload), strict=True) if not slot][1:]
+    prompt = workload.prompt(config)
+    text = [token for token, slot in zip(prompt.input_ids, prompt.is_vision, strict=True) if not slot][1:]
     drawn = workload.draw_frames()
 
     def video(number: int) -> tuple[Any, dict[str, Any]]:
@@ -129,7 +161,7 @@ def vllm_prompts(workload: Workload, videos: list[Path], clips: int) -> list[dic
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [
             {
-                "prompt_token_ids": [OFFICIAL_CONFIG.bos_token_id, OFFICIAL_CONFIG.pad_token_id, *text],
+                "prompt_token_ids": [config.bos_token_id, config.pad_token_id, *text],
                 "multi_modal_data": {"video": each},
                 "mm_processor_kwargs": {"template": "base"},
             }
@@ -137,46 +169,51 @@ def vllm_prompts(workload: Workload, videos: list[Path], clips: int) -> list[dic
         ]
 
 
-def _tokens(workload: Workload) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    prompt = workload.prompt(OFFICIAL_CONFIG)
-    return prompt.input_ids, prompt.is_vision
-
-
-def measure_vllm(arguments: argparse.Namespace) -> dict[str, Any]:
-    """vLLM, with the plugin."""
+def measure_vllm(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """vLLM, with the plugin: figures for each length."""
     from vllm import LLM, SamplingParams, __version__
 
+    from framescribe.checkpoint import open_checkpoint
+
+    is_random = arguments.model == RANDOM_MODEL
     with tempfile.TemporaryDirectory() as folder:
         videos = write_videos(Path(folder)) if arguments.source == "mp4" else []
-        workload = _workload(arguments, videos)
         write_folder(Path(folder))
+        checkpoint = None if is_random else open_checkpoint(arguments.model)
+        config = checkpoint.config if checkpoint else OFFICIAL_CONFIG
+        workloads = list(_workloads(arguments, videos))
+        on_gpu: dict[str, Any] = {
+            "load_format": "dummy", "dtype": "bfloat16", "quantization": "fp8" if arguments.quant else None,
+            "kv_cache_dtype": "fp8" if arguments.quant == "fp8-kv" else "auto", "gpu_memory_utilization": 0.92,
+        }  # fmt: skip
         llm = LLM(
-            folder, load_format="dummy", dtype="bfloat16", quantization="fp8" if arguments.quant else None,
-            kv_cache_dtype="fp8" if arguments.quant == "fp8-kv" else "auto", max_model_len=4096,
-            max_num_seqs=workload.batch, gpu_memory_utilization=0.92, enable_prefix_caching=False,
-            mm_processor_cache_gb=0, limit_mm_per_prompt={"video": 1}, skip_tokenizer_init=False,
+            str(checkpoint.folder) if checkpoint else folder, max_model_len=4096,
+            max_num_seqs=max(workload.batch for _, workload in workloads), enable_prefix_caching=False,
+            mm_processor_cache_gb=0, limit_mm_per_prompt={"video": 1},
+            **on_gpu if is_random else {"dtype": "float32"}, **arguments.vllm_options,
         )  # fmt: skip
 
-        def seconds(clips: int, new_tokens: int) -> float:
+        def seconds(workload: Workload, clips: int, new_tokens: int) -> float:
             exactly = SamplingParams(
                 temperature=0, max_tokens=new_tokens, min_tokens=new_tokens, ignore_eos=True, detokenize=False
             )
-            prompts = [] if videos else vllm_prompts(workload, videos, clips)
+            prompts = [] if videos else vllm_prompts(config, workload, videos, clips)
             began = time.perf_counter()
-            llm.generate(prompts or vllm_prompts(workload, videos, clips), exactly, use_tqdm=False)
+            llm.generate(prompts or vllm_prompts(config, workload, videos, clips), exactly, use_tqdm=False)
             return time.perf_counter() - began
 
-        seconds(min(16, workload.clips), 8)
-        first = statistics.median(seconds(1, 1) for _ in range(arguments.repeat))
-        runs = [seconds(workload.clips, workload.new_tokens) for _ in range(arguments.repeat)]
-    per_clip = statistics.median(runs) / workload.clips
-    return {
-        "seconds_per_clip": per_clip,
-        "first_token_s": first,
-        "all_seconds_per_clip": [run / workload.clips for run in runs],
-        **dataclasses.asdict(workload),
-        "version": __version__,
-    }
+        for length, workload in workloads:
+            seconds(workload, min(32, workload.clips), 8)
+            first = statistics.median(seconds(workload, 1, 1) for _ in range(arguments.repeat))
+            runs = [
+                seconds(workload, workload.clips, workload.new_tokens) / workload.clips
+                for _ in range(arguments.repeat)
+            ]
+            figures = {"seconds_per_clip": statistics.median(runs), "all_seconds_per_clip": runs}
+            yield (
+                length,
+                figures | {"first_token_s": first, "version": __version__} | dataclasses.asdict(workload),
+            )
 
 
 _MEASURES = {"framescribe": measure_framescribe, "vllm": measure_vllm}
