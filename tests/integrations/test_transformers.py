@@ -258,5 +258,5 @@ def test_a_version_that_was_not_tried_is_named_with_the_range(monkeypatch: pytes
     from framescribe.integrations import versions
 
     monkeypatch.setattr(versions.metadata, "version", lambda _: "6.1.0")
-    with pytest.raises(UsageError, match=r"transformers 6\.1\.0 is installed, and <5\.\d+,>=5\.19 was tried"):
+    with pytest.raises(UsageError, match=r"transformers 6\.1\.0 is installed, and <5\.\d+,>=5\.17 was tried"):
         versions.check_version("transformers", "framescribe.integrations.transformers")
