@@ -2,8 +2,9 @@
 
     python -m benchmarks.endpoint_kills --clips 2000 --kills 20 --json benchmarks/results/endpoint_kills.json
 
-The server fails in each way of ``tests/endpoint/server.py``; with ``--own tiny`` it is ``framescribe serve`` of that
-model, without faults. Rows are compared with those of an uninterrupted run without faults. Last line: JSON.
+The server fails in each way of ``tests/endpoint/server.py``; with ``--own tiny-random`` it is ``framescribe serve`` of
+that model, without faults (its captions are noise, of which no two are the same). Rows are compared with those of an
+uninterrupted run without faults. Last line: JSON.
 """
 
 from __future__ import annotations

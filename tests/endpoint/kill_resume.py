@@ -36,6 +36,7 @@ class Outcome:
         clips: how many there are.
         starts, kills: of the command; the kills that met it alive.
         rows: in all shards.
+        captions: how many of the expected ones are different.
         lost, captioned_twice, wrong: clips without a row, with more than one, with another caption or status than in a
             run through a server without faults.
         statuses: of the rows.
@@ -48,6 +49,7 @@ class Outcome:
     starts: int
     kills: int
     rows: int
+    captions: int
     lost: int
     captioned_twice: int
     wrong: int
@@ -102,10 +104,11 @@ def kill_and_resume(
         whole = start(folder / "clips", folder / "whole", well.url, rows_per_shard)
         messages = whole.communicate(timeout=3600)[1]
         assert whole.returncode == 0, messages
-        began = time.monotonic()
+        before, began = well.requests, time.monotonic()
         with FakeServer(fault, keeps_bodies=False) if own_model is None else nullcontext(well) as server:
             killed = _kill_often(folder, server, clips, kills, chance, rows_per_shard)
             requests, faults = server.requests, dict(server.faults)
+            requests -= before if server is well else 0
         interrupted_s = time.monotonic() - began
     expected = {row["clip_id"]: row for row in rows_of(folder / "whole")}
     found = rows_of(folder / "killed")
@@ -116,6 +119,7 @@ def kill_and_resume(
         kills=killed,
         rows=len(found),
         lost=len(expected.keys() - times.keys()),
+        captions=len({row["caption"] for row in expected.values()}),
         captioned_twice=sum(number > 1 for number in times.values()),
         wrong=sum(
             any(row[name] != expected[row["clip_id"]][name] for name in ("caption", "caption_status"))
@@ -136,7 +140,7 @@ def _kill_often(
     for _ in range(kills):
         process = start(folder / "clips", folder / "killed", server.url, shard)
         enough = server.requests + chance.randrange(1, max(2, 2 * clips // (kills + 1)))
-        wait_until(lambda enough=enough: server.requests >= enough, process)
+        wait_until(lambda enough=enough: server.requests >= enough, process, server.looked_at_every_s)
         process.kill()
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
@@ -149,6 +153,8 @@ def _kill_often(
 
 class OwnServer:
     """``framescribe serve``, on a free port."""
+
+    looked_at_every_s = 0.2  # each look is a request, which takes time from the answers
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -174,7 +180,7 @@ class OwnServer:
         return sum(int(float(line.split()[-1])) for line in lines if ANSWERED.match(line))
 
 
-def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str], every_s: float = 0.005) -> None:
     """Returns once something is so, or the process is over."""
     while not is_so() and process.poll() is None:
-        time.sleep(0.005)
+        time.sleep(every_s)

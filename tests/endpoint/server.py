@@ -65,6 +65,7 @@ class FakeServer:
     most_in_flight: int = 0
     keeps_bodies: bool = True
     requests: int = 0
+    looked_at_every_s: float = 0.005
 
     def __enter__(self) -> FakeServer:
         self._loop = asyncio.new_event_loop()
