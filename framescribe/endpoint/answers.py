@@ -11,6 +11,8 @@ from framescribe.shown import one_line, shorten, shown
 
 Trouble = Literal["busy", "late", "broken", "refused", "denied"]
 FINISH_REASONS = ("stop", "length", "loop")
+MAX_NAME_CHARS = 500
+"""Of a model's name, and of whatever else a server calls something."""
 _MAX_ERROR_CHARS = 300
 _MAX_TOKEN_CHARS = 128  # Llama 3's longest token
 _MAX_TOKEN_BYTES = 2048  # an event of a stream, with its fields
@@ -27,9 +29,17 @@ class Failure(Exception):
     """
 
     def __init__(self, trouble: Trouble, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(shorten(one_line(shown(message)), _MAX_ERROR_CHARS))
+        super().__init__(message)
         self.trouble: Trouble = trouble
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return shorten(one_line(shown(self.args[0])), _MAX_ERROR_CHARS)
+
+    def without(self, secret: str | None) -> Failure:
+        """The same, with what a message repeats of a key taken out before it is shortened."""
+        message = self.args[0] if secret is None else self.args[0].replace(secret, "***")
+        return Failure(self.trouble, message, self.retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +77,38 @@ class AnswerReader:
     Args:
         max_tokens: that were asked for.
         on_text: is given the text piece by piece as it comes.
+        secret: the key that was sent, which no answer holds; None for none.
 
     Attributes:
         is_done: whether a stream has said that it is over.
     """
 
-    def __init__(self, max_tokens: int, on_text: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, max_tokens: int, on_text: Callable[[str], None] | None = None, secret: str | None = None
+    ) -> None:
         self._max_tokens = max_tokens
         self._on_text = on_text
+        self._secret = secret
+        self._held_back = ""  # what may be the beginning of the secret
         self._pieces: list[str] = []
         self._chars = 0
         self._values: dict[str, Any] = {}
         self._finish_reason: Any = None
-        self._line = b""
+        self._line = bytearray()
         self.is_done = False
 
     def add_events(self, received: bytes) -> None:
         """More bytes of a stream of server-sent events."""
-        *lines, self._line = (self._line + received).split(b"\n")
+        self._line += received
+        if b"\n" not in received:
+            return
+        *lines, self._line = self._line.split(b"\n")
         for line in lines:
             name, _, data = line.strip().partition(b":")
             if data.strip() == b"[DONE]":
                 self.is_done = True
             elif name == b"data":
-                self.add(data, "delta")
+                self.add(bytes(data), "delta")
 
     def add(self, content: bytes, part: Literal["message", "delta"]) -> None:
         """One JSON object: the whole answer, or an event of a stream.
@@ -109,6 +127,8 @@ class AnswerReader:
         for name, kind in (("id", str), ("model", str), ("usage", dict), ("framescribe", dict)):
             if (found := value.get(name)) is not None:
                 self._values[name] = _typed(found, kind, name)
+                if kind is str and len(found) > MAX_NAME_CHARS:
+                    raise Failure("broken", f"{name} of its answer has {len(found):,} characters")
         # Events may be without choices: of usage, or to keep the connection.
         choices = _typed(value.get("choices", [] if part == "delta" else None), list, "choices")
         if not choices and part == "message":
@@ -127,8 +147,16 @@ class AnswerReader:
             raise Failure("broken", f"its answer is longer than {self._max_tokens} tokens can be")
         if piece:
             self._pieces.append(piece)
-            if self._on_text is not None:
-                self._on_text(piece)
+            self._tell(self._held_back + piece)
+
+    def _tell(self, text: str, is_end: bool = False) -> None:
+        """Tells what has come, but for an end that may become the secret."""
+        if self._secret is not None and self._secret in text:
+            raise Failure("broken", "its answer holds the key")
+        held = 0 if self._secret is None or is_end else _overlap(text, self._secret)
+        text, self._held_back = text[: len(text) - held], text[len(text) - held :]
+        if self._on_text is not None and text:
+            self._on_text(text)
 
     def answer(self, url: str) -> Answer:
         """The answer, once all of it has come.
@@ -142,6 +170,8 @@ class AnswerReader:
             raise Failure(
                 "broken", f"its answer ended before its end (finish_reason {self._finish_reason!r})"
             )
+        refuse_secret(self._values, self._secret)
+        self._tell(self._held_back, is_end=True)
         text, model = "".join(self._pieces), self._values.get("model")
         try:
             f"{text}{model}".encode()
@@ -159,6 +189,24 @@ class AnswerReader:
             extra=extra,
             url=url,
         )
+
+
+def refuse_secret(value: object, secret: str | None) -> None:
+    """
+    Raises:
+        Failure: a JSON value holds the key that was sent: a row would publish it.
+    """
+    try:
+        is_there = secret is not None and json.dumps(secret)[1:-1] in json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise Failure("broken", "its answer is nested too deeply") from None
+    if is_there:
+        raise Failure("broken", "its answer holds the key")
+
+
+def _overlap(text: str, word: str) -> int:
+    """How many characters at the end of a text begin a word."""
+    return next((n for n in range(min(len(text), len(word)), 0, -1) if text.endswith(word[:n])), 0)
 
 
 def failure_of(status: int, message: str, retry_after_s: float | None = None) -> Failure:

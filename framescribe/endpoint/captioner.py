@@ -161,7 +161,7 @@ class EndpointCaptioner:
         asking = self._asking(settings)
         task = ClipTask(as_clip(source), (Question(0, question),))
         with DecodeWorkers(self._idle_workers, DEFAULT_TIMEOUT_S) as workers:
-            ready = self._ready(task, settings, workers, None)
+            ready = self._ready(task, asking, workers, None)
         questions = [*(asked for asked, _ in history), question]
         messages = [ready.media.message(questions[0])]
         for (_, answer), following in zip(history, questions[1:], strict=True):
@@ -182,7 +182,7 @@ class EndpointCaptioner:
         self, task: ClipTask, asking: Asking, workers: DecodeWorkers, scoring: Scoring | None
     ) -> Ready | tuple[CaptionRow, ...]:
         try:
-            return self._ready(task, asking.settings, workers, scoring)
+            return self._ready(task, asking, workers, scoring)
         except ClipError as error:
             stage, message = error.stage, str(error)
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
@@ -193,15 +193,16 @@ class EndpointCaptioner:
         return asking.failed(task, stage, message)
 
     def _ready(
-        self, task: ClipTask, settings: CaptionSettings, workers: DecodeWorkers, scoring: Scoring | None
+        self, task: ClipTask, asking: Asking, workers: DecodeWorkers, scoring: Scoring | None
     ) -> Ready:
-        clip = task.clip
+        clip, requests = task.clip, len(task.questions)
         if self.endpoint.send == "video":
-            media, facts = file_media(clip, workers)
+            media, facts = file_media(clip, workers, asking.held, requests)
             return Ready(task, Frames(_NO_PIXELS, (), (), facts.duration_s, facts), media)
         scorers = () if scoring is None else scoring.scorers
-        with workers.decoded(clip, settings.sampling, scorers) as frames:
+        with workers.decoded(clip, asking.settings.sampling, scorers) as frames:
             media = frames_media(frames, self.endpoint)
         if scoring is not None:
             scoring.take(side_rows(clip, frames.measured))
-        return Ready(task, replace(frames, pixels=_NO_PIXELS, measured=()), media)
+        with asking.held.taking(media.length * (1 + requests)) as taken:
+            return Ready(task, replace(frames, pixels=_NO_PIXELS, measured=()), replace(media, held=taken))

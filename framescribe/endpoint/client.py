@@ -18,7 +18,7 @@ from typing import Any
 from framescribe.endpoint.answers import Answer, Failure
 from framescribe.endpoint.probe import HELLO, Learned, Message, Probe, body_of
 from framescribe.endpoint.servers import Server, Servers, back_off_s
-from framescribe.endpoint.spec import BudgetSpent, Endpoint
+from framescribe.endpoint.spec import Endpoint
 from framescribe.errors import ClipError, DeviceError, UsageError
 from framescribe.extras import require
 
@@ -50,7 +50,6 @@ class Client:
         self._probe = Probe(endpoint, probe_messages)
         self._learned: Learned | None = None
         self._probing = threading.Lock()
-        self._requests, self._tokens = 0, 0
         self._checking = asyncio.Lock()
         self._servers = Servers([Server(url, endpoint.concurrency) for url in endpoint.urls])
         self._http = Http(endpoint)
@@ -178,14 +177,7 @@ class Client:
     async def _once(
         self, server: Server, body: bytes, max_tokens: int, on_text: Callable[[str], None] | None
     ) -> Answer:
-        budget = self.endpoint
-        if budget.max_requests is not None and self._requests >= budget.max_requests:
-            raise BudgetSpent(f"the budget of {budget.max_requests:,} requests is spent")
-        if budget.max_tokens is not None and self._tokens >= budget.max_tokens:
-            raise BudgetSpent(f"the budget of {budget.max_tokens:,} tokens is spent")
-        self._requests += 1
         answer, _ = await self._http.chat(server, body, max_tokens, on_text)
-        self._tokens += (answer.prompt_tokens or 0) + (answer.output_tokens or 0)
         server.answered()
         self._servers.last_answer = time.monotonic()
         return answer

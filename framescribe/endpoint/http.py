@@ -17,15 +17,25 @@ from typing import Any
 
 import httpx2
 
-from framescribe.endpoint.answers import Answer, AnswerReader, Failure, error_message, failure_of, max_bytes
+from framescribe.endpoint.answers import (
+    Answer,
+    AnswerReader,
+    Failure,
+    error_message,
+    failure_of,
+    max_bytes,
+    refuse_secret,
+)
+from framescribe.endpoint.budget import Budget
 from framescribe.endpoint.servers import Server
 from framescribe.endpoint.spec import Endpoint
 from framescribe.version import __version__
 
 _CONNECT_S = 30.0
 _SHORT_S = 60.0
-_MAX_LIST_BYTES = 32 << 20
+_MAX_LIST_BYTES = 8 << 20  # the longest list known, OpenRouter's, has 1 MB
 _MAX_ERROR_BYTES = 1 << 16
+_LEAST_SECRET_CHARS = 8
 
 
 class Http:
@@ -35,6 +45,9 @@ class Http:
         self._timeout_s = endpoint.timeout_s
         self._patience_s = endpoint.patience_s
         self._key = endpoint.key
+        # A short one, such as EMPTY, is no secret, but may be a word of a caption.
+        self._secret = endpoint.key if endpoint.key and len(endpoint.key) >= _LEAST_SECRET_CHARS else None
+        self._budget = Budget(endpoint)
         headers = {"Accept-Encoding": "identity", "User-Agent": f"framescribe/{__version__}"}
         if endpoint.key is not None:
             headers["Authorization"] = f"Bearer {endpoint.key}"
@@ -57,9 +70,11 @@ class Http:
         async with self._response("GET", url, _SHORT_S) as response:
             content = await _content(response, _MAX_LIST_BYTES)
             try:
-                return json.loads(content)
+                value = json.loads(content)
+                refuse_secret(value, self._secret)
             except (ValueError, RecursionError):
                 return None
+            return value
 
     async def chat(
         self, server: Server, body: bytes, max_tokens: int, on_text: Callable[[str], None] | None = None
@@ -74,7 +89,9 @@ class Http:
 
         Raises:
             Failure: there is no answer.
+            BudgetSpent: nothing more is to be asked.
         """
+        self._budget.ask()
         sent_id = uuid.uuid4().hex
         headers = {"Content-Type": "application/json", "X-Request-Id": sent_id}
         url = f"{server.url}/chat/completions"
@@ -82,7 +99,7 @@ class Http:
             has_id = response.headers.get("x-request-id") == sent_id
             if "header" in server.echoes and not has_id:
                 raise Failure("broken", "it gave another request's answer")
-            reader = AnswerReader(max_tokens, on_text)
+            reader = AnswerReader(max_tokens, on_text, self._secret)
             if response.headers.get("content-type", "").startswith("text/event-stream"):
                 async for chunk in _chunks(response, max_bytes(max_tokens)):
                     reader.add_events(chunk)
@@ -90,7 +107,8 @@ class Http:
                         break
             else:
                 reader.add(await _content(response, max_bytes(max_tokens)), "message")
-        answer = reader.answer(server.url)
+            answer = reader.answer(server.url)
+        self._budget.answered(answer, max_tokens)
         if "id" in server.echoes and sent_id not in answer.id:
             raise Failure("broken", "it gave another request's answer")
         return answer, _echoes(has_id, sent_id in answer.id)
@@ -115,10 +133,12 @@ class Http:
                 if response.status_code != 200:
                     raise await self._failure(response)
                 yield response
+        except Failure as failure:
+            raise failure.without(self._key) from None
         except (TimeoutError, httpx2.TimeoutException):
             raise Failure("late", f"no answer within {timeout_s:g} s") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise Failure("broken", self._without_key(f"{type(error).__name__}: {error}")) from None
+            raise Failure("broken", f"{type(error).__name__}: {error}").without(self._key) from None
 
     async def _failure(self, response: httpx2.Response) -> Failure:
         content = await _content(response, _MAX_ERROR_BYTES, is_cut=True)
@@ -128,10 +148,7 @@ class Http:
             message = content[:200].decode("utf-8", "replace") or response.reason_phrase
         after_s = _retry_after_s(response.headers.get("retry-after"))
         retry_after_s = None if after_s is None else min(max(0.0, after_s), self._patience_s)
-        return failure_of(response.status_code, self._without_key(message), retry_after_s)
-
-    def _without_key(self, message: str) -> str:
-        return message if self._key is None else message.replace(self._key, "***")
+        return failure_of(response.status_code, message, retry_after_s)
 
 
 def _echoes(in_header: bool, in_id: bool) -> frozenset[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import mimetypes
 import tempfile
 from base64 import b64encode
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from framescribe.endpoint.held import HeldBytes
 from framescribe.endpoint.spec import Endpoint
 from framescribe.errors import ClipError
 from framescribe.types import Clip, Frames, FrameSampling, VideoFacts
@@ -34,10 +37,17 @@ class Media:
     Attributes:
         parts: of a message, before the question.
         fields: of the request beside its messages, which say when the frames are shown.
+        held: bytes that are held for it (``HeldBytes``) until its questions are answered.
     """
 
     parts: list[dict[str, Any]]
     fields: dict[str, Any] = field(default_factory=dict)
+    held: int = 0
+
+    @property
+    def length(self) -> int:
+        """Characters of its parts' addresses, which are the data."""
+        return sum(len(part[part["type"]]["url"]) for part in self.parts)
 
     def message(self, question: str) -> dict[str, Any]:
         """The message that asks about the clip."""
@@ -66,8 +76,16 @@ def frames_media(frames: Frames, endpoint: Endpoint) -> Media:
     return Media([part], {"media_io_kwargs": {"video": times}})
 
 
-def file_media(clip: Clip, workers: DecodeWorkers) -> tuple[Media, VideoFacts]:
-    """The clip's file as it is; of a span, a file that is cut out of it.
+def file_media(
+    clip: Clip, workers: DecodeWorkers, held: HeldBytes, requests: int
+) -> tuple[Media, VideoFacts]:
+    """The clip's file as it is; of a span, a file that is cut out of it. Waits until there is room to hold it.
+
+    Args:
+        clip: whose file.
+        workers: that look at it, and cut it.
+        held: what may be held.
+        requests: that will hold it too.
 
     Raises:
         ClipError: it cannot be read, or is larger than servers take.
@@ -75,21 +93,26 @@ def file_media(clip: Clip, workers: DecodeWorkers) -> tuple[Media, VideoFacts]:
     if isinstance(clip.data, VideoFrames):
         raise ClipError("open", f"{clip.source_video}: pictures in memory have no file to send; send frames")
     facts = workers.call(probe, clip).facts
-    if clip.start_s == 0 and clip.end_s is None:
-        with open_source(clip) as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-        kind = mimetypes.guess_type(without_query(clip.source_video))[0] or ""
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "clip.mp4"
+    with ExitStack() as stack:
+        if clip.start_s == 0 and clip.end_s is None:
+            file = stack.enter_context(open_source(clip))
+            kind = mimetypes.guess_type(without_query(clip.source_video))[0] or ""
+        else:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "clip.mp4"
             span = clip.start_s, clip.start_s + facts.duration_s
             for reason in workers.call(writing_clips, clip, {path: span}, False).values():
                 raise ClipError("decode", f"{clip.source_video}: {reason}")
-            content = path.read_bytes()
-        kind = "video/mp4"
-    if len(content) > _MAX_FILE_BYTES:
-        raise ClipError("open", f"{clip.source_video}: larger than {_MAX_FILE_BYTES >> 20} MB; send frames")
-    return _file(content, kind if kind.startswith("video/") else "video/mp4"), facts
+            file, kind = stack.enter_context(path.open("rb")), "video/mp4"
+        file.seek(0, SEEK_END)
+        length = file.tell()
+        if length > _MAX_FILE_BYTES:
+            raise ClipError(
+                "open", f"{clip.source_video}: larger than {_MAX_FILE_BYTES >> 20} MB; send frames"
+            )
+        file.seek(0)
+        with held.taking(length * 4 // 3 * (1 + requests)) as taken:
+            media = _file(file.read(length), kind if kind.startswith("video/") else "video/mp4")
+            return replace(media, held=taken), facts
 
 
 def probe_media(endpoint: Endpoint, sampling: FrameSampling) -> Media:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framescribe.endpoint.answers import Answer, Failure
+from framescribe.endpoint.answers import MAX_NAME_CHARS, Answer, Failure
 from framescribe.endpoint.http import Http
 from framescribe.endpoint.servers import Server, back_off_s
 from framescribe.endpoint.spec import Endpoint
@@ -99,9 +99,7 @@ class Probe:
                 await asyncio.sleep(max(back_off_s(tries), failure.retry_after_s or 0.0))
         data = listed.get("data") if isinstance(listed, dict) else None
         entries = data if isinstance(data, list) else []
-        return {
-            each["id"]: each for each in entries if isinstance(each, dict) and isinstance(each.get("id"), str)
-        }
+        return {each["id"]: each for each in entries if isinstance(each, dict) and _text(each.get("id"))}
 
     def _only(self, server: Server, served: list[str]) -> str:
         if len(served) != 1:
@@ -189,4 +187,4 @@ def _named(served: list[str]) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARS else None

@@ -11,6 +11,7 @@ from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.endpoint.answers import Answer
 from framescribe.endpoint.client import Client
+from framescribe.endpoint.held import HeldBytes
 from framescribe.endpoint.media import Media
 from framescribe.endpoint.probe import Learned
 from framescribe.endpoint.spec import BudgetSpent
@@ -57,6 +58,9 @@ class Asking:
         learned: what the endpoint is.
         rows: of its model.
         settings: the same for all clips.
+
+    Attributes:
+        held: of clips that are ready, until they are answered.
     """
 
     def __init__(self, client: Client, learned: Learned, rows: RowMaker, settings: CaptionSettings) -> None:
@@ -64,7 +68,9 @@ class Asking:
         self._client = client
         self._learned = learned
         self._rows = rows
+        self.held = HeldBytes()
         self._asked: dict[Future[Answer], _Asked] = {}
+        self._unanswered: dict[Ready, int] = {}
         self._budget_spent: BudgetSpent | None = None
 
     def caption(
@@ -104,6 +110,7 @@ class Asking:
                     spent.on("output")
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+                self.held.close()
                 for answer in self._asked:
                     answer.cancel()
         if self._budget_spent is not None:
@@ -140,6 +147,7 @@ class Asking:
         """The rows that what is done gives."""
         if (asked := self._asked.pop(future, None)) is not None:
             if (row := self._finish(asked, future)) is not None:
+                self._let_go(asked.ready)
                 yield row
             return
         preparing.discard(future)
@@ -147,8 +155,16 @@ class Asking:
         if not isinstance(prepared, Ready):
             yield from prepared
             return
+        self._unanswered[prepared] = len(prepared.task.questions)
         for question in prepared.task.questions:
             self._ask(_Asked(prepared, question), question.text, self.settings.generation)
+
+    def _let_go(self, ready: Ready) -> None:
+        """One question about the clip is answered; after the last one its media is held no longer."""
+        self._unanswered[ready] -= 1
+        if not self._unanswered[ready]:
+            del self._unanswered[ready]
+            self.held.give_back(ready.media.held)
 
     def _ask(self, asked: _Asked, text: str, generation: GenerationSettings) -> None:
         fields = self.fields(asked.ready, generation)

@@ -37,7 +37,7 @@ class Endpoint:
         tries: how often a request is sent, if the server fails it and is well otherwise.
         timeout_s: seconds for one answer.
         patience_s: seconds without any answer after which the run gives up.
-        max_requests: budget of requests of this run; None is no limit.
+        max_requests: budget of requests of this run, the probe's among them; None is no limit.
         max_tokens: budget of tokens, of prompts and answers, of this run; what is in flight when it is spent is still
             answered. None is no limit.
 

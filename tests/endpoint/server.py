@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tests.endpoint.hostile import HOSTILE
+
 MODEL = "model-a"
 FAULTS = (
     "429", "500", "503", "garbage", "half", "other", "nothing", "huge", "endless", "redirect", "types", "error in 200",
@@ -220,4 +222,5 @@ async def _fail(writer: asyncio.StreamWriter, fault: str, text: str, answer_id: 
     if fault == "hang":
         await asyncio.sleep(60)
         return False
-    raise AssertionError(fault)
+    await HOSTILE[fault](writer)
+    return False

@@ -179,7 +179,7 @@ def test_repair_asks_again_with_other_settings(videos):
         assert row.repairs[-1].endswith("temperature=0.7 top_p=0.9")
     with (
         FakeServer(say=say) as server,
-        EndpointCaptioner(Endpoint(server.url, max_requests=1)) as captioner,
+        EndpointCaptioner(Endpoint(server.url, max_requests=3)) as captioner,
     ):
         rows = captioner.caption(videos / "0.mp4", repairing)
         row = next(rows)

@@ -140,13 +140,13 @@ def test_nobody_there():
 
 def test_budgets():
     with FakeServer() as server:
-        with Client(Endpoint(server.url, max_requests=2)) as client:
+        with Client(Endpoint(server.url, max_requests=3)) as client:
             client.chat(QUESTION), client.chat(QUESTION)
-            with pytest.raises(BudgetSpent, match="2 requests"):
+            with pytest.raises(BudgetSpent, match="3 requests"):
                 client.chat(QUESTION)
-        with Client(Endpoint(server.url, max_tokens=30)) as client:
+        with Client(Endpoint(server.url, max_tokens=60)) as client:
             client.chat(QUESTION), client.chat(QUESTION)
-            with pytest.raises(BudgetSpent, match="30 tokens"):
+            with pytest.raises(BudgetSpent, match="60 tokens"):
                 client.chat(QUESTION)
 
 

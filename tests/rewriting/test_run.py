@@ -165,7 +165,7 @@ def test_a_caption_cannot_end_its_marks(folder):
 
 def test_a_spent_budget_keeps_what_was_done(folder):
     with FakeServer(say=shortened) as server:
-        endpoint = Endpoint(server.url, max_requests=2)
+        endpoint = Endpoint(server.url, max_requests=3)
         with pytest.raises(BudgetSpent):
             rewrite(folder, endpoint, "short", preset="short", progress=False)
         assert len(rows(folder)) == 2
