@@ -20,6 +20,22 @@ export function h(name, properties = {}, ...children) {
   return element;
 }
 
+/**
+ * Gives an element other children. What had the focus keeps it: its successor has the same name, counted from the end
+ * where several have it, as lists grow at their front.
+ * @param {HTMLElement} element
+ * @param {...(Node | null)} children
+ */
+export function redraw(element, ...children) {
+  const inside = () => /** @type {HTMLElement[]} */ ([...element.querySelectorAll("button, input, summary")]);
+  const name = (/** @type {HTMLElement | undefined} */ each) => each?.title || each?.ariaLabel || each?.textContent;
+  const before = inside(), at = before.findIndex((each) => each === document.activeElement);
+  element.replaceChildren(...children.filter((child) => child !== null));
+  if (at < 0) return;
+  const fromEnd = before.slice(at).filter((each) => name(each) === name(before[at])).length, now = inside();
+  (now.filter((each) => name(each) === name(before[at])).at(-fromEnd) ?? now[Math.min(at, now.length - 1)])?.focus({ preventScroll: true });
+}
+
 /** @param {number} milliseconds @param {(...given: any[]) => void} work */
 export function debounced(milliseconds, work) {
   /** @type {number | undefined} */

@@ -1,5 +1,5 @@
 /** Search, conditions and order. A chip is a condition in SQL, and shows it. */
-import { debounced, h } from "./dom.js";
+import { debounced, h, redraw } from "./dom.js";
 
 /** @param {string} text */
 export function quoted(text) {
@@ -35,7 +35,8 @@ export class Filters {
     const orders = [["needs", "what needs me first"], ["", "as captioned"], ...numeric.filter((name) => !["schema_version", "prompt_index", "num_frames", "seed"].includes(name)).flatMap((name) => [[`${name} DESC`, `${name} ↓`], [name, `${name} ↑`]]),
       ["length(coalesce(edited_caption, caption)) DESC", "longest caption"], ["length(coalesce(edited_caption, caption))", "shortest caption"], ["source_video", "file"], ["hash(clip_id)", "by chance"]];
     if (!orders.some(([value]) => value === this.query.order)) orders.push([this.query.order, this.query.order]);
-    this.order.replaceChildren(...orders.map(([value, text]) => h("option", { value, selected: value === this.query.order }, text)));
+    if (JSON.stringify(orders) !== this.orders) this.order.replaceChildren(...orders.map(([value, text]) => h("option", { value, selected: value === this.query.order }, text)));
+    this.orders = JSON.stringify(orders);  // a list that somebody has open stays open
     this.columns.replaceChildren(...Object.keys(folder.columns).map((value) => h("option", { value })));
     this.tagList.replaceChildren(...Object.keys(folder.counts.tags).map((value) => h("option", { value })));
     this.counts = folder.counts;
@@ -57,7 +58,7 @@ export class Filters {
   draw() {
     const offered = this.#offered(), known = new Set(offered.map(([sql]) => sql));
     const own = this.query.where.filter((sql) => !known.has(sql));
-    this.chips.replaceChildren(...offered.map(([sql, name, tone, count]) => h("button", { class: `chip ${tone}`, "aria-pressed": String(this.query.where.includes(sql)), title: sql, onclick: () => this.toggle(sql) }, `${name} ${count.toLocaleString("en")}`)),
+    redraw(this.chips, ...offered.map(([sql, name, tone, count]) => h("button", { class: `chip ${tone}`, "aria-pressed": String(this.query.where.includes(sql)), title: sql, onclick: () => this.toggle(sql) }, `${name} ${count.toLocaleString("en")}`)),
       ...own.map((sql) => h("button", { class: "chip sql", "aria-pressed": "true", title: "Remove this condition", onclick: () => this.toggle(sql) }, sql, " ×")));
   }
 

@@ -1,6 +1,6 @@
 /** One clip beside its caption: look, decide, edit, tag, go on. */
 import { get } from "./api.js";
-import { h, nameOf, number } from "./dom.js";
+import { h, nameOf, number, redraw } from "./dom.js";
 import { Editor } from "./editor.js";
 import { dissentOf, historyOf, provenanceOf, scoresOf } from "./history.js";
 import { setKeys, showKeys } from "./keys.js";
@@ -91,9 +91,9 @@ export class Focus {
     this.status.replaceChildren(...[verdict, ...dissent, h("span", { class: `tag ${row.caption_status}` }, row.caption_status), ...(row.flags ?? []).map((/** @type {string} */ flag) => h("span", { class: "tag flag" }, flag)),
       row.edited_caption !== null && row.edited_caption !== undefined ? h("span", { class: "tag" }, "edited") : null, ...lookers.map((name) => h("span", { class: "tag looking" }, `${name} looks at it too`))].filter((each) => each !== null));
     this.editor.show(this.key, row.edited_caption ?? row.caption ?? "");
-    this.tags.replaceChildren(...(row.tags ?? []).map((/** @type {string} */ tag) => h("button", { class: "tag", title: "Remove the tag", "aria-label": `Remove the tag ${tag}`, onclick: () => this.#decide({ action: "untag", tags: [tag] }) }, `${tag} ×`)));
-    this.more.replaceChildren(...[row.error_message ? h("p", { class: "message" }, row.error_message) : null, this.history ? historyOf(row, this.history, (id) => this.page.decide({ action: "undo", undoes: id, rows: [this.#named()] })) : null,
-      scoresOf(row), row.model ? provenanceOf(row) : null].filter((each) => each !== null));
+    redraw(this.tags, ...(row.tags ?? []).map((/** @type {string} */ tag) => h("button", { class: "tag", title: "Remove the tag", "aria-label": `Remove the tag ${tag}`, onclick: () => this.#decide({ action: "untag", tags: [tag] }) }, `${tag} ×`)));
+    redraw(this.more, row.error_message ? h("p", { class: "message" }, row.error_message) : null, this.history ? historyOf(row, this.history, (id) => this.page.decide({ action: "undo", undoes: id, rows: [this.#named()] })) : null,
+      scoresOf(row), row.model ? provenanceOf(row) : null);
   }
 
   #named() {

@@ -1,5 +1,5 @@
 /** Many clips at once: strips that play when they are pointed at; only what is in sight is there. */
-import { h, nameOf } from "./dom.js";
+import { h, nameOf, redraw } from "./dom.js";
 import { setKeys } from "./keys.js";
 
 const LEAST_WIDTH = 260, HEIGHT = 268, GAP = 12, TALLEST = 8_000_000;
@@ -90,7 +90,7 @@ export class Grid {
     const isChosen = this.selected.has(keyOf(row)), isHere = place === this.at;
     const verdict = row.decision ? h("span", { class: `tag ${row.decision_is_stale ? "stale" : row.decision}` }, row.decision_is_stale ? "stale" : row.decision === "accept" ? "accepted" : "rejected") : null;
     card.className = `card${isHere ? " here" : ""}${isChosen ? " chosen" : ""}`;
-    card.replaceChildren(
+    redraw(card,
       h("button", { class: "open", "aria-label": `${nameOf(row.source_video)}, ${row.decision ?? "undecided"}`, tabIndex: isHere ? 0 : -1, onclick: () => this.page.open("focus", place), onfocus: () => this.#goTo(place, false) }, strip,
         h("span", { class: "name" }, nameOf(row.source_video), row.prompt_index ? ` · prompt ${row.prompt_index + 1}` : ""), h("span", { class: "text", dir: "auto" }, text.slice(0, 300))),
       h("div", { class: "row" }, h("label", {}, h("input", { type: "checkbox", tabIndex: -1, checked: isChosen, "aria-label": `Select ${nameOf(row.source_video)}`, onchange: () => this.select(place) })), verdict,
@@ -127,8 +127,12 @@ export class Grid {
       this.scroller.scrollTop = full <= height ? wanted : wanted / (full - window) * (height - window);
       this.draw();
     }
-    for (const each of [before, place]) if (this.cards.has(each)) this.#content(this.cards.get(each), each);
-    if (focus) /** @type {HTMLElement | null} */ (this.cards.get(place)?.querySelector("button.open") ?? null)?.focus({ preventScroll: true });
+    for (const each of [before, place]) {  // the cards stay: one of them may be clicked right now
+      const card = this.cards.get(each), button = /** @type {HTMLElement | null | undefined} */ (card?.querySelector("button.open"));
+      card?.classList.toggle("here", each === place);
+      if (button) button.tabIndex = each === place ? 0 : -1;
+      if (focus && each === place) button?.focus({ preventScroll: true });
+    }
     const row = this.page.results.peek(place);
     if (row) this.page.moved(row);
   }

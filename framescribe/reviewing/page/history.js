@@ -4,6 +4,15 @@ import { h, number } from "./dom.js";
 
 const VERBS = /** @type {Record<string, string>} */ ({ accept: "accepted", reject: "rejected", edit: "edited", tag: "tagged", untag: "removed tags", undo: "undid" });
 
+/** @type {Record<string, boolean>} what somebody opened or closed, which other clips keep */
+const wanted = {};
+
+/** @param {string} name @param {boolean} isOpen where nobody said @param {string} summary @param {...(Node | null)} children */
+function folded(name, isOpen, summary, ...children) {
+  const details = h("details", { class: name, open: wanted[name] ?? isOpen }, h("summary", { title: `Show or hide: ${name}`, onclick: () => (wanted[name] = !details.open) }, summary), ...children);
+  return details;
+}
+
 /** @param {string} iso */
 function when(iso) {
   const time = new Date(iso);
@@ -42,7 +51,7 @@ export function historyOf(row, entries, undo) {
     return h("li", { class: isUndone ? "undone" : "" }, h("p", {}, h("b", {}, entry.reviewer), ` ${said}`, entry.tags?.length ? ` ${entry.tags.join(", ")}` : "",
       entry.reason ? `: ${entry.reason}` : "", " ", when(entry.decided_at), isUndone ? h("span", { class: "tag" }, "undone") : h("button", { class: "quiet", onclick: () => undo(entry.entry_id) }, "Undo")), change);
   });
-  return h("details", { class: "history", open: entries.length > 0 }, h("summary", {}, `History (${entries.length})`),
+  return folded("history", entries.length > 0, `History (${entries.length})`,
     h("ol", { reversed: true }, ...lines.reverse()),
     h("p", { class: "hint" }, entries.length ? "The model's caption:" : "Nothing was decided yet."), entries.length ? h("p", { class: "diff", dir: "auto" }, row.caption ?? "") : null);
 }
@@ -60,11 +69,11 @@ function list(pairs) {
 /** Scores that the folder has of the clip. @param {any} row */
 export function scoresOf(row) {
   const pairs = Object.entries(row).filter(([name, value]) => !OWN.has(name) && typeof value === "number");
-  return pairs.length ? h("details", { open: true }, h("summary", {}, `Scores (${pairs.length})`), list(pairs)) : null;
+  return pairs.length ? folded("scores", true, `Scores (${pairs.length})`, list(pairs)) : null;
 }
 
 /** @param {any} row */
 export function provenanceOf(row) {
   const pairs = /** @type {[string, any][]} */ (MADE.filter((name) => row[name] !== null && row[name] !== undefined && row[name].length !== 0).map((name) => [name, row[name]]));
-  return h("details", { class: "provenance" }, h("summary", {}, "How it was made"), list(pairs));
+  return folded("provenance", false, "How it was made", list(pairs));
 }

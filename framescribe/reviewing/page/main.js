@@ -10,7 +10,7 @@ import { dropKeys, setKeys, showKeys } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { Results } from "./results.js";
 
-const POLL_MS = 2000, POLL_HIDDEN_MS = 10000;
+const POLL_MS = 2000, POLL_HIDDEN_MS = 10000, NOTICE_MS = 8000;
 
 export class Page {
   /** @param {any} folder as `/api/folder` tells it */
@@ -24,6 +24,7 @@ export class Page {
     /** @type {{reviewer: string, clip_id: string}[]} */
     this.others = [];
     this.element = /** @type {HTMLElement} */ (document.getElementById("view"));
+    this.lost = "";  // why the server cannot be asked
     this.notices = /** @type {HTMLElement} */ (document.getElementById("notices"));
     this.views = { focus: new Focus(this), grid: new Grid(this), blind: new Blind(this) };
     /** @type {"focus" | "grid" | "blind"} */
@@ -164,9 +165,10 @@ export class Page {
       this.position = found.position;
       this.#others(isFirst ? [] : found.decisions, lookersBefore);
       this.#rows(found);
-      if (this.isLost) this.isLost = false, this.outbox.send(), this.say("The server answers again.");
+      if (this.lost) this.lost = "", this.outbox.send(), this.say("The server answers again.");
     } catch (error) {
-      if (!this.isLost) this.isLost = true, this.say(error instanceof Error ? `${error.message} Decisions wait here and are sent when it does.` : String(error));
+      const lost = `${error instanceof Error ? error.message : error} Decisions wait here and are sent later.`;
+      if (lost !== this.lost) this.lost = lost, this.say(lost);
     }
     this.#saving();
     setTimeout(() => this.poll(), document.hidden ? POLL_HIDDEN_MS : POLL_MS);
@@ -202,15 +204,16 @@ export class Page {
   }
 
   #saving() {
-    const { waiting, refused } = this.outbox, isLost = this.isLost || this.outbox.problem;
+    const { waiting, refused } = this.outbox, isLost = this.lost || this.outbox.problem;
     this.state.className = `state quiet ${refused.length ? "reject" : isLost && waiting.length ? "stale" : "accept"}`;
-    this.state.textContent = refused.length ? `${refused.length} not saved` : waiting.length ? `${isLost ? "no connection, " : ""}${waiting.length} waiting` : isLost && this.isLost ? "no connection" : "saved";
+    this.state.textContent = refused.length ? `${refused.length} not saved` : waiting.length ? `${isLost ? "no connection, " : ""}${waiting.length} waiting` : this.lost ? "no connection" : "saved";
     this.state.title = this.outbox.problem ?? "Decisions are on the disk of the server";
   }
 
   #showRefused() {
     const { refused } = this.outbox;
-    if (!refused.length) return this.outbox.problem ? this.say(this.outbox.problem) : undefined;
+    const problem = this.lost || this.outbox.problem;
+    if (!refused.length) return problem ? this.say(problem) : undefined;
     const dialog = h("dialog", { "aria-label": "Decisions that were not saved", onclose: () => dialog.remove() }, h("h2", {}, "Not saved"), ...refused.map((each) => h("section", {}, h("p", { class: "message" }, each.refused), h("p", {}, each.decision.action),
       each.decision.text ? h("textarea", { readOnly: true, value: each.decision.text, "aria-label": "The text" }) : null, h("button", { onclick: (/** @type {Event} */ event) => (this.outbox.drop(each.key), /** @type {HTMLElement} */ (event.target).closest("section")?.remove()) }, "Forget it"))),
       h("form", { method: "dialog" }, h("button", {}, "Close")));
@@ -238,12 +241,19 @@ export class Page {
     this.bulkButton.textContent = count ? `Edit ${count} selected…` : "Edit all…";
   }
 
-  /** @param {string} text @param {string} [action] @param {() => void} [work] */
+  /**
+   * Says something: for a while, or with a button to act on it until it is closed.
+   * @param {string} text @param {string} [action] @param {() => void} [work]
+   */
   say(text, action, work) {
-    const notice = h("p", { class: "notice" }, text, action ? h("button", { onclick: () => (notice.remove(), work?.()) }, action) : null, h("button", { class: "quiet", "aria-label": "Close", onclick: () => notice.remove() }, "×"));
-    for (const each of [...this.notices.children].slice(0, -2)) each.remove();
+    const close = () => (notice.contains(document.activeElement) && this.element.focus({ preventScroll: true }), notice.remove());
+    const notice = h("p", { class: action ? "notice lasting" : "notice", tabIndex: -1, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close() }, text,
+      action ? h("button", { onclick: () => (close(), work?.()) }, action) : null, h("button", { class: "quiet", "aria-label": "Close", onclick: close }, "×"));
+    for (const each of [...this.notices.querySelectorAll(action ? ".lasting" : ".notice:not(.lasting)")].slice(0, -2)) each.remove();
     this.notices.append(notice);
-    setTimeout(() => notice.remove(), action ? 60000 : 8000);
+    if (action) return notice.focus();  // so that its button is one Tab away
+    const fade = () => (notice.matches(":hover, :focus-within") ? setTimeout(fade, NOTICE_MS) : notice.remove());
+    setTimeout(fade, NOTICE_MS);
   }
 }
 

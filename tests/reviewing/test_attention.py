@@ -1,0 +1,86 @@
+"""The page does not take away what a person is on the way to: notices with a button, the focus, opened parts."""
+
+import pytest
+
+from framescribe import Decisions
+from tests.reviewing.conftest import opens, saved, until
+
+pytestmark = pytest.mark.browser
+
+FOCUS = "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"
+HOUR_MS = 3_600_000
+
+
+def bulk_edit(page, suffix):
+    page.keyboard.press("b")
+    page.locator("dialog select").select_option("suffix")
+    page.locator("dialog input[aria-label=Text]").fill(suffix)
+    page.wait_for_selector("dialog .changes ins")
+    page.locator("dialog button.accept").click()
+    page.wait_for_selector("dialog", state="detached")
+
+
+def test_a_notice_with_a_button_has_the_focus_and_stays_until_it_is_closed(own, pages):
+    page = pages(own)
+    page.clock.install()
+    bulk_edit(page, " One.")
+    until(page, "document.activeElement.matches('.notice')")
+    page.keyboard.press("p")  # a notice without a button
+    until(page, "document.querySelector('#notices').textContent.includes('This is the first clip')")
+    page.clock.fast_forward(HOUR_MS)
+    until(page, "document.querySelectorAll('.notice').length === 1")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUS) == "Undo all of it"
+    page.keyboard.press("Enter")
+    until(page, "document.querySelectorAll('.notice').length === 0")
+    page.clock.resume()
+    saved(page)
+    assert not any(state.text for state in Decisions(own.folder).state().values())
+    bulk_edit(page, " Two.")
+    until(page, "document.activeElement.matches('.notice')")
+    page.keyboard.press("Escape")
+    until(page, "document.querySelectorAll('.notice').length === 0 && document.activeElement.id === 'view'")
+
+
+def test_what_has_the_focus_keeps_it_while_others_decide(own, pages):
+    page = pages(own)
+    row = own.all_rows()[0]
+    own.decide("focus-tags", "tag", row, tags=["kite", "sea"])
+    for locator in (".chip[title*=sea]", ".tags button >> nth=1", ".history button >> nth=0"):
+        page.locator(locator).focus()
+        before = page.evaluate(FOCUS)
+        count = page.locator(".history li").count()
+        own.decide(f"focus-{count}-accept", "accept", row, reviewer="ben")
+        until(page, "count => document.querySelectorAll('.history li').length > count", count)
+        assert page.evaluate(FOCUS) == before
+    page.keyboard.press("g")
+    page.wait_for_selector(".card[data-clip].here")
+    own.decide("focus-last", "reject", row, reviewer="ben")
+    until(page, "document.querySelector('.card.here').textContent.includes('rejected')")
+    assert page.evaluate("document.activeElement.matches('.card.here button.open')")
+
+
+def test_what_was_opened_or_closed_stays_so(own, pages):
+    page = pages(own)
+    first, second = own.all_rows()[:2]
+    own.decide("folded-edit", "tag", first, tags=["x"])
+    until(page, "document.querySelector('.history').open")
+    page.locator(".provenance summary").click()
+    page.locator(".history summary").click()
+    own.decide("folded-accept", "accept", first)
+    until(page, "document.querySelector('.history summary').textContent === 'History (2)'")
+    assert page.evaluate(
+        "document.querySelector('.provenance').open && !document.querySelector('.history').open"
+    )
+    opened = "document.querySelector('.provenance').open"
+    page.keyboard.press("n")
+    until(page, "document.querySelector('.right .hint').textContent.startsWith('2 of')")
+    assert page.evaluate(opened)
+    opens(page, second)
+    assert not page.evaluate(opened)
+
+
+def test_a_card_that_is_clicked_opens(own, pages):
+    page = pages(own, "view=grid")
+    page.locator(".card[aria-posinset='3'][data-clip] button.open").click()
+    until(page, "document.querySelector('.right .hint')?.textContent.startsWith('3 of')")
