@@ -60,6 +60,16 @@ def test_what_has_the_focus_keeps_it_while_others_decide(own, pages):
     assert page.evaluate("document.activeElement.matches('.card.here button.open')")
 
 
+def test_a_selected_text_stays_selected_when_another_takes_its_place(own, pages):
+    page = pages(own)
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    own.decide("selected-edit", "edit", own.all_rows()[0], text="Ben's text.", reviewer="ben")
+    until(page, "document.querySelector('textarea').value === \"Ben's text.\"")
+    page.keyboard.insert_text("Mine.")
+    assert page.locator("textarea").input_value() == "Mine."
+
+
 def test_what_was_opened_or_closed_stays_so(own, pages):
     page = pages(own)
     first, second = own.all_rows()[:2]

@@ -35,7 +35,9 @@ export class Editor {
     this.key = key;
     this.saved = text;
     const draft = localStorage.getItem(this.draftKey);
+    const isAllSelected = !isOther && this.text.value && this.text.selectionEnd - this.text.selectionStart === this.text.value.length;
     this.text.value = draft ?? text;
+    if (isAllSelected) this.text.select();  // what is typed next replaces this text, too
     this.state.textContent = draft !== null && draft !== text ? "This is a draft of yours that was not saved." : "";
     this.#changed(true);
     this.check.cancel();
