@@ -134,8 +134,11 @@ def write_folder(folder: Path) -> None:
     for name in _TOKENIZER_FILES:
         (folder / name).write_bytes((tiny / name).read_bytes())
     tokenizer = json.loads((tiny / "tokenizer.json").read_text())
+    vocabulary, first = tokenizer["model"]["vocab"], OFFICIAL_CONFIG.bos_token_id
+    missing = first - min(token["id"] for token in tokenizer["added_tokens"])
+    vocabulary |= {f"<unused {number}>": first - missing + number for number in range(missing)}
     for token in tokenizer["added_tokens"]:
-        token["id"] += OFFICIAL_CONFIG.bos_token_id - 509  # where the official ones are
+        token["id"] += missing  # where the official ones are
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
