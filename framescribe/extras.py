@@ -13,7 +13,7 @@ from pathlib import Path
 from framescribe.errors import UsageError
 
 _NOT_CHOSEN = ("dev", "docs", "all")
-_MODULE_OF_PACKAGE = {"opencv-python-headless": "cv2"}
+_MODULE_OF_PACKAGE = {"opencv-python-headless": "cv2", "jsonschema-rs": "jsonschema_rs"}
 _PACKAGE_OF_PROTOCOL = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 

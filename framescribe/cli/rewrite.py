@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
-
 import typer
 
 from framescribe.cli import caption_options, endpoint_options, options
-
-_PANEL = "How"
+from framescribe.cli import rewrite_options as given
 
 
 def rewrite(
     *,
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Dataset folder with captions.")],
-    variant: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Name of the result, such as `short`; its column is variant_NAME."),
-    ],
-    preset: Annotated[
-        str | None,
-        typer.Option(help="short, medium, plain, translate, tags or json.", rich_help_panel=_PANEL),
-    ] = None,
-    instruction: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="What to do, in place of a preset.", rich_help_panel=_PANEL),
-    ] = None,
-    max_words: Annotated[
-        int | None, typer.Option(min=1, help="Most words of a text.", rich_help_panel=_PANEL)
-    ] = None,
-    language: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help="Language to write in: en, zh, de …", rich_help_panel=_PANEL),
-    ] = None,
-    schema: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="JSON Schema that an answer has to fit.", rich_help_panel=_PANEL),
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Of sampling; by default 0.", rich_help_panel=_PANEL)
-    ] = None,
-    tries: Annotated[
-        int,
-        typer.Option(min=1, help="Answers to ask for, until one passes the checks.", rich_help_panel=_PANEL),
-    ] = 3,
-    accept: Annotated[
-        Literal["reviewed", "accepted"] | None,
-        typer.Option(
-            help="accepted: only captions that people accepted; reviewed: also those that they edited."
-        ),
-    ] = None,
+    folder: given.Folder,
+    variant: given.Variant,
+    preset: given.Preset = None,
+    instruction: given.Instruction = None,
+    max_words: given.MaxWords = None,
+    language: given.Language = None,
+    schema: given.SchemaFile = None,
+    temperature: given.Temperature = None,
+    tries: given.Tries = 3,
+    accept: given.Accept = None,
     where: options.Where = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rewrite the first so many that are left.")] = None,
-    redo: Annotated[Literal["failed"] | None, typer.Option(help="Rewrite again also what `failed`.")] = None,
+    limit: given.Limit = None,
+    redo: given.Redo = None,
     quiet: caption_options.Quiet = False,
     endpoint: endpoint_options.GivenText,
 ) -> None:
@@ -69,18 +38,12 @@ def rewrite(
         framescribe rewrite captions/ --endpoint http://gpu:8000 --variant noir --instruction 'Write as a film noir.'
     """
     from framescribe.cli.terminal import Terminal
-    from framescribe.errors import UsageError
-    from framescribe.reading import read_text
     from framescribe.rewriting.run import rewrite as rewrite_all
 
-    try:
-        text = None if schema is None else read_text(schema)
-    except OSError as error:
-        raise UsageError(f"--schema {schema} cannot be read: {error.strerror}") from error
     summary = rewrite_all(
         folder, endpoint, variant, preset=preset, instruction=instruction, max_words=max_words, language=language,
-        schema=text, temperature=temperature, accept=accept, where=where or (), limit=limit, tries=tries, redo=redo,
-        progress=Terminal(is_quiet=quiet),
+        schema=given.schema_text(schema), temperature=temperature, accept=accept, where=where or (), limit=limit,
+        tries=tries, redo=redo, progress=Terminal(is_quiet=quiet),
     )  # fmt: skip
     if summary.has_failures:
         raise typer.Exit(1)

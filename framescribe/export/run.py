@@ -5,52 +5,37 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Unpack
 
 from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.rewritten import PREFIX
 from framescribe.errors import UsageError
 from framescribe.export.clips import Destination, placed
-from framescribe.export.judged import CAPTION, Accept
+from framescribe.export.export_run import ExportOptions, ExportRun
+from framescribe.export.judged import CAPTION
 from framescribe.export.judged import COLUMNS as DECISION_COLUMNS
-from framescribe.export.layout import Layout, find_layout, with_several_captions
-from framescribe.export.pair import LINKS, Candidate, Link, Pair, Unusable
+from framescribe.export.layout import Layout
+from framescribe.export.pair import Candidate, Pair, Unusable
 from framescribe.export.places import Places
-from framescribe.export.prepare import Preparation, form_for, prepared
+from framescribe.export.prepare import Preparation, prepared
 from framescribe.export.report import LONG_CAPTION_WORDS, ExportReport
 from framescribe.export.select import COLUMNS, candidates_of
 from framescribe.export.settings import Groups, write_settings
 from framescribe.export.target import REPORT, new_target
-from framescribe.quality.cleanup import CleanupRules
-from framescribe.quality.flags import FLAGS
+from framescribe.pipeline.call_options import check_options, shows_options
 from framescribe.quality.words import count_words
-from framescribe.task import DEFAULT_TIMEOUT_S
-from framescribe.video.normalize import Normalize
 
 
+@shows_options(ExportOptions, ExportRun)
 def export(
     rows: str | PathLike[str] | Dataset | Iterable[Mapping[str, Any]],
     layout: str | Layout,
     target: str | PathLike[str],
-    *,
-    where: str | Sequence[str] = (),
-    prompt_index: int | None = None,
-    link: Link = "copy",
-    rules: CleanupRules = CleanupRules(),
-    accepted_flags: Collection[str] = (),
-    accept: Accept | None = None,
-    variant: str | Sequence[str] = (),
-    min_frames: int = 1,
-    sources: Collection[str] = (),
-    normalize: Normalize | None = None,
-    first_frames: bool = False,
-    keep_clips: str | PathLike[str] | None = None,
-    decode_timeout_s: float = DEFAULT_TIMEOUT_S,
-    overwrite: bool = False,
+    **options: Unpack[ExportOptions],
 ) -> ExportReport:
     """Writes clips and captions into ``target`` as a trainer reads them, all of it or nothing.
 
@@ -82,56 +67,17 @@ def export(
         UsageError: the layout cannot do that, the target is taken, no row passes, or pairs read back differently.
         OSError: it cannot be written; nothing is left behind.
     """
-    chosen = _with_min_frames(find_layout(layout) if isinstance(layout, str) else layout, min_frames)
-    variants = [variant] if isinstance(variant, str) else list(variant)
-    if len(variants) > 1:
-        chosen = with_several_captions(chosen)
-    form = None if normalize is None else form_for(chosen.reads, normalize)
-    keep = None if keep_clips is None else Path(keep_clips)
-    preparation = Preparation(form, first_frames, keep, decode_timeout_s)
-    final = Path(target).resolve()
-    _check(chosen, final, link, first_frames)
-    flags = _accepted(accepted_flags, rules)
-    if accept is not None and accept not in get_args(Accept):
-        raise UsageError(f"`accept` takes {' or '.join(get_args(Accept))}, not {accept!r}")
+    check_options("export", ExportOptions, options)
+    run = ExportRun.of(layout, target, **options)
     report = ExportReport(
-        format=chosen.name, target=str(final), link=link, rules=rules, accepted_flags=flags, accept=accept,
-        variants=variants, normalize=form,
+        format=run.layout.name, target=str(run.target), link=run.link, rules=run.rules,
+        accepted_flags=run.unharmful_flags, accept=run.accept, variants=list(run.variant), normalize=run.normalize,
     )  # fmt: skip
-    candidates = candidates_of(_chosen_rows(rows, where, variants), Places(sources), report, prompt_index)
-    with new_target(final, overwrite) as folder:
-        _write(candidates, Destination(chosen, folder, final, link), preparation, report)
+    chosen = _chosen_rows(rows, run.where, run.variant)
+    candidates = candidates_of(chosen, Places(run.sources), report, run.prompt_index)
+    with new_target(run.target, run.overwrite) as folder:
+        _write(candidates, Destination(run.layout, folder, run.target, run.link), run.preparation, report)
     return report
-
-
-def _with_min_frames(layout: Layout, min_frames: int) -> Layout:
-    return replace(layout, reads=replace(layout.reads, min_frames=max(min_frames, layout.reads.min_frames)))
-
-
-def _check(layout: Layout, final: Path, link: Link, first_frames: bool) -> None:
-    if link not in LINKS:
-        raise UsageError(f"unknown `link` {link!r}; choose one of {', '.join(LINKS)}")
-    if link == "reference" and not layout.may_reference:
-        raise UsageError(
-            f"{layout.name} needs the clips under names of its own: use `link` copy, symlink or hardlink"
-        )
-    if link != "copy" and layout.clips is None:
-        raise UsageError(f"{layout.name} packs the clips into tar files: `link={link}` means nothing there")
-    if first_frames and layout.images is None:
-        raise UsageError(f"{layout.name} has no place for first frames; leave out `first_frames`")
-    for word in layout.forbidden_in_target:
-        if word in str(final):
-            raise UsageError(
-                f"{final}: {layout.trainer} replaces {word!r} wherever it stands in a path; choose another target"
-            )
-
-
-def _accepted(flags: Collection[str], rules: CleanupRules) -> list[str]:
-    """Flags that keep no caption out: those given, and what the rules mend."""
-    if unknown := [flag for flag in flags if flag not in FLAGS]:
-        raise UsageError(f"unknown `accepted_flags` {unknown[0]!r}; choose from {', '.join(FLAGS)}")
-    mended = {"opener": rules.strip_openers, "over_budget": rules.budget is not None}
-    return sorted({*flags, *(flag for flag, is_mended in mended.items() if is_mended)})
 
 
 def _chosen_rows(

@@ -60,8 +60,7 @@ def caption(
             rows: the observer is given them, and the default one prints the captions.
         model: a name as in ``Captioner.from_pretrained``, or a ``ModelSpec``.
         settings: frames, prompt and decoding, the same for all clips.
-        prompts: several prompts, in place of the settings' one. Each clip is decoded and seen once, and gives a row for
-            each prompt, with ``prompt_index``.
+        prompts: several prompts, in place of the settings' one: a row each, with ``prompt_index``, of one decoding.
         txt: also (or only) write CLIP.txt beside each video, unless its caption came out badly.
         start_s, end_s: the span to take of every video, in seconds.
         segments: ``whole``, ``window:SECONDS`` or ``scenes``: how videos are divided into clips.
@@ -72,22 +71,18 @@ def caption(
         new_run: caption with other settings into the same folder. Earlier rows are kept; a clip's last one counts.
         redo: caption only clips whose last row ``failed``, is ``flagged``, or was ``rejected`` or ``imported``.
         hash_sources: record each source's SHA-256; caption again what has changed.
-        where: caption only clips whose scores in the folder fulfil this SQL condition, ``motion >= 2``; of several all
-            must hold. Clips without scores are left out, and counted.
-        scores: also measure clips, in the same decoding: ``all`` or names of scorers, as in ``score``. Clips that have
-            their caption already are not measured; ``score`` does that.
+        where: caption only clips whose scores in the folder fulfil this SQL condition, or all of several. Clips without
+            scores are left out, and counted.
+        scores: also measure these clips, in the same decoding: ``all`` or names of scorers, as in ``score``.
         features: keep each clip's pooled features, from the encoding that captioning does anyway.
         heads: score each clip by these heads, which ``teach`` wrote.
         limit: caption the first so many clips of those left to do.
         sample: caption so many clips, drawn by the settings' seed; the draw does not depend on the clips' order.
-        shard: (i, n): caption the i-th of n parts, counted from 1, so that n machines divide the clips among them. A
-            clip's part depends on its id alone. A folder has one writer at a time, so each machine needs its own.
+        shard: (i, n): caption the i-th of n parts, from 1, by the clips' ids. Each machine needs a folder of its own.
         rows_per_shard: rows per file of the folder; a kill loses fewer. None is 1,000, on a cluster 128 a worker.
         dry_run: only report what would be captioned.
-        executor: ``local``: this process; ``ray``: Ray on this host; ``Ray(…)``: a cluster; ``Endpoint(…)``: an
-            OpenAI-compatible server, whose model is named there.
-        progress: True shows a bar, and what goes wrong, on stderr or in the notebook; False shows nothing; an
-            ``Observer`` is told of everything.
+        executor: ``local``: this process; ``ray``: Ray on this host; ``Ray(…)``: a cluster; ``Endpoint(…)``: a server.
+        progress: True shows a bar and what goes wrong; False shows nothing; an ``Observer`` is told of everything.
 
     Returns:
         How many rows were written, by status, and how long it took.

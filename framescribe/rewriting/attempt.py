@@ -69,6 +69,8 @@ class Attempt:
         try:
             if answer.finish_reason != "stop":
                 raise Unfit(f"length: it was not finished within {MAX_TOKENS} tokens")
+            if caption_digest(self._caption) in answer.text:
+                raise Unfit("marks: it repeats the marks around the caption")
             return self._row(fitting(answer.text, self._caption, self._recipe), None)
         except Unfit as unfit:
             self._failed.append(str(unfit))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from framescribe.errors import UsageError
 from framescribe.quality.checks import check
 from framescribe.quality.flags import DEFECTS
 from framescribe.quality.openers import has_opener
@@ -14,13 +14,20 @@ from framescribe.quality.words import count_words
 from framescribe.rewriting.facts import added, lost
 from framescribe.rewriting.language import is_in
 from framescribe.rewriting.recipe import Recipe, data
-from framescribe.shown import shorten
+from framescribe.rewriting.schema import problem_of
+from framescribe.shown import shorten, shown
 
 _MAX_SHOWN = 200
+_MAX_MESSAGE_CHARS = 600
+_MAX_ANSWER_CHARS = 20_000  # no caption is so long
+_NO_TEXT = {"Cc", "Co", "Cs"}  # control characters, and code points that are no characters
 
 
 class Unfit(ValueError):
     """An answer that is not taken; the message begins with the name of the check that failed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shorten(shown(message), _MAX_MESSAGE_CHARS))
 
 
 def fitting(answer: str, caption: str, recipe: Recipe) -> str:
@@ -33,11 +40,12 @@ def fitting(answer: str, caption: str, recipe: Recipe) -> str:
 
     Raises:
         Unfit: it fails a check.
-        UsageError: the schema refers to another document.
     """
     text = _bare(answer)
     if not text:
         raise Unfit("empty: it has no text")
+    if len(text) > _MAX_ANSWER_CHARS:
+        raise Unfit(f"length: it has {len(text):,} characters")
     if recipe.schema is None:
         _check_prose(text, recipe)
         told = text
@@ -47,6 +55,8 @@ def fitting(answer: str, caption: str, recipe: Recipe) -> str:
             text, told = json.dumps(value, ensure_ascii=False), "\n".join(_texts(value))
         except RecursionError:
             raise Unfit("json: it is nested too deeply") from None
+    if any(unicodedata.category(each) in _NO_TEXT and not each.isspace() for each in {*told, *text}):
+        raise Unfit("non_text: it holds characters that are no text")
     if recipe.language is not None and not is_in(told, recipe.language):
         raise Unfit(f"language: it is not in {data()['languages'][recipe.language]['name']}")
     for fact in recipe.keep:
@@ -79,26 +89,14 @@ def _bare(answer: str) -> str:
 
 
 def _fitting_json(text: str, schema: str) -> Any:
-    from jsonschema.exceptions import best_match
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
     try:
         value = json.loads(text, parse_constant=_refused)
         # 1e999 becomes an infinity, and a lone \ud800 half a character, which no file of rows holds.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
         raise Unfit(f"json: it is no JSON: {error}") from None
-    loaded = json.loads(schema)
-    # A registry of its own: references to other documents are not fetched.
-    validator = validator_for(loaded)(loaded, registry=Registry())
-    try:
-        problem = best_match(validator.iter_errors(value))
-    except Unresolvable as missing:
-        raise UsageError(f"`schema` refers to what is not in it: {missing}") from missing
-    if problem is not None:
-        raise Unfit(f"schema: {problem.json_path}: {shorten(problem.message, _MAX_SHOWN)}")
+    if (problem := problem_of(value, schema)) is not None:
+        raise Unfit(f"schema: {problem}")
     return value
 
 

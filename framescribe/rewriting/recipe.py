@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from framescribe.errors import UsageError
-from framescribe.extras import require
+from framescribe.rewriting.schema import validator_of
 
 Fact = Literal["numbers", "names", "quotes", "colours"]
 FACTS: tuple[Fact, ...] = get_args(Fact)
 MAX_WORDS = 400
 """Of any rewritten caption that is no JSON."""
+_MAX_INSTRUCTION_CHARS = 20_000  # it stands in each request and each row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.instruction.strip():
             raise UsageError("`instruction` is empty")
+        if len(self.instruction) > _MAX_INSTRUCTION_CHARS:
+            raise UsageError(f"`instruction` has {len(self.instruction):,} characters; say it shorter")
         if type(self.max_words) is not int or not 1 <= self.max_words <= MAX_WORDS:
             raise UsageError(f"`max_words` must be 1 to {MAX_WORDS}, not {self.max_words!r}")
         if self.language is not None and self.language not in data()["languages"]:
@@ -57,7 +60,7 @@ class Recipe:
         if not (isinstance(self.temperature, int | float) and 0 <= self.temperature <= 2):
             raise UsageError(f"`temperature` must be 0 to 2, not {self.temperature!r}")
         if self.schema is not None:
-            _check_schema(self.schema)
+            validator_of(self.schema)
 
     @property
     def digest(self) -> str:
@@ -106,18 +109,3 @@ def recipe_of(preset: str | None, instruction: str | None, **checks: Any) -> Rec
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     recipe = Recipe(**values | given)
     return replace(recipe, instruction=" ".join(recipe.instruction.split()))
-
-
-def _check_schema(schema: str) -> None:
-    require("jsonschema", "a JSON schema")
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-
-    try:
-        loaded = json.loads(schema)
-        if not isinstance(loaded, dict):
-            raise ValueError("it is no object")
-        validator_for(loaded).check_schema(loaded)
-    except (ValueError, RecursionError, SchemaError) as error:
-        first = str(error).splitlines()[0]
-        raise UsageError(f"`schema` is no JSON Schema: {first}") from error
