@@ -16,16 +16,13 @@ _ROWS_AT_A_TIME = 1 << 17
 
 
 class Columns(Protocol):
-    """What another table adds to captions.
-
-    Attributes:
-        key: the columns of captions that it is found by.
-    """
-
-    key: tuple[str, ...]
+    """What another table adds to captions."""
 
     def fields(self) -> list[pyarrow.Field]:
         """The columns that there are."""
+
+    def keys(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The columns of captions that some of the columns are found by."""
 
     def of(self, keys: pyarrow.RecordBatch, names: Sequence[str]) -> list[pyarrow.Array]:
         """Some of the columns, for captions of these keys; null where the table says nothing."""
@@ -70,12 +67,12 @@ class Joined:
             for other, fields in added.items()
             if any(field.name in columns for field in fields)
         }
-        keys = chain.from_iterable(other.key for other in wanted)
+        keys = chain.from_iterable(other.keys(names) for other, names in wanted.items())
         needed = list(dict.fromkeys((*(name for name in columns if name in own), *keys)))
         for batch in _gathered(self._captions.batches(needed)):
             arrays = dict(zip(needed, batch.columns, strict=True))
             for other, names in wanted.items():
-                arrays |= zip(names, other.of(batch.select(list(other.key)), names), strict=True)
+                arrays |= zip(names, other.of(batch.select(list(other.keys(names))), names), strict=True)
             yield _batch(columns, arrays)
 
     def _added(self, own: pyarrow.Schema) -> dict[Columns, list[pyarrow.Field]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from framescribe.dataset.decided import DecisionColumns
+from framescribe.dataset.decided import KEYS, DecisionColumns
 from framescribe.dataset.table import Table
 from framescribe.decision_row import caption_digest
 
@@ -24,8 +24,6 @@ class RewriteColumns:
         decisions: which have the edited captions.
     """
 
-    key: tuple[str, ...] = DecisionColumns.key
-
     def __init__(self, table: Table, decisions: DecisionColumns) -> None:
         self._table, self._decisions = table, decisions
         self._names: tuple[list[str], list[str]] = [], []
@@ -41,6 +39,9 @@ class RewriteColumns:
                 names |= dict.fromkeys(batch["variant"].unique().to_pylist())
             self._names = shards, list(names)
         return [pa.field(f"{PREFIX}{name}", pa.string()) for name in self._names[1]]
+
+    def keys(self, names: Sequence[str]) -> tuple[str, ...]:
+        return KEYS
 
     def of(self, keys: pyarrow.RecordBatch, names: Sequence[str]) -> list[pyarrow.Array]:
         import pyarrow as pa

@@ -24,8 +24,6 @@ class ScoreColumns:
         table: of scores.
     """
 
-    key: tuple[str, ...] = ("clip_id",)
-
     def __init__(self, table: Table) -> None:
         self._table, self._names = table, _ScoreNames(table)
         self._values: tuple[tuple[list[str], list[str]], _Turned] | None = None
@@ -34,6 +32,9 @@ class ScoreColumns:
         import pyarrow as pa
 
         return [pa.field(name, pa.float64()) for name in self._names()]
+
+    def keys(self, names: Sequence[str]) -> tuple[str, ...]:
+        return ("clip_id",)
 
     def of(self, keys: pyarrow.RecordBatch, names: Sequence[str]) -> list[pyarrow.Array]:
         import pyarrow.compute as pc

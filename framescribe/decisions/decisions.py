@@ -104,6 +104,15 @@ class Decisions:
         """Removes tags from clips."""
         return self._decide("untag", rows, where, step, tags=_tags(tags))
 
+    def choose(self, better: Rows = (), worse: Rows = (), *, reason: str | None = None, **step: Any) -> Group:
+        """Accepts some captions and rejects others in one step: all of it is written, or nothing."""
+        reason = None if reason is None else _text("reason", reason)
+        make = self._maker(**step)
+        entries = [make(each.key, each.digest, "accept") for each in select(self._folder, better, None)]
+        for each in select(self._folder, worse, None):
+            entries.append(make(each.key, each.digest, "reject", reason=reason))
+        return self._append(entries)
+
     def take(self, file: str | PathLike[str], **step: Any) -> Group:
         """Takes the decisions of a CSV file, as one group; those that count already are left out.
 

@@ -43,7 +43,6 @@ def app_of(session: ReviewSession) -> Starlette:
         "/api/check": session.check,
         "/api/decide": session.decide,
         "/api/bulk": session.bulk,
-        "/api/compare": session.choose,
     }
     routes = [Route("/", _page_file("index.html")), Route("/page/{name}", _page)]
     routes += [Route(path, _get(answer), methods=["GET"]) for path, answer in gets.items()]
@@ -127,7 +126,7 @@ def _number(request: Request, name: str, default: int) -> int:
 
 def _media(session: ReviewSession, request: Request) -> Answer:
     clip_id, prompt = _key(request)
-    media = session.previews.video(session.row(clip_id, prompt))
+    media = session.previews.video(session.media(clip_id, prompt))
     return {
         "url": f"/media/video?clip={quote(clip_id, safe='')}&prompt={prompt}",
         "is_original": media.is_original,
@@ -135,14 +134,14 @@ def _media(session: ReviewSession, request: Request) -> Answer:
 
 
 def _video(session: ReviewSession, request: Request) -> Response:
-    media = session.previews.video(session.row(*_key(request)))
+    media = session.previews.video(session.media(*_key(request)))
     return FileResponse(
         media.path, media_type=media.media_type, headers={"cache-control": "private, max-age=600"}
     )
 
 
 def _strip(session: ReviewSession, request: Request) -> Response:
-    path = session.previews.strip(session.row(*_key(request)))
+    path = session.previews.strip(session.media(*_key(request)))
     return FileResponse(path, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
 
 

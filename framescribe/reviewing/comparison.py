@@ -55,7 +55,7 @@ class Comparison:
 
         Raises:
             UsageError: the pair or the choice is none.
-            OSError: it cannot be written; try again with the same ``group_id``.
+            OSError: it cannot be written; send it again with the same ``group_id``, as after a kill.
         """
         clip_id, choice = text_of(given, "clip_id", 1000), given.get("choice")
         pair = self._pair(clip_id, given.get("prompts"))
@@ -63,15 +63,17 @@ class Comparison:
             raise UsageError(f"a choice is one of {', '.join(_CHOICES)}")
         left = _left_of(clip_id)
         sides = {"left": left, "right": 1 - left}
-        step = {"reviewer": text_of(given, "reviewer", 100) or None}
-        group_id = text_of(given, "group_id", 50)
-        for side, number in sides.items():
-            decisions = self._folders[number].decisions
-            if side == choice:
-                decisions.accept([pair[number]], group_id=f"{group_id}-accept", **step)
-            else:
-                decisions.reject([pair[number]], reason=_REASON, group_id=f"{group_id}-{side}", **step)
-        for folder in set(self._folders):
+        step = {
+            "group_id": text_of(given, "group_id", 64),
+            "reviewer": text_of(given, "reviewer", 100) or None,
+        }
+        for folder in dict.fromkeys(
+            self._folders
+        ):  # two logs cannot be written at once: what is sent again fills up
+            mine = [number for number in sides.values() if self._folders[number] is folder]
+            better = [pair[number] for number in mine if number == sides.get(choice)]
+            worse = [pair[number] for number in mine if number != sides.get(choice)]
+            folder.decisions.choose(better, worse, reason=_REASON, **step)
             folder.take_decisions()
         return {side: self._who(number, pair[number]) for side, number in sides.items()}
 

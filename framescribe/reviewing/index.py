@@ -40,11 +40,11 @@ class RowIndex:
             places: np.ndarray[Any, np.dtype[np.int32]] = cursor.execute(sql).fetchnumpy()["place"]
         return places
 
-    def rows(self, places: Sequence[int], columns: Sequence[str]) -> list[Row]:
-        """The rows at places, in their order; those that are gone are left out."""
+    def rows(self, places: Sequence[int], columns: Sequence[str] | None = None) -> list[Row]:
+        """The rows at places, whole or some columns, in their order; those that are gone are left out."""
         if not places:
             return []
-        names = ", ".join(map(quoted, ("place", *columns)))
+        names = "*" if columns is None else ", ".join(map(quoted, ("place", *columns)))
         with self._table.cursor() as cursor:
             cursor.execute(
                 f"SELECT {names} FROM rows WHERE place IN ({', '.join(map(str, map(int, places)))})"
@@ -53,16 +53,25 @@ class RowIndex:
             found = {row[0]: dict(zip(described, row, strict=True)) for row in cursor.fetchall()}
         return [found[place] for place in places if place in found]
 
-    def of_clip(self, clip_id: str) -> list[Row]:
-        """All rows of a clip, whole, by their prompts."""
+    def places_of(self, clip_ids: Sequence[str]) -> list[int]:
+        """The places of all rows of some clips, in order."""
         with self._table.cursor() as cursor:
-            cursor.execute(
-                "SELECT * FROM rows WHERE place IN (SELECT place FROM base WHERE clip_hash = hash(?) AND clip_id = ?) "
-                "ORDER BY prompt_index LIMIT 100",
+            found = cursor.execute(
+                "SELECT place FROM base WHERE clip_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY place",
+                [list(clip_ids)],
+            ).fetchall()
+        return [place for (place,) in found]
+
+    def of_clip(self, clip_id: str, columns: Sequence[str] | None = None) -> list[Row]:
+        """All rows of a clip by their prompts, whole or some columns of them."""
+        with self._table.cursor() as cursor:
+            # First their places, as numbers that are known find rows much faster than a question within a question.
+            found = cursor.execute(
+                "SELECT place FROM base WHERE clip_hash = hash(?) AND clip_id = ? LIMIT 100",
                 [clip_id, clip_id],
-            )
-            described = [each[0] for each in cursor.description]
-            return [dict(zip(described, row, strict=True)) for row in cursor.fetchall()]
+            ).fetchall()
+        rows = self.rows([place for (place,) in found], columns)
+        return sorted(rows, key=lambda row: int(row["prompt_index"]))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many rows have each status, flag, decision and tag."""

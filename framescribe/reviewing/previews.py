@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _VERSION = "2"
 _AT_ONCE = 2
 _TIMEOUT_S = 60.0
 _KEPT_ANSWERS = 10_000
+_OPENED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,20 @@ class Media:
     is_original: bool
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Of those who want one file."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+
+
 class Previews:
     """Files that browsers play, and strips of pictures.
 
     Args:
         folder: where they are kept; it is made.
-        max_bytes: what it may hold; the longest unused go first.
+        max_bytes: what it may hold; the longest unused go first, but none that was asked for within a minute.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -54,7 +64,7 @@ class Previews:
         self._workers = DecodeWorkers(timeout_s=_TIMEOUT_S)
         self._turns = threading.Semaphore(_AT_ONCE)
         self._guard = threading.Lock()
-        self._making: dict[str, threading.Lock] = {}
+        self._making: dict[str, _Turn] = {}
         self._types: dict[str, str | None] = {}
 
     def close(self) -> None:
@@ -104,34 +114,36 @@ class Previews:
                     make(path)
             except OSError as error:
                 raise ClipError("write", f"no preview can be kept: {error.strerror or error}") from error
-        self._make_room(keep=path)
+        self._make_room()
         return path
 
     @contextmanager
     def _one_at_a_time(self, name: str) -> Iterator[None]:
         with self._guard:
-            lock = self._making.setdefault(name, threading.Lock())
+            turn = self._making.setdefault(name, _Turn())
+            turn.users += 1
         try:
-            with lock:
+            with turn.lock:
                 yield
         finally:
             with self._guard:
-                self._making.pop(name, None)
+                turn.users -= 1
+                if not turn.users:
+                    del self._making[name]
 
-    def _make_room(self, keep: Path) -> None:
+    def _make_room(self) -> None:
         with self._guard:
             files = []
             for path in self._folder.glob("??/*"):
                 with contextlib.suppress(OSError):
                     status = path.stat()
                     files.append((status.st_mtime, status.st_size, path))
-            held = sum(size for _, size, _ in files)
-            for _, size, path in sorted(files):
-                if held <= self._max_bytes:
-                    break
-                if path != keep:
-                    path.unlink(missing_ok=True)
-                    held -= size
+            held, now = sum(size for _, size, _ in files), time.time()
+            for used, size, path in sorted(files):
+                if held <= self._max_bytes or now - _OPENED_WITHIN_S < used <= now:
+                    break  # all others were asked for later; whoever asked may not have opened his yet
+                path.unlink(missing_ok=True)
+                held -= size
 
 
 def clip_of(row: Mapping[str, Any]) -> Clip:

@@ -120,13 +120,14 @@ class ReviewSession:
     def _num_places(self) -> int:
         return sum(len(places) for _, places in self._views.values())
 
-    def row(self, clip_id: str, prompt_index: int) -> Row:
-        """A row, whole.
+    def media(self, clip_id: str, prompt_index: int) -> Row:
+        """A row, as far as ``Previews`` needs it.
 
         Raises:
             UsageError: there is none of this id.
         """
-        found = [row for row in self.index.of_clip(clip_id) if row["prompt_index"] == prompt_index]
+        rows = self.index.of_clip(clip_id, ("prompt_index", "source_video", "start_s", "end_s"))
+        found = [row for row in rows if row["prompt_index"] == prompt_index]
         if not found:
             raise self._unknown()
         return found[0]
@@ -171,11 +172,16 @@ class ReviewSession:
         return {"answers": answers, "generation": self.folder.table.generation}
 
     def _decide(self, given: Any) -> Row:
-        group_id = given.get("group_id") if isinstance(given, dict) else None
+        group_id, action = (
+            (given.get("group_id"), given.get("action")) if isinstance(given, dict) else (None, None)
+        )
         try:
+            if action == "choose":
+                return {"group_id": group_id, "is_saved": True, "sides": self._comparison.choose(given)}
             group = decision_of(given)(self.decisions)
         except UsageError as error:
-            return {"group_id": group_id, "is_saved": False, "may_retry": False, "error": str(error)}
+            is_early = action == "choose" and not self._are_complete  # the pair may not have been read yet
+            return {"group_id": group_id, "is_saved": False, "may_retry": is_early, "error": str(error)}
         except OSError as error:
             reason = f"not written: {error.strerror or error}"
             return {"group_id": group_id, "is_saved": False, "may_retry": True, "error": reason}
@@ -204,8 +210,8 @@ class ReviewSession:
         """The rows of a bulk edit: those that are named, otherwise all that are found."""
         columns = ("clip_id", "prompt_index", "caption")
         if keys := keys_of(given):
-            wanted = set(keys)
-            rows = [row for clip_id in dict(keys) for row in self.index.of_clip(clip_id)]
+            wanted, clips = set(keys), [clip_id for clip_id, _ in keys]
+            rows = self.index.rows(self.index.places_of(clips), columns)
             return [row for row in rows if (row["clip_id"], row["prompt_index"]) in wanted]
         places = self.index.find(text_of(given, "search", 1000), where, "")
         if len(places) > _MAX_BULK:
@@ -221,13 +227,11 @@ class ReviewSession:
             self.presence.left(page)
             return {}
         others = self.presence.seen(page, text_of(given, "reviewer", 100), text_of(given, "clip_id", 1000))
-        since = given.get("since")
-        self.folder.take_decisions()
-        position = self.decisions.position
-        entries = self.decisions.since(since) if isinstance(since, int) and 0 <= since < position else []
+        since, entries = given.get("since"), self.decisions.since(0)
+        new = entries[since:] if isinstance(since, int) and since >= 0 else []
         return {
-            "position": position,
-            "decisions": [_entry(entry) for entry in entries[-_MAX_DECISIONS:]],
+            "position": len(entries),
+            "decisions": [_entry(entry) for entry in new[-_MAX_DECISIONS:]],
             "others": others,
             "now": time.time(),
             **self.folder.progress(),
@@ -236,13 +240,13 @@ class ReviewSession:
     def comparison(self, after: int) -> Row:
         """The next clip with two captions, without saying whose they are."""
         found = self._comparison.next(after)
-        if found["pair"] is None and not all(folder.is_complete for folder in self._folders):
+        if found["pair"] is None and not self._are_complete:
             raise NotReadYet("the rows are still being read")
         return found
 
-    def choose(self, given: Mapping[str, Any]) -> Row:
-        """Takes the choice between two captions, and says whose they were."""
-        return self._comparison.choose(given)
+    @property
+    def _are_complete(self) -> bool:
+        return all(folder.is_complete for folder in self._folders)
 
 
 def _entry(entry: Any) -> Row:

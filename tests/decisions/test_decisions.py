@@ -90,6 +90,31 @@ def test_a_caption_that_was_made_anew_makes_decisions_stale_until_someone_decide
     )  # the edit was of the earlier caption
 
 
+def test_a_choice_is_one_step_that_is_undone_as_a_whole(folder):
+    decisions = Decisions(folder, "ann")
+    group = decisions.choose("c1", ["c0", "c2"], reason="compared", group_id="a-choice-1")
+    assert [(entry.clip_id, entry.action, entry.reason) for entry in group.entries] == [
+        ("c1", "accept", None), ("c0", "reject", "compared"), ("c2", "reject", "compared"),
+    ]  # fmt: skip
+    assert not decisions.choose("c1", ["c0", "c2"], reason="compared", group_id="a-choice-1").is_new
+    decisions.undo("a-choice-1")
+    assert not any(state.verdict for state in decisions.state().values())
+    assert decisions.choose().entries == ()
+
+
+def test_columns_follow_decisions_that_come_between_two_answers(folder):
+    dataset = Dataset(folder)
+    decisions = Decisions(folder, "ann")
+    decisions.reject("c0", reason="no")
+    assert column(folder, "decision") == ["reject", None, None, None]
+    first = list(dataset.rows(columns=("decision_reason",)))
+    decisions.undo(decisions.history("c0")[0].entry_id)
+    decisions.accept("c1")
+    assert first[0] == {"decision_reason": "no"}
+    assert [each["decision"] for each in dataset.rows("decision IS NOT NULL")] == ["accept"]
+    assert [each["decision"] for each in dataset.rows(columns=("decision",))] == [None, "accept", None, None]
+
+
 def test_a_decision_is_on_the_caption_that_was_shown(folder):
     shown = next(Dataset(folder).rows())
     write(folder, row(0, clip_id="c0", caption="Made anew meanwhile."))

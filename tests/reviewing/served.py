@@ -157,6 +157,10 @@ class Server:
         decision = {"group_id": group_id, "action": action, "rows": [named], **more}
         return self.post("/api/decide", decisions=[decision])["answers"][0]
 
+    def choose(self, **choice):
+        decision = {"action": "choose", **choice}
+        return self.post("/api/decide", decisions=[decision])["answers"][0]
+
     def limit_files(self, size_bytes):
         """Lets the process write files of so many bytes at most, as on a full disk; None: of any size again."""
         _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)

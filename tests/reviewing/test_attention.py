@@ -46,6 +46,7 @@ def test_what_has_the_focus_keeps_it_while_others_decide(own, pages):
     page = pages(own)
     row = own.all_rows()[0]
     own.decide("focus-tags", "tag", row, tags=["kite", "sea"])
+    until(page, "document.querySelector('.history li')")
     for locator in (".chip[title*=sea]", ".tags button >> nth=1", ".history button >> nth=0"):
         page.locator(locator).focus()
         before = page.evaluate(FOCUS)

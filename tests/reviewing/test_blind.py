@@ -68,3 +68,21 @@ def test_two_runs(tmp_path, pages):
     assert {state.verdict for state in Decisions(one).state().values()} == {"reject"}
     assert {state.verdict for state in Decisions(two).state().values()} == {"accept"}
     assert len(Decisions(one).state()) == len(Decisions(two).state()) == 2
+
+
+def test_a_choice_that_is_made_while_the_server_is_down_is_saved_once_it_answers(tmp_path, pages):
+    one, two = make_folder(tmp_path / "clips", 2), tmp_path / "second-run"
+    append(two, [caption_row(tmp_path / "clips" / f"clip-{n:03}.mp4", n, f"Second {n}.") for n in (0, 1)])
+    server = Server(one, tmp_path / "cache", "--compare", str(two))
+    try:
+        page = pages(server, "view=blind")
+        until(page, f"{PAIR}.every((each) => each)")
+        server.kill()
+        page.keyboard.press("1")
+        until(page, "document.querySelector('.state').textContent.includes('1 waiting')")
+        server.start()
+        until(page, "document.querySelector('.blind > .hint').textContent.includes('1 × ')")
+        until(page, f"{PAIR}.every((each) => each)")  # the next pair, which could not be had before
+    finally:
+        server.kill()
+    assert len(Decisions(one).state()) == len(Decisions(two).state()) == 1

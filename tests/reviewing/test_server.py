@@ -174,9 +174,13 @@ def test_a_choice_between_two_runs_is_a_decision_in_each(tmp_path):
             "choice": better,
             "group_id": "a-choice-1",
         }
-        said = server.post("/api/compare", **asked)
-        assert said[better]["by"] == str(two)
-        assert server.post("/api/compare", **asked) == said  # sent again after an answer that was lost
+        (two / "decisions").write_text("no folder")  # the second of the two logs cannot be written
+        half = server.choose(**asked)
+        assert not half["is_saved"]
+        (two / "decisions").unlink()
+        said = server.choose(**asked)  # sent again, as after a kill between the two
+        assert said["sides"][better]["by"] == str(two)
+        assert server.choose(**asked) == said
         last = server.get("/api/compare", after=pair["place"])["pair"]
         assert last["source_video"] == sources[4]
         asked = {
@@ -185,7 +189,7 @@ def test_a_choice_between_two_runs_is_a_decision_in_each(tmp_path):
             "choice": "neither",
             "group_id": "a-choice-2",
         }
-        server.post("/api/compare", **asked)
+        server.choose(**asked)
         assert server.get("/api/compare")["pair"] is None
     finally:
         server.kill()

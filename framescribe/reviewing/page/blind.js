@@ -1,5 +1,5 @@
 /** Two captions of a clip, side by side, without saying which prompt or run made which. */
-import { get, post } from "./api.js";
+import { get } from "./api.js";
 import { h, nameOf } from "./dom.js";
 import { setKeys } from "./keys.js";
 import { Player } from "./player.js";
@@ -13,6 +13,9 @@ export class Blind {
     this.pair = /** @type {any} */ (null);
     /** @type {Record<string, number>} */
     this.tally = {};
+    /** @type {Map<string, "left" | "right" | "neither">} by the id of what is not saved yet */
+    this.made = new Map();
+    page.outbox.addEventListener("saved", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
     this.title = h("h2", {});
     const side = (/** @type {"left" | "right"} */ name, /** @type {string} */ key) => {
       const text = h("p", { class: "caption", dir: "auto" });
@@ -33,6 +36,7 @@ export class Blind {
   }
 
   async show() {
+    this.hasFailed = false;
     try {
       const { pair } = await get("/api/compare", { after: this.after });
       this.pair = pair;
@@ -46,6 +50,7 @@ export class Blind {
       this.player.show(row);
       this.page.moved(row);
     } catch (error) {
+      this.hasFailed = true;
       this.page.say(error instanceof Error ? error.message : String(error));
     }
   }
@@ -53,26 +58,27 @@ export class Blind {
   skip() {
     if (!this.pair) return;
     this.after = this.pair.place;
+    this.pair = null;
     return this.show();
   }
 
   /** @param {"left" | "right" | "neither"} choice */
-  async choose(choice) {
-    const pair = this.pair;
-    if (!pair) return;
-    this.pair = null;
-    try {
-      const sides = await post("/api/compare", { clip_id: pair.clip_id, prompts: pair.prompts, choice, group_id: pair.id ??= crypto.randomUUID(), reviewer: this.page.reviewer });
-      const winner = choice === "neither" ? "neither" : `${sides[choice].by} (${sides[choice].model})`;
-      this.tally[winner] = (this.tally[winner] ?? 0) + 1;
-      this.result.textContent = `You chose: ${winner}. So far: ${Object.entries(this.tally).map(([name, count]) => `${count} × ${name}`).join("; ")}.`;
-      this.after = pair.place;
-      await this.show();
-      this.page.changed();
-    } catch (error) {
-      this.pair = pair;
-      this.page.say(error instanceof Error ? error.message : String(error));
-    }
+  choose(choice) {
+    const id = this.pair && this.page.decide({ action: "choose", clip_id: this.pair.clip_id, prompts: this.pair.prompts, choice });
+    if (!id) return;
+    this.made.set(id, choice);
+    return this.skip();
+  }
+
+  /** Says whose the captions were, once the choice is on the disk. @param {any} answer */
+  #told({ group_id, sides }) {
+    const choice = this.made.get(group_id);
+    if (!choice || !sides) return;
+    this.made.delete(group_id);
+    const winner = choice === "neither" ? "neither" : `${sides[choice].by} (${sides[choice].model})`;
+    this.tally[winner] = (this.tally[winner] ?? 0) + 1;
+    this.result.textContent = `You chose: ${winner}. So far: ${Object.entries(this.tally).map(([name, count]) => `${count} × ${name}`).join("; ")}.`;
+    if (this.page.view === "blind" && this.hasFailed) this.show();
   }
 
   leave() {

@@ -138,10 +138,10 @@ export class Page {
     if (this.renewing) return void (this.isRenewWanted = true);
     this.renewing = true;
     try {
+      this.folder = await get("/api/folder");  // first: by its number the next poll sees what changes from here on
       this.results.chunks.forEach((_, chunk, all) => this.view === "focus" || all.delete(chunk));
       if (this.view === "focus" && this.results.count) await this.views.focus.refresh();
       if (this.view === "grid") this.views.grid.draw(), await this.results.fetch(this.views.grid.at, this.views.grid.at + 1), this.views.grid.refresh();
-      this.folder = await get("/api/folder");
       this.filters.offer(this.folder);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -83,7 +83,7 @@ export class Outbox extends EventTarget {
     if (answer.is_saved) {
       localStorage.removeItem(item.key);
       this.saved++;
-      this.dispatchEvent(new CustomEvent("saved", { detail: answer.group_id }));
+      this.dispatchEvent(new CustomEvent("saved", { detail: answer }));
     } else if (!answer.may_retry) {
       localStorage.setItem(item.key, JSON.stringify({ ...JSON.parse(localStorage.getItem(item.key) ?? "{}"), refused: answer.error }));
     }
