@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
+import json
 import random
 import statistics
 import subprocess
@@ -32,6 +32,12 @@ ROWS_PER_SHARD = 1000
 WORDS, RAREST = (70, 131), 4000
 CONDITION = "duration_s > 10 AND caption LIKE '%{word}%'"
 _FRAMESCRIBE = [sys.executable, "-m", "framescribe"]
+_LAUNCH = """import json, os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, used = os.wait4(child, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1000]))"""
+"""Runs a command and says its exit code, CPU seconds and peak MB, which Linux counts from its small parent on."""
 _DUCKDB = [sys.executable, "-c", "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())"]
 
 
@@ -141,13 +147,14 @@ def measured(command: list[str], repeats: int) -> dict[str, float]:
     seconds, cpu_s, most_mb = [], [], 0.0
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, command
+        launched = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _LAUNCH, *command], stdout=subprocess.PIPE, check=True
+        )
         seconds.append(time.perf_counter() - start)
-        cpu_s.append(used.ru_utime + used.ru_stime)
-        most_mb = max(most_mb, used.ru_maxrss / 1000)
+        code, used_s, peak_mb = json.loads(launched.stdout)
+        assert code == 0, command
+        cpu_s.append(used_s)
+        most_mb = max(most_mb, peak_mb)
     # The first one finds the files on the disk, the others in memory.
     return {
         "seconds": round(statistics.median(seconds[1:]), 2),

@@ -17,23 +17,25 @@ from framescribe.views import span_name
 
 _SHOWN_CHARS, _SHOWN_CHARS_OF_LOOPS = 600, 200
 _MAX_CHARS = 4000
+_VERDICTS = {"accept": "accepted", "reject": "rejected"}
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """What clips are found by: a status, a flag, or how a repair ended."""
+    """What clips are found by: a status, a flag, how a repair ended, a verdict, or a person's tag.
+
+    Attributes:
+        name: as it is shown.
+        tone: the style sheet's class.
+    """
 
     name: str
+    tone: str = "flag"
 
     @property
     def slug(self) -> str:
         """Without white space, which separates the tags of a clip."""
         return "-".join(self.name.split())
-
-    @property
-    def tone(self) -> str:
-        """The style sheet's class."""
-        return self.name if self.name in CAPTION_STATUSES else "flag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Card:
         facts: duration, span, size, rate and codec, as far as they are known.
         caption, rest: its beginning, and what is shown on request.
         length: of the whole caption, in characters.
+        edited: the text that a person put in the caption's place.
         question: the prompt, where it is not the usual one.
         message: what failed, or is damaged.
         stills: ``data:`` URIs, in the order of time.
@@ -58,6 +61,7 @@ class Card:
     caption: str
     rest: str
     length: int
+    edited: str
     question: str
     message: str
     tags: list[Tag]
@@ -106,6 +110,7 @@ def card_of(row: Row, stills: Stills, link: Link, usual_prompt: str | None = Non
         caption=_cut(caption, shown),
         rest=_cut(caption[shown:], _MAX_CHARS - shown),
         length=len(caption),
+        edited=_cut(row.get("edited_caption") or "", _MAX_CHARS),
         question=_cut(row.get("prompt") or "", _SHOWN_CHARS) if row.get("prompt") != usual_prompt else "",
         message=row.get("error_message") or "",
         tags=_tags(row),
@@ -129,10 +134,13 @@ def _pictures(row: Row, stills: Stills) -> tuple[list[str], str]:
 
 
 def _tags(row: Row) -> list[Tag]:
-    names = [row["caption_status"], *(row.get("flags") or ())]
+    status = row["caption_status"]
+    tags = [Tag(status, status if status in CAPTION_STATUSES else "flag"), *map(Tag, row.get("flags") or ())]
     if row.get("repairs"):
-        names.append("repaired" if row["caption_status"] == "success" else "repair failed")
-    return list(map(Tag, names))
+        tags.append(Tag("repaired" if status == "success" else "repair failed"))
+    if verdict := "stale" if row.get("decision_is_stale") else row.get("decision"):
+        tags.append(Tag(_VERDICTS.get(verdict, verdict), verdict))
+    return [*tags, *(Tag(name, "") for name in row.get("tags") or ())]
 
 
 def _facts(row: Row) -> str:

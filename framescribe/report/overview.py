@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.quality.duplicates import MAX_COMPARED, SAME_TEXT_SQL, DuplicateFinder
 from framescribe.quality.words import count_words_sql
 from framescribe.report.charts import nice_step
+from framescribe.report.decided import DECIDED_COLUMNS, Decided, decided_of, has_decisions
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,16 +36,16 @@ _SETTINGS = f"""SELECT {", ".join(_MADE_BY)}, count(*) AS number,
 FROM rows GROUP BY ALL ORDER BY number DESC LIMIT {_MAX_SETTINGS}"""
 
 # All that is counted, without long texts; and all of the rows that may be shown, which their ids' hashes draw.
-_FACTS = f"""CREATE TEMP TABLE facts AS SELECT
-    caption_status AS status, {_IS_GOOD} AS is_good, coalesce(flags, []) AS flags,
+_FACTS = """CREATE TEMP TABLE facts AS SELECT
+    caption_status AS status, {is_good} AS is_good, coalesce(flags, []) AS flags,
     coalesce(prompt_index, 0) AS prompt_index,
     duration_s, CASE WHEN duration_s > 0 THEN least(covered_s, duration_s) END AS covered_s,
-    CASE WHEN caption <> '' THEN {count_words_sql("caption")} END AS words,
-    CASE WHEN caption <> '' AND caption_status = 'success' THEN {SAME_TEXT_SQL} END AS text,
-    CASE WHEN $all_texts THEN caption ELSE left(caption, {_REPEAT_CHARS}) END AS caption,
+    CASE WHEN caption <> '' THEN {words} END AS words,
+    CASE WHEN caption <> '' AND caption_status = 'success' THEN {same_text} END AS text,
+    CASE WHEN $all_texts THEN caption ELSE left(caption, {repeat_chars}) END AS caption,
     CAST(epoch(TRY_CAST(created_at AS TIMESTAMP)) AS BIGINT) AS second,
-    CASE WHEN hash(clip_id) <= CASE WHEN {_IS_GOOD} THEN $good_below ELSE $bad_below END
-        THEN to_json({{{", ".join(f"{name}: {name}" for name in _SHOWN)}}}) END AS row
+    CASE WHEN hash(clip_id) <= CASE WHEN {is_good} THEN $good_below ELSE $bad_below END
+        THEN to_json({{{shown}}}) END AS row
 FROM rows"""
 
 # Rows whose caption an earlier one has, and which.
@@ -104,6 +105,7 @@ class Overview:
         rate: when the rows were made; None where no row says.
         made_by: settings, and how many rows were made by them; the most frequent ones.
         repeats: the captions that the most clips have.
+        decided: what people decided about the rows; None where they did not.
         is_near: whether captions that are nearly alike count as repeats, not only those of the same text.
         clips: rows to show.
     """
@@ -119,6 +121,7 @@ class Overview:
     rate: Rate | None
     made_by: list[tuple[Row, int]]
     repeats: list[Repeat]
+    decided: Decided | None
     is_near: bool
     clips: list[Row]
 
@@ -144,13 +147,14 @@ def overview_of(dataset: Dataset, max_clips: int, max_compared: int = MAX_COMPAR
         (dict(zip(_MADE_BY, made, strict=True)), number) for *made, number, _, _ in settings
     ]
     total, good = map(int, settings[0][-2:] if settings else (0, 0))
-    with dataset.database((*_SHOWN, "prompt_index", "created_at")) as rows:
+    columns = (*_SHOWN, *(DECIDED_COLUMNS if has_decisions(dataset) else ()))
+    with dataset.database((*columns, "prompt_index", "created_at")) as rows:
         is_near = good <= max_compared
         below = {
             "good_below": _draw_below(good, max_clips),
             "bad_below": _draw_below(total - good, max_clips),
         }
-        rows.execute(_FACTS, {"all_texts": is_near, **below})
+        rows.execute(_facts(columns), {"all_texts": is_near, **below})
         _find_repeats(rows, is_near)
         counts = {name: Counter(dict(rows.execute(query).fetchall())) for name, query in _COUNTS.items()}
         if repeats := _one(rows, "SELECT count(*) FROM repeats")[0]:
@@ -165,9 +169,20 @@ def overview_of(dataset: Dataset, max_clips: int, max_compared: int = MAX_COMPAR
             rate=_rate(rows),
             made_by=made_by,
             repeats=[Repeat(*found) for found in rows.execute(_MOST_REPEATED).fetchall()],
+            decided=decided_of(dataset),
             is_near=is_near,
             clips=_draw(rows, max_clips),
         )
+
+
+def _facts(shown: Sequence[str]) -> str:
+    return _FACTS.format(
+        is_good=_IS_GOOD,
+        words=count_words_sql("caption"),
+        same_text=SAME_TEXT_SQL,
+        repeat_chars=_REPEAT_CHARS,
+        shown=", ".join(f"{name}: {name}" for name in shown),
+    )
 
 
 def _draw_below(count: int, most: int) -> int:

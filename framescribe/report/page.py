@@ -77,6 +77,7 @@ def _of_captions(overview: Overview, cards: int) -> dict[str, Any]:
         "lists": [
             ("Status", _shares(overview.statuses, overview.rows)),
             ("Flags", _shares(overview.flags, overview.rows, "flag")),
+            *_decisions(overview),
         ],
         "charts": _charts(overview),
         "repeats_title": _REPEATS[overview.is_near],
@@ -126,6 +127,19 @@ def _numbers(overview: Overview) -> list[tuple[str, str]]:
 
 def _shares(counts: Mapping[str, int], rows: int, tone: str | None = None) -> list[Share]:
     return [(name, count, count / rows, tone or name) for name, count in Counter(counts).most_common()]
+
+
+def _decisions(overview: Overview) -> list[tuple[str, list[Share]]]:
+    if (decided := overview.decided) is None:
+        return []
+    tones = {"accepted": "accept", "rejected": "reject"}
+    verdicts = [
+        (name, count, share, tones.get(name, name))
+        for name, count, share, _ in _shares(decided.verdicts, overview.rows)
+    ]
+    others = {"Reasons of rejections": decided.reasons, "Tags": decided.tags}
+    lists = [(name, _shares(counts, overview.rows, "tagged")) for name, counts in others.items() if counts]
+    return [("Decisions", verdicts), *lists]
 
 
 def _begin(caption: str) -> str:
