@@ -45,8 +45,10 @@ class ModelRunner:
         self._model = model
         self._cache = KVCache(model.config, num_blocks, kv_dtype, model.device)
         self._batch = DecodeBatch(max_batch, num_blocks, model.config.vocab_size, model.device)
+        # The step knows these, not self: a runner that is dropped is freed at once.
+        cache, batch = self._cache, self._batch
         self._decode_step = GraphedStep(
-            lambda size: decode_step(model, self._cache, self._batch, size),
+            lambda size: decode_step(model, cache, batch, size),
             max_batch,
             use_cuda_graphs=use_cuda_graphs and kernels.run_on(model.device),
         )

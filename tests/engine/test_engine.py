@@ -1,11 +1,13 @@
 """Each clip gives the tokens that it gives alone, whatever is in the batch with it."""
 
+import gc
 from dataclasses import replace
 
 import pytest
 import torch
 
 from framescribe.engine.engine import Engine
+from framescribe.engine.kv_cache import KVCache
 from framescribe.engine.request import Completion, Request
 from framescribe.model import kernels
 from framescribe.model.attention import causal_attention
@@ -191,6 +193,24 @@ def test_more_frames_than_go_through_the_tower_at_once(model, prompts):
     x_BLD = model.embed(ids_BL, torch.tensor([request.prompt.is_vision]), whole)
     hidden = model.decoder(x_BLD, torch.tensor([request.prompt.position_ids]), causal_attention)
     assert alone(model, request).token_ids[0] == int(model.lm_head(hidden[0, -1]).argmax())
+
+
+def test_a_dropped_engine_frees_its_cache_at_once(model, prompts):
+    """Or the next one on the same card would find no room, until Python happens to look for cycles."""
+
+    def caches() -> int:
+        return sum(type(each) is KVCache for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before, engine = caches(), Engine(model, NEVER, max_batch=1)
+        serve(engine, [random_request(prompts, "a cat", 3, GenerationSettings(max_new_tokens=4))])
+        assert caches() == before + 1
+        del engine
+        assert caches() == before
+    finally:
+        gc.enable()
 
 
 def test_a_batch_needs_a_place(model):
