@@ -32,7 +32,8 @@ whoever reads. A run resumes: it scores what has no row yet, and measures anew w
 `--redo failed` tries again what failed, and `--hash` measures anew what has changed.
 
 Of clips longer than {LOOKED_AT_S:g} s the first {LOOKED_AT_S:g} s are looked at: {SMALL_PER_S:g} pictures a
-second, small; every frame, tiny and grey; five large ones.
+second, small; about ten a second, tiny and grey, fewer where a video is coded with frames that no other refers to;
+five large ones.
 They come from the decoding processes, which measure them too, under the same limits of time and memory as captioning.
 
 While captioning, scores look at the same pictures as alone, and are the same; CPUs then decode all clips, also where
@@ -77,9 +78,9 @@ Chinese, Japanese or in Latin letters.
 
 ## Motion vectors
 
-`motion_vectors` takes what the encoder stored, 2 pictures a second, without any search for movement: the fast way where
-clips are H.264 or MPEG-4. It is as good as the encoder, which looks for what saves bits, not for movement. `motion`
-measures the pictures themselves, whatever their codec.
+`motion_vectors` takes what the encoder stored, 2 pictures a second, without any search for movement; it is measured
+only where it is named (`--scores all` leaves it out). It is there for H.264 and MPEG-4, and as good as the encoder,
+which looks for what saves bits, not for movement. `motion` measures the pictures themselves, whatever their codec.
 """
 
 _EXAMPLES = """## What faults look like in scores
@@ -89,7 +90,14 @@ darkened, overexposed, grey and bordered; two scores of each](scores.jpg)
 
 `motion` counts pixels of the video in half a second, so that published thresholds apply; `motion_diagonals` compares
 videos of different sizes. Both are of the whole picture: a small subject before a still background moves little.
-What moves by more than a tenth of the diagonal in half a second is taken for slower than it is.
+Of clips above three seconds the flow is measured in every other half second. What is fast is measured over an
+eighth of a second, so that pans count in full up to a fifth of the diagonal in half a second. Rotations of 6 % of the
+diagonal in half a second come out up to a tenth too slow; faster ones were not measured.
+
+OpenCV's Farneback flow orders parts of real clips as `motion` does where its settings find the length of known
+movements: pictures of 192 pixels, windows of 25, over an eighth of a second. EasyAnimate's settings, at full size over
+half a second, find less than half of pans of 6 % of the diagonal, so that they order fast clips otherwise
+(`benchmarks/planted_faults.py`).
 """
 
 

@@ -19,7 +19,8 @@ Scores = Annotated[
     str,
     typer.Option(
         metavar="NAMES",
-        help="Scorers, as in `motion,cuts`; `all` is all but `text`, `none` is for --features alone.",
+        help="Scorers, as in `motion,cuts`; `all` is all but `text` and `motion_vectors`, "
+        "`none` is for --features alone.",
     ),
 ]
 Features = Annotated[

@@ -183,7 +183,8 @@ def score(
         sources: one or many, as in ``caption``.
         folder: a dataset folder, or a URL of one; it may hold captions. None: ``sources`` is such a folder, and the
             clips are those that it has captions of.
-        scores: names of scorers; ``all`` takes all but ``text``. With ``features`` or ``heads`` it may be empty.
+        scores: names of scorers; ``all`` takes all but ``text`` and ``motion_vectors``. May be empty with ``features``
+            or ``heads``.
         features: keep what the model sees of each clip, as captioning with ``features`` does; only its vision tower
             runs. Clips whose features are there are left out.
         heads: score what the model sees by these heads, which ``teach`` wrote.

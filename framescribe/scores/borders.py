@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framescribe.scores.luma import luma
 from framescribe.scores.pictures import ClipPictures
 from framescribe.scores.steps import differences
 
@@ -30,7 +29,7 @@ LONGEST = 0.45
 
 
 def measure(pictures: ClipPictures) -> dict[str, float]:
-    luma_THW = luma(pictures.small_THW3)
+    luma_THW = pictures.small_grey_THW
     height, width = luma_THW.shape[1:]
     top, bottom = _bars(luma_THW)
     left, right = _bars(luma_THW[:, top : height - bottom].transpose(0, 2, 1))
@@ -51,18 +50,12 @@ def _dark_edge_share(luma_THW: NDArray[Any]) -> float:
 
 def _bars(luma_TRC: NDArray[Any]) -> tuple[int, int]:
     """How many rows at the top and at the bottom are bars."""
-    # 1 % of a row's points, over time and along it, may be otherwise on each side.
-    lines_RP = luma_TRC.transpose(1, 0, 2).reshape(luma_TRC.shape[1], -1)
-    spare = lines_RP.shape[1] // 100
-    ordered_RP = np.sort(lines_RP.astype(np.uint16), axis=1)  # NumPy sorts wider numbers faster
-    low_R, high_R = ordered_RP[:, spare].astype(int), ordered_RP[:, -1 - spare].astype(int)
-    mean_R = luma_TRC.mean((0, 2))
-    step_R = differences(luma_TRC[:, :-1], luma_TRC[:, 1:]).mean((0, 2))
-    first, last = (_bar(low_R[::way], high_R[::way], mean_R[::way], step_R[::way]) for way in (1, -1))
-    alike = abs(mean_R[0] - mean_R[-1]) < ONE_COLOUR and abs(first - last) <= 2
+    lines_RTC = luma_TRC.transpose(1, 0, 2)
+    first, last = _bar(lines_RTC), _bar(lines_RTC[::-1])
+    ends = float(lines_RTC[0].mean()), float(lines_RTC[-1].mean())
+    alike = abs(ends[0] - ends[1]) < ONE_COLOUR and abs(first - last) <= 2
     if not alike:
-        first = first if _is_plain(mean_R[0]) else 0
-        last = last if _is_plain(mean_R[-1]) else 0
+        first, last = (count if _is_plain(end) else 0 for count, end in zip((first, last), ends, strict=True))
     return first, last
 
 
@@ -70,10 +63,22 @@ def _is_plain(level: float) -> bool:
     return level <= BLACK or level >= WHITE
 
 
-def _bar(low_R: NDArray[Any], high_R: NDArray[Any], mean_R: NDArray[Any], step_R: NDArray[Any]) -> int:
+def _bar(lines_RTC: NDArray[Any]) -> int:
     """How many rows from the first one on are a bar."""
-    is_one = (high_R - low_R <= ONE_COLOUR) & (np.abs(mean_R - mean_R[0]) <= ONE_COLOUR / 2)
-    count = len(is_one) if is_one.all() else int(np.argmin(is_one))
-    if count == 0 or count > LONGEST * len(is_one):
+    level = float(lines_RTC[0].mean())
+    longest = int(LONGEST * len(lines_RTC))
+    is_bar = (_is_of(level, line_TC) for line_TC in lines_RTC[: longest + 1])
+    count = next((number for number, goes_on in enumerate(is_bar) if not goes_on), longest + 1)
+    if not 0 < count <= longest:
         return 0
-    return count if step_R[count - 1 : count + 1].max() >= LEAST_STEP else 0
+    steps = [differences(lines_RTC[at], lines_RTC[at + 1]).mean() for at in (count - 1, count)]
+    return count if max(steps) >= LEAST_STEP else 0
+
+
+def _is_of(level: float, line_TC: NDArray[Any]) -> bool:
+    """Whether a row is of one colour, and of so bright a one."""
+    # 1 % of its points, over time and along it, may be otherwise on each side.
+    ordered = np.sort(line_TC.astype(np.uint16), axis=None)  # NumPy sorts wider numbers faster
+    spare = len(ordered) // 100
+    spread = int(ordered[-1 - spare]) - int(ordered[spare])
+    return spread <= ONE_COLOUR and abs(float(line_TC.mean()) - level) <= ONE_COLOUR / 2

@@ -29,7 +29,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "motion",
-        2,
+        3,
         (
             Score(
                 "motion",
@@ -61,7 +61,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "shake",
-        2,
+        3,
         (
             Score(
                 "shake",
@@ -74,13 +74,13 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "stillness",
-        2,
+        3,
         (
             Score(
                 "frame_change",
                 "levels of 255",
                 "more changes",
-                "mean difference between each tiny grey picture and the next, a tenth of a second later at most",
+                "mean difference between each tiny grey picture and the next, mostly a tenth of a second later",
             ),
             Score(
                 "repeated_share",
@@ -111,7 +111,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "cuts",
-        2,
+        3,
         (
             Score("cuts", "", "more cuts inside the clip", "number of cuts inside the clip"),
             Score(
@@ -122,7 +122,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "sharpness",
-        2,
+        3,
         (
             Score(
                 "edge_sharpness",
@@ -147,7 +147,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "exposure",
-        2,
+        3,
         (
             Score("brightness", "levels of 255", "brighter", "mean luma"),
             Score(
@@ -169,7 +169,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "colour",
-        2,
+        3,
         (
             Score("saturation", "0 to 1", "more colourful", "mean saturation (HSV)"),
             Score(
@@ -189,7 +189,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "borders",
-        2,
+        3,
         (
             Score(
                 "border_share",
@@ -240,8 +240,9 @@ SCORERS: tuple[Scorer, ...] = (
             ),
         ),
         ("vectors",),
+        is_default=False,
     ),
-    Scorer("fingerprint", 2, (), ("tiny",), features_of="fingerprint-2"),
+    Scorer("fingerprint", 3, (), ("tiny",), features_of="fingerprint-3"),
     Scorer(
         "text",
         2,

@@ -39,13 +39,14 @@ def excesses(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
     """How much each frame stands out as the first one of a shot; some of those that repeat are left out."""
     distinct_MHW = tiny_NHW[~_is_left_out(are_same(differences(tiny_NHW[:-1], tiny_NHW[1:])))]
     number_M = np.arange(len(distinct_MHW))
-    change = _changes(distinct_MHW, number_M[:-1], number_M[1:])
+    changes = _Changes(distinct_MHW)
+    change = changes(number_M[:-1], number_M[1:])
     if len(change) < 2:
         return change
     # What comes two frames later is compared with what was two frames before, so that a flash is no cut.
     before, after = np.maximum(number_M[:-1] - 1, 0), np.minimum(number_M[1:] + 1, number_M[-1])
     around = [_shifted(change, places) for places in range(-NEIGHBOURS, NEIGHBOURS + 1) if places]
-    lasting = np.minimum(change, _changes(distinct_MHW, before, after))
+    lasting = np.minimum(change, changes(before, after))
     excess: NDArray[np.float64] = lasting - np.nanmedian(around, 0)
     return excess
 
@@ -59,21 +60,27 @@ def _is_left_out(same_S: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return left_out
 
 
-def _changes(
-    pictures_NHW: NDArray[Any], before: NDArray[np.intp], after: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """The mean difference of pictures of these numbers, in place and in order of brightness, as a share of contrast."""
-    points_NP = pictures_NHW.reshape(len(pictures_NHW), -1)
-    count, size = points_NP.shape
-    places = points_NP + 256 * np.arange(count)[:, None]
-    darker_N256 = np.bincount(places.ravel(), minlength=256 * count).reshape(count, 256).cumsum(1)
-    # What the points differ by when both pictures' are put in order: the area between their distributions.
-    by_level = np.abs(darker_N256[before] - darker_N256[after]).sum(1) / size
-    by_place = differences(pictures_NHW[before], pictures_NHW[after]).mean((1, 2))
-    contrast_N = points_NP.astype(np.float32).std(1, dtype=np.float64)
-    contrast = (contrast_N[before] + contrast_N[after]) / 2
-    change: NDArray[np.float64] = (by_place + by_level) / np.maximum(contrast, 8.0)
-    return change
+class _Changes:
+    """The mean difference of pictures, in place and in order of brightness, as a share of contrast."""
+
+    def __init__(self, pictures_NHW: NDArray[np.uint8]) -> None:
+        points_NP = pictures_NHW.reshape(len(pictures_NHW), -1)
+        self._pictures_NHW, self._size = pictures_NHW, points_NP.shape[1]
+        self._darker_N256 = np.array([np.bincount(points_P, minlength=256) for points_P in points_NP]).cumsum(
+            1
+        )
+        levels_NP = points_NP.astype(np.float32)
+        levels_NP -= levels_NP.mean(1, keepdims=True)
+        self._contrast_N = np.sqrt(np.einsum("np,np->n", levels_NP, levels_NP) / self._size)
+
+    def __call__(self, before: NDArray[np.intp], after: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Between each two pictures of these numbers."""
+        # What the points differ by when both pictures' are put in order: the area between their distributions.
+        by_level = np.abs(self._darker_N256[before] - self._darker_N256[after]).sum(1) / self._size
+        by_place = differences(self._pictures_NHW[before], self._pictures_NHW[after]).mean((1, 2))
+        contrast = (self._contrast_N[before] + self._contrast_N[after]) / 2
+        change: NDArray[np.float64] = (by_place + by_level) / np.maximum(contrast, 8.0)
+        return change
 
 
 def _shifted(values: NDArray[np.float64], places: int) -> NDArray[np.float64]:

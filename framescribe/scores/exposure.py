@@ -7,22 +7,32 @@ to 180.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from framescribe.scores.luma import luma
-from framescribe.scores.pictures import ClipPictures
+from framescribe.scores.pictures import ClipPictures, Pixels
 
 BAD_SHARE = 0.12
 
 
 def measure(pictures: ClipPictures) -> dict[str, float]:
-    luma_THW = luma(pictures.small_THW3)
-    bright_T = (luma_THW > 250).mean((1, 2))
-    dark_T = (luma_THW < 5).mean((1, 2))
+    each = np.array([_of_picture(grey_HW) for grey_HW in pictures.small_grey_THW])
+    mean_T, deviation_T, bright_T, dark_T = each.T
     return {
-        "brightness": float(luma_THW.mean()),
-        "contrast": float(luma_THW.reshape(len(luma_THW), -1).std(1, dtype=np.float32).mean()),
+        "brightness": float(mean_T.mean()),
+        "contrast": float(deviation_T.mean()),
         "overexposed_share": float(bright_T.mean()),
         "underexposed_share": float(dark_T.mean()),
         "bad_exposure_share": float(((bright_T > BAD_SHARE) | (dark_T > BAD_SHARE)).mean()),
     }
+
+
+def _of_picture(grey_HW: Pixels) -> tuple[float, float, float, float]:
+    """Mean, standard deviation, and the shares that are too bright and too dark."""
+    levels = grey_HW.astype(np.float32)
+    mean = float(levels.mean())
+    levels -= mean
+    deviation = math.sqrt(np.einsum("rc,rc", levels, levels) / levels.size)
+    bright, dark = (np.count_nonzero(those) / levels.size for those in (grey_HW > 250, grey_HW < 5))
+    return mean, deviation, bright, dark

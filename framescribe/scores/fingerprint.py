@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from framescribe.scores.pictures import ClipPictures, Pixels
+from framescribe.scores.pictures import ClipPictures
 
-FEATURES_OF = "fingerprint-2"
+FEATURES_OF = "fingerprint-3"
 """The name under which fingerprints are kept among a dataset's features; the scorer's version is its number."""
 
 PARTS, SIDE = 8, 20
@@ -29,11 +29,11 @@ def measure(pictures: ClipPictures) -> Mapping[str, float]:
 
 def features(pictures: ClipPictures) -> NDArray[np.float16]:
     """float16 [PARTS, SIDE, SIDE]: the clip's brightness, 0 to 255, of each part of its time and of its picture."""
-    grey_NHW = pictures.tiny_NHW
+    grey_NHW = pictures.tiny_NHW.astype(np.float32)
     top, bottom, left, right = _within_borders(grey_NHW)
     height, width = grey_NHW.shape[1:]
     down, across = shares(height, top, bottom, SIDE), shares(width, left, right, SIDE)
-    small_NSS = down @ grey_NHW.astype(np.float32) @ across.T
+    small_NSS = down @ grey_NHW @ across.T
     over = max(pictures.looked_at_s, float(pictures.tiny_s[-1]) + 1e-3)
     shown_until_s = np.append(pictures.tiny_s[1:], over)
     parts = np.linspace(0, over, PARTS + 1)
@@ -60,17 +60,21 @@ def overlaps(
     return np.asarray(lengths / np.maximum(lengths.sum(1, keepdims=True), 1e-9))
 
 
-def _within_borders(grey_NHW: Pixels) -> tuple[float, float, float, float]:
+def _within_borders(grey_NHW: NDArray[np.float32]) -> tuple[float, float, float, float]:
     """Where what is no black border begins and ends, down and across, in parts of a pixel."""
     found: list[float] = []
     for along in (2, 1):
-        black = (grey_NHW.mean(along).max(0) < _BLACK) & (grey_NHW.std(along).max(0) < _EVEN)
+        # Sums of whole numbers, which float32 holds.
+        mean_NL = grey_NHW.sum(along).astype(np.float64) / grey_NHW.shape[along]
+        square_NL = np.einsum("nij,nij->nj" if along == 1 else "nij,nij->ni", grey_NHW, grey_NHW)
+        variance_NL = square_NL.astype(np.float64) / grey_NHW.shape[along] - mean_NL**2
+        black = (mean_NL.max(0) < _BLACK) & (variance_NL.max(0) < _EVEN**2)
         inside = np.flatnonzero(~black)
         if len(inside) < _FEWEST:
             found += [0.0, float(len(black))]
             continue
         first, last = int(inside[0]), int(inside[-1])
-        light = grey_NHW.mean((0, along)).astype(float)
+        light = mean_NL.mean(0)
         # A border ends within a pixel, which is darker than its neighbour by as much as the border takes of it.
         found.append(first + (first > 0) * (1 - min(1.0, light[first] / max(1.0, light[first + 1]))))
         found.append(

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framescribe.scores.flow import flow
-from framescribe.scores.luma import luma
 from framescribe.scores.pictures import SMALL_PER_S, ClipPictures
 
 STATIC_LENGTH = 0.002
@@ -25,17 +24,19 @@ MOVING_AREA = 0.005
 """Share of the picture that moves at least, or the time between two pictures is static."""
 
 FAST_LENGTH, SHORT_S = 0.03, 0.125
-"""What moves by such a share of the diagonal in half a second is measured again over about this time."""
+"""What moves by such a share of the diagonal in half a second is measured over about this time. A rough flow over it
+finds what is fast; over half a second what is too fast for a flow may look slow."""
+
+MOST_PAIRS = 6
+"""Of a longer clip the flow is measured in every other half second."""
 
 
 def measure(pictures: ClipPictures) -> dict[str, float]:
     if len(pictures.small_THW3) < 2:
         return dict.fromkeys(("motion", "motion_diagonals", "static_share", "direction_spread"), math.nan)
-    grey_THW = luma(pictures.small_THW3)
-    steps: list[tuple[float, float, NDArray[Any]]] = []
-    for number in range(len(grey_THW) - 1):
-        was_fast = number > 0 and steps[-1][0] > FAST_LENGTH
-        steps.append(_figures(_flow(pictures, grey_THW, number, was_fast)))
+    pairs = len(pictures.small_s) - 1
+    every = 1 if pairs <= MOST_PAIRS else 2
+    steps = [_figures(_flow(pictures, number)) for number in range(0, pairs, every)]
     mean_S, moving_S = (np.array(each) for each in list(zip(*steps, strict=True))[:2])
     mean_length = float(mean_S.mean())
     moves_S = moving_S > MOVING_AREA
@@ -49,38 +50,41 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
 
 def _figures(flow_HW2: NDArray[np.float32]) -> tuple[float, float, NDArray[Any]]:
     """Mean length, share of points that move, and the mean movement."""
-    length_HW = np.hypot(flow_HW2[..., 0], flow_HW2[..., 1])
-    return float(length_HW.mean()), float((length_HW > STATIC_LENGTH).mean()), flow_HW2.mean((0, 1))
+    right_HW, down_HW = flow_HW2[..., 0], flow_HW2[..., 1]
+    length_HW = _length(flow_HW2)
+    moving = np.count_nonzero(length_HW > STATIC_LENGTH) / length_HW.size
+    return float(length_HW.mean()), moving, np.array([right_HW.mean(), down_HW.mean()])
 
 
-def _flow(
-    pictures: ClipPictures, grey_THW: NDArray[np.uint8], number: int, was_fast: bool
-) -> NDArray[np.float32]:
+def _flow(pictures: ClipPictures, number: int) -> NDArray[np.float32]:
     """From one small picture to the next, in diagonals of the picture in half a second."""
-    # What was fast is expected to stay so, and is measured over the short time first.
-    short_HW2 = _over_short_time(pictures, number) if was_fast else None
-    if short_HW2 is not None and _is_fast(short_HW2):
-        return short_HW2
+    if _over_short_time(pictures, number, is_rough=True) is not None:
+        short_HW2 = _over_short_time(pictures, number)
+        if short_HW2 is not None:
+            return short_HW2
     start_s, end_s = pictures.small_s[number : number + 2]
-    long_HW2 = _in_half_a_second(flow(*grey_THW[number : number + 2]), end_s - start_s)
-    if was_fast or not _is_fast(long_HW2):
-        return long_HW2
-    short_HW2 = _over_short_time(pictures, number)
-    return long_HW2 if short_HW2 is None else short_HW2
+    return _in_half_a_second(flow(*pictures.small_grey_THW[number : number + 2]), end_s - start_s)
 
 
-def _is_fast(flow_HW2: NDArray[np.float32]) -> bool:
-    return bool(np.hypot(flow_HW2[..., 0], flow_HW2[..., 1]).mean() > FAST_LENGTH)
+def _length(flow_HW2: NDArray[np.float32]) -> NDArray[np.float32]:
+    right_HW, down_HW = flow_HW2[..., 0], flow_HW2[..., 1]
+    length_HW: NDArray[np.float32] = np.sqrt(right_HW * right_HW + down_HW * down_HW)
+    return length_HW
 
 
-def _over_short_time(pictures: ClipPictures, number: int) -> NDArray[np.float32] | None:
-    """The same between tiny pictures after a small one, if there are any before the next."""
+def _over_short_time(
+    pictures: ClipPictures, number: int, is_rough: bool = False
+) -> NDArray[np.float32] | None:
+    """The same between tiny pictures after a small one, if there are any before the next, and if it is fast."""
     start_s, end_s = pictures.small_s[number : number + 2]
     at, after = (int(np.abs(pictures.tiny_s - time_s).argmin()) for time_s in (start_s, start_s + SHORT_S))
-    if at >= after or pictures.tiny_s[after] >= end_s:
+    after = min(max(after, at + 1), len(pictures.tiny_s) - 1)
+    if at == after or pictures.tiny_s[after] >= end_s:
         return None
     between_s = pictures.tiny_s[after] - pictures.tiny_s[at]
-    return _in_half_a_second(flow(pictures.tiny_NHW[at], pictures.tiny_NHW[after]), between_s)
+    found_HW2 = flow(pictures.tiny_NHW[at], pictures.tiny_NHW[after], is_rough)
+    found_HW2 = _in_half_a_second(found_HW2, between_s)
+    return found_HW2 if _length(found_HW2).mean() > FAST_LENGTH else None
 
 
 def _in_half_a_second(flow_HW2: NDArray[np.float32], took_s: float) -> NDArray[np.float32]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from framescribe.scores.luma import luma
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -14,8 +16,8 @@ LOOKED_AT_S = 120.0
 """Of a longer clip only so many seconds are looked at, from its start."""
 
 SMALL_SIDE, SMALL_PER_S = 192, 2.0
-TINY_SIDE, TINY_APART_S = 64, 0.101
-"""A tenth of a second, however stamps are rounded."""
+TINY_SIDE, TINY_APART_S, TINY_FURTHEST_S = 64, 0.101, 0.251
+"""A tenth and a quarter of a second, however stamps are rounded."""
 
 LARGE_SIDE, MOST_LARGE = 1280, 5
 
@@ -54,11 +56,12 @@ class ClipPictures:
         small_THW3: uint8 RGB, ``SMALL_PER_S`` a second (of the tiny pictures' frames the nearest to each half second,
             each once; of a clip too short for two, its first and last frame; T >= 1); longer side at most
             ``SMALL_SIDE`` pixels, never enlarged.
+        small_grey_THW: uint8, their luma.
         small_s: float64 [T], ascending: seconds from the clip's start to each.
         tiny_NHW: uint8 grey (N >= 1): the first and the last frame, and in between frames at most ``TINY_APART_S``
-            apart, where there are so many. Which ones depends on the clip alone: where it is coded with frames that no
-            other refers to, as few of these as possible. Longer side at most ``TINY_SIDE`` pixels, each the mean of an
-            area.
+            apart, where there are so many. Which ones depends on the clip alone: frames that no other refers to are
+            left out, as long as others are within ``TINY_FURTHEST_S``. Longer side at most ``TINY_SIDE`` pixels, each
+            the mean of an area.
         tiny_s: float64 [N], ascending: seconds from the clip's start to each.
         large_KHW3: uint8 RGB, evenly over the small ones, 1 <= K <= ``MOST_LARGE``; longer side at most ``LARGE_SIDE``
             pixels.
@@ -82,3 +85,7 @@ class ClipPictures:
     large_s: NDArray[np.float64]
     vectors: tuple[NDArray[np.int32], ...] = ()
     coded_size: tuple[int, int] = (0, 0)
+    small_grey_THW: Pixels = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "small_grey_THW", luma(self.small_THW3))

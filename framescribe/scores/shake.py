@@ -22,7 +22,9 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
     tiny_NHW, seconds_N = pictures.tiny_NHW, pictures.tiny_s
     if len(tiny_NHW) < 4:
         return {"shake": math.nan}
-    path_N2 = np.concatenate([np.zeros((1, 2)), np.cumsum(_shifts(tiny_NHW), 0)])
+    # A few at a time: fresh memory for whole clips costs more than the arithmetic.
+    shifts_N2 = np.concatenate([_shifts(tiny_NHW[at : at + 9]) for at in range(0, len(tiny_NHW) - 1, 8)])
+    path_N2 = np.concatenate([np.zeros((1, 2)), np.cumsum(shifts_N2, 0)])
     frame_s = float(np.median(np.diff(seconds_N)))
     # Pictures are not all equally far apart; the places of the path are.
     even_s = np.arange(seconds_N[0], seconds_N[-1] + frame_s / 2, frame_s)
@@ -36,15 +38,18 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
 
 def _shifts(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
     """How far the whole picture moves from each to the next, in pixels of these pictures: float64 [N - 1, 2]."""
-    soft = tiny_NHW.astype(np.float32)
-    for axis in (1, 2):  # a wider reach than one pixel
-        soft = _softened(_softened(soft, axis), axis)
+    # A wider reach than one pixel: each point the mean of 5 x 5 with binomial weights; the rim is repeated.
+    sums = np.pad(tiny_NHW, ((0, 0), (2, 2), (2, 2)), "edge").astype(np.uint16)
+    for _ in range(4):
+        sums = sums[:, 1:] + sums[:, :-1]
+        sums = sums[:, :, 1:] + sums[:, :, :-1]
+    soft = sums.astype(np.float32) / 256
     change = np.diff(soft, axis=0)[:, 1:-1, 1:-1]
     middle = (soft[:-1] + soft[1:]) / 2
     across: NDArray[Any] = (middle[:, 1:-1, 2:] - middle[:, 1:-1, :-2]) / 2
     down = (middle[:, 2:, 1:-1] - middle[:, :-2, 1:-1]) / 2
-    xx, xy, yy = ((a * b).sum((1, 2)) + 1e-3 for a, b in ((across, across), (across, down), (down, down)))
-    xt, yt, tt = (-(a * change).sum((1, 2)) for a in (across, down, -change))
+    xx, xy, yy = (_sums(a, b) + 1e-3 for a, b in ((across, across), (across, down), (down, down)))
+    xt, yt, tt = -_sums(across, change), -_sums(down, change), _sums(change, change)
     det = np.maximum(xx * yy - xy**2, 1e-3)
     x, y = (yy * xt - xy * yt) / det, (xx * yt - xy * xt) / det
     explained = np.clip((x * xt + y * yt) / np.maximum(tt, 1e-3), 0, 1)
@@ -52,10 +57,7 @@ def _shifts(tiny_NHW: NDArray[Any]) -> NDArray[np.float64]:
     return shifts
 
 
-def _softened(pictures: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Each point the mean of itself (twice) and its two neighbours along an axis; the rim is repeated."""
-    count = pictures.shape[axis]
-    before = pictures.take(np.maximum(np.arange(count) - 1, 0), axis)
-    after = pictures.take(np.minimum(np.arange(count) + 1, count - 1), axis)
-    softened: NDArray[Any] = (before + 2 * pictures + after) / 4
-    return softened
+def _sums(one_NHW: NDArray[Any], other_NHW: NDArray[Any]) -> NDArray[np.float32]:
+    """float32 [N]: the sum of each picture's products."""
+    sums: NDArray[np.float32] = np.einsum("nij,nij->n", one_NHW, other_NHW)
+    return sums

@@ -19,6 +19,7 @@ from framescribe.scores.pictures import (
     SMALL_PER_S,
     SMALL_SIDE,
     TINY_APART_S,
+    TINY_FURTHEST_S,
     TINY_SIDE,
     ClipFacts,
     ClipPictures,
@@ -67,12 +68,12 @@ class Look:
         }
         self._times = {need: times[places[which]] for need, which in wanted.items()}
         self._numbers = {need: set(numbers[which].tolist()) for need, which in wanted.items()}
-        self._taken: dict[str, list[NDArray[np.generic]]] = {need: [] for need in wanted}
-        self._shrink = {
-            "small": _Shrink(SMALL_SIDE, "rgb24"),
-            "tiny": _Shrink(TINY_SIDE, "gray"),
-            "large": _Shrink(LARGE_SIDE, "rgb24"),
-            "large_grey": _Shrink(LARGE_SIDE, "gray"),
+        self._vectors: list[NDArray[np.int32]] = []
+        self._shrunk = {
+            "small": _Shrunk(SMALL_SIDE, "rgb24", len(small)),
+            "tiny": _Shrunk(TINY_SIDE, "gray", len(tiny)),
+            "large": _Shrunk(LARGE_SIDE, "rgb24", len(large)),
+            "large_grey": _Shrunk(LARGE_SIDE, "gray", len(large)),
         }
         self._coded_size = 0, 0
         needed = [places[which] for need, which in wanted.items() if need in self._needs]
@@ -85,12 +86,12 @@ class Look:
 
     def take(self, number: int, frame: VideoFrame) -> None:
         """Frame ``number`` of the video has come; those before it have."""
-        for need, shrink in self._shrink.items():
+        for need, shrunk in self._shrunk.items():
             if need in self._needs and number in self._numbers[need]:
-                self._taken[need].append(shrink(frame))
+                shrunk.take(frame)
         if "vectors" in self._needs and number in self._numbers["vectors"]:
             self._coded_size = frame.width, frame.height
-            self._taken["vectors"].append(_vectors(frame))
+            self._vectors.append(_vectors(frame))
 
     def pictures(self, facts: VideoFacts, video_bytes: int) -> ClipPictures:
         """All that was taken."""
@@ -105,46 +106,56 @@ class Look:
                 video_bytes,
             ),
             looked_at_s=self._looked_at_s,
-            small_THW3=self._stack("small", (0, 0, 0, 3)),
+            small_THW3=self._shrunk["small"].pictures,
             small_s=self._times["small"] if self._needs & {"small", "vectors"} else np.empty(0),
-            tiny_NHW=self._stack("tiny", (0, 0, 0)),
+            tiny_NHW=self._shrunk["tiny"].pictures,
             tiny_s=self._times["tiny"] if "tiny" in self._needs else np.empty(0),
-            large_KHW3=self._stack("large", (0, 0, 0, 3)),
-            large_grey_KHW=self._stack("large_grey", (0, 0, 0)),
+            large_KHW3=self._shrunk["large"].pictures,
+            large_grey_KHW=self._shrunk["large_grey"].pictures,
             large_s=self._times["large"] if self._needs & {"large", "large_grey"} else np.empty(0),
-            vectors=tuple(self._taken["vectors"]),  # type: ignore[arg-type]  # int32 all
+            vectors=tuple(self._vectors),
             coded_size=self._coded_size,
         )
-
-    def _stack(self, need: Need, empty: tuple[int, ...]) -> Pixels:
-        taken: list[Pixels] = self._taken[need]  # type: ignore[assignment]  # pictures all
-        return np.stack(taken) if taken else np.empty(empty, np.uint8)
 
 
 def _close_frames(times_N: NDArray[np.float64], is_disposable_N: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The first frame, the last, and in between as few as come within ``TINY_APART_S`` of each other.
 
-    Of those that might come next the last one that others refer to is taken, as it is decoded for them anyway.
+    Of those that might come next the last one that others refer to is taken, as it is decoded for them anyway. Where
+    there is none, the next one of these is, if it comes within ``TINY_FURTHEST_S``.
     """
     chosen = [0]
-    within_N = np.searchsorted(times_N, times_N + TINY_APART_S, "right") - 1
+    near_N, far_N = (
+        np.searchsorted(times_N, times_N + apart_s, "right") - 1
+        for apart_s in (TINY_APART_S, TINY_FURTHEST_S)
+    )
     while (here := chosen[-1]) < len(times_N) - 1:
-        furthest = max(here + 1, int(within_N[here]))
-        referred = here + 1 + np.flatnonzero(~is_disposable_N[here + 1 : furthest + 1])
-        chosen.append(int(referred[-1]) if len(referred) else furthest)
+        near = max(here + 1, int(near_N[here]))
+        referred = here + 1 + np.flatnonzero(~is_disposable_N[here + 1 : int(far_N[here]) + 1])
+        if len(close := referred[referred <= near]):
+            chosen.append(int(close[-1]))
+        else:
+            chosen.append(int(referred[0]) if len(referred) else near)
     return np.array(chosen)
 
 
-class _Shrink:
-    """Frames to upright pictures with at most ``side`` pixels on the longer side, all of the first one's size."""
+class _Shrunk:
+    """Frames as upright pictures with at most ``side`` pixels on the longer side, all of the first one's size.
 
-    def __init__(self, side: int, pixel_format: str) -> None:
-        self._side, self._format = side, pixel_format
+    Attributes:
+        pictures: uint8 [count, H, W] if grey, else [count, H, W, 3]; of no pictures before the first one.
+    """
+
+    def __init__(self, side: int, pixel_format: str, count: int) -> None:
+        self._side, self._format, self._count = side, pixel_format, count
+        self.pictures: Pixels = np.empty((0, 0, 0) if pixel_format == "gray" else (0, 0, 0, 3), np.uint8)
+        self._taken = 0
         self._size: tuple[int, int] | None = None
         self._quarter_turns = 0
         self._reformatter = VideoReformatter()
 
-    def __call__(self, frame: VideoFrame) -> Pixels:
+    def take(self, frame: VideoFrame) -> None:
+        """The next picture."""
         if self._size is None:
             scale = min(1.0, self._side / max(frame.width, frame.height))
             self._size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
@@ -152,7 +163,11 @@ class _Shrink:
         shrunk = self._reformatter.reformat(
             frame, *self._size, self._format, interpolation=Interpolation.AREA, threads=1
         ).to_ndarray()
-        return np.rot90(shrunk, self._quarter_turns)
+        upright = np.rot90(shrunk, self._quarter_turns)
+        if self._taken == 0:
+            self.pictures = np.empty((self._count, *upright.shape), np.uint8)
+        self.pictures[self._taken] = upright
+        self._taken += 1
 
 
 def _vectors(frame: VideoFrame) -> NDArray[np.int32]:

@@ -49,6 +49,12 @@ def test_a_pan_has_the_speed_that_it_has(speed_px):
     assert scores["static_share"] == 0
 
 
+def test_what_is_too_fast_for_half_a_second_is_fast():
+    period_px = 60  # in half a second the picture is what it was
+    scores = motion(film(lambda s: (ROW, (COLUMN + 2 * period_px * s) % period_px)))
+    assert scores["motion"] == pytest.approx(period_px, rel=0.1)
+
+
 @pytest.mark.parametrize("degrees_s", [2.0, 8.0, 20.0, 50.0])
 def test_a_rotation_has_the_speed_that_it_has(degrees_s):
     def place(seconds):

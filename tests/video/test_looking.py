@@ -62,7 +62,7 @@ def test_pictures_are_those_of_the_frames_nearest_to_each_half_second(looked, na
     tiny = [int(np.argmin(np.abs(np.array(times) - time_s))) for time_s in pictures.tiny_s]
     assert pictures.tiny_s == pytest.approx([times[i] for i in tiny])
     assert (tiny[0], tiny[-1]) == (0, len(times) - 1)
-    assert all(times[b] - times[a] <= 0.101 or b == a + 1 for a, b in itertools.pairwise(tiny))
+    assert all(times[b] - times[a] <= 0.251 or b == a + 1 for a, b in itertools.pairwise(tiny))
     halves = np.arange(0, times[-1] + 1e-9, 0.5)
     assert set(pictures.small_s) <= set(pictures.tiny_s)
     if len(halves) > 1:
@@ -113,11 +113,17 @@ def test_tiny_pictures_are_as_few_as_come_within_a_tenth_of_a_second(looked, fps
 
 
 def test_frames_that_no_other_refers_to_are_looked_at_only_where_others_are_far_apart(looked, tmp_path):
-    for between, expected in [(1, {"I", "P"}), (3, {"I", "P", "B"})]:
-        path = tmp_path / f"{between}.mp4"
+    for fps, between, expected, count in [
+        (24, 1, {"I", "P"}, 25),
+        (24, 3, {"I", "P"}, 13),
+        (24, 7, {"I", "P", "B"}, 13),
+        (8, 1, {"I", "P"}, 25),
+        (8, 3, {"I", "P", "B"}, 37),
+    ]:
+        path = tmp_path / f"{fps} {between}.mp4"
         with av.open(str(path), "w") as container:
             options = {"bf": str(between), "x264-params": "b-adapt=0:b-pyramid=none:scenecut=0"}
-            stream = container.add_stream("libx264", rate=24, options=options)
+            stream = container.add_stream("libx264", rate=fps, options=options)
             stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
             for number in range(49):
                 picture = np.full((64, 64, 3), 4 * number, np.uint8)
@@ -125,10 +131,10 @@ def test_frames_that_no_other_refers_to_are_looked_at_only_where_others_are_far_
             container.mux(stream.encode())
         with av.open(str(path)) as container:
             kinds = [PictureType(frame.pict_type).name for frame in container.decode(video=0)]
-        seen = np.rint(looked(Clip(str(path))).tiny_s * 24).astype(int)
+        seen = np.rint(looked(Clip(str(path))).tiny_s * fps).astype(int)
         assert {kinds[number] for number in seen[:-1]} == expected
         assert kinds.count("B") == 48 - 48 // (between + 1)
-        assert len(seen) == 25
+        assert len(seen) == count
 
 
 def test_a_span_is_looked_at_alone_and_its_bytes_are_counted(looked):
@@ -138,8 +144,11 @@ def test_a_span_is_looked_at_alone_and_its_bytes_are_counted(looked):
     assert sum(part.facts.video_bytes for part in parts) == whole.facts.video_bytes
     with av.open(path) as container:
         assert whole.facts.video_bytes == sum(packet.size for packet in container.demux(video=0))
-    assert parts[1].tiny_NHW.shape[0] == parts[1].facts.num_frames == 525
-    assert np.array_equal(parts[1].tiny_NHW, whole.tiny_NHW[525:])
+    assert parts[1].facts.num_frames == 525
+    frames = [np.rint(15 * part.tiny_s).astype(int) for part in (whole, parts[1])]
+    both, of_whole, of_part = np.intersect1d(frames[0] - 525, frames[1], return_indices=True)
+    assert len(both) > 0.9 * len(frames[1])
+    assert np.array_equal(parts[1].tiny_NHW[of_part], whole.tiny_NHW[of_whole])
     assert parts[1].small_s[0] == 0
 
 
