@@ -5,10 +5,11 @@
     python -m benchmarks.against_vllm --model tiny                                  (runs it through on a CPU)
 
 The official size with random weights; long clips have 24 frames and 200 tokens, short ones 7 and 130, as uint8 frames
-in memory or from 720p files. Each engine starts once and takes the long clips, then the short ones. No two clips are
-alike, and vLLM's caches of prefixes and inputs are off, so that nothing is computed once for two. vLLM compiles and has
-CUDA graphs, as it does by default, and fp8 by its own ``--quantization fp8``. What is timed is one call with all clips:
-normalizing, encoding, prefill, tokens. First token: one clip alone. Medians. The file is written after every step.
+in memory or from 720p files. vLLM, which takes minutes to start, starts once and takes the long clips, then the short
+ones; framescribe starts for each. No two clips are alike, and vLLM's caches of prefixes and inputs are off, so that
+nothing is computed once for two. vLLM compiles and has CUDA graphs, as it does by default, and fp8 by its own
+``--quantization fp8``. What is timed is one call with all clips: normalizing, encoding, prefill, tokens. First token:
+one clip alone. Medians. The file is written after every step.
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ def main() -> None:
         return
     found: dict[str, dict[str, Any]] = {}
     asked = {name: getattr(arguments, name) for name in ("model", "quant", "source", "vllm_options")}
-    for name in arguments.engines:
+    lengths = {"vllm": [arguments.lengths], "framescribe": [[length] for length in arguments.lengths]}
+    for name, chosen in ((engine, each) for engine in arguments.engines for each in lengths[engine]):
         python = arguments.vllm_python if name == "vllm" else sys.executable
-        command = [python, "-m", "benchmarks.against_vllm", *sys.argv[1:], "--measure", name]
+        command = [python, "-m", "benchmarks.against_vllm", *sys.argv[1:]]
+        command += ["--measure", name, "--lengths", *chosen]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 if not line.startswith(_RESULT):
