@@ -20,6 +20,11 @@ TABLE = "rows"
 
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
 """Functions that may stand in FROM: they read nothing."""
+_GROWING = {
+    "range", "generate_series", "repeat", "lpad", "rpad", "list_resize", "array_resize", "printf", "format", "bar",
+    "list_reduce", "array_reduce", "reduce",
+}  # fmt: skip
+"""Functions whose value can be of any size, which no limit of DuckDB's holds and no interruption ends."""
 _PLAIN_TABLES = {"BASE_TABLE", "EMPTY", "EXPRESSION_LIST", "JOIN", "SUBQUERY", "TABLE_FUNCTION"}
 _EXPLAIN = "EXPLAIN "
 _MAX_REASON_CHARS = 1000
@@ -55,6 +60,9 @@ class Clause:
         with told(f"`{self.setting}` {shown(expression)}", columns, sql, len(self.before)):
             tree, frame = parsed(sql, connection), parsed(self.before + self.sample, connection)
             needed_columns(tree, columns)
+            for node in _nodes(tree):
+                if node.get("class") == "FUNCTION" and str(node["function_name"]).casefold() in _GROWING:
+                    raise UsageError(f"calls {node['function_name']}(), whose value can be of any size")
             parts = tree.pop(self.slot, None), frame.pop(self.slot)
             if _bare(tree) != _bare(frame) or _kinds(parts[0]) != _kinds(parts[1]):
                 raise UsageError("is more than an expression")

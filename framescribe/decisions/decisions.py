@@ -238,6 +238,7 @@ class Decisions:
         numbers = iter(range(1 << 62))
 
         def make(key: RowKey, digest: str, action: Action, **what: Any) -> DecisionRow:
+            _check_unicode("clip_id", key[0])
             return DecisionRow(
                 entry_id=f"{group}.{next(numbers)}", group_id=group, clip_id=key[0], prompt_index=key[1],
                 action=action, caption_digest=digest, reviewer=who, decided_at=now, **what,
@@ -257,7 +258,18 @@ def _text(name: str, value: object) -> str:
         raise UsageError(f"`{name}` must be a text, not {shown_value(value)}")
     if len(value) > MAX_TEXT_CHARS:
         raise UsageError(f"`{name}` has {len(value):,} characters; at most {MAX_TEXT_CHARS:,} are kept")
+    _check_unicode(name, value)
     return value
+
+
+def _check_unicode(name: str, text: str) -> None:
+    """Raises UsageError for half a surrogate pair, which no table of the folder could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"`{name}` has half a character at {error.start + 1}: {shown_value(text)}"
+        ) from error
 
 
 def _this_user() -> str:

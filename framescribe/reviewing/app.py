@@ -15,7 +15,7 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
@@ -52,7 +52,13 @@ def app_of(session: ReviewSession) -> Starlette:
         Route("/media/strip", lambda request: _strip(session, request)),
     ]
     return Starlette(
-        routes=routes, exception_handlers={UsageError: _refused, ClipError: _refused, OSError: _failed}
+        routes=routes,
+        exception_handlers={
+            UsageError: _refused,
+            ClipError: _refused,
+            OSError: _failed,
+            ClientDisconnect: _cut_off,
+        },
     )
 
 
@@ -94,6 +100,10 @@ def _plain(value: Any) -> Any:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return _json({"error": str(error)}, 503 if isinstance(error, NotReadYet) else 422)
+
+
+async def _cut_off(request: Request, error: Exception) -> Response:
+    return _json({"error": "the request is too large, or has no end"}, 413)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -22,6 +22,8 @@ def text_of(given: Mapping[str, Any], name: str, longest: int) -> str:
         return ""
     if not isinstance(value, str) or len(value) > longest:
         raise UsageError(f"`{name}` is a text of at most {longest:,} characters")
+    if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+        raise UsageError(f"`{name}` has half a character")  # of a surrogate pair, which no database takes
     return value
 
 
@@ -72,9 +74,7 @@ def bulk_edit_of(given: Mapping[str, Any]) -> tuple[Any, tuple[str, ...], str | 
         edit = {"prefix": Prefix, "suffix": Suffix, "trigger": Trigger}[kind](text)
     else:
         raise UsageError("`kind` is one of replace, prefix, suffix, trigger")
-    where = _list(given, "where", 50)
-    if not all(isinstance(each, str) for each in where):
-        raise UsageError("`where` is a list of conditions")
+    where = [text_of({"where": each}, "where", 10_000) for each in _list(given, "where", 50)]
     return edit, tuple(where), text_of(given, "group_id", 64) or None
 
 

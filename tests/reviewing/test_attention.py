@@ -83,15 +83,42 @@ def test_what_was_opened_or_closed_stays_so(own, pages):
     assert page.evaluate(
         "document.querySelector('.provenance').open && !document.querySelector('.history').open"
     )
-    opened = "document.querySelector('.provenance').open"
     page.keyboard.press("n")
     until(page, "document.querySelector('.right .hint').textContent.startsWith('2 of')")
-    assert page.evaluate(opened)
+    until(page, "document.querySelector('.provenance')?.open")
     opens(page, second)
-    assert not page.evaluate(opened)
+    assert not page.evaluate("document.querySelector('.provenance').open")
 
 
 def test_a_card_that_is_clicked_opens(own, pages):
     page = pages(own, "view=grid")
     page.locator(".card[aria-posinset='3'][data-clip] button.open").click()
     until(page, "document.querySelector('.right .hint')?.textContent.startsWith('3 of')")
+
+
+def test_whoever_went_on_while_rows_were_read_is_not_thrown_back(own, browser, pages):
+    own.all_rows()
+    context, held = browser.new_context(), []
+
+    def answer(route):
+        if held:  # looked for anew, as all rows are there now: this takes long
+            held.append(route)
+            return
+        held.append(None)
+        response = route.fetch()
+        route.fulfill(response=response, json=response.json() | {"is_complete": False})
+
+    context.route("**/api/rows?*", answer)
+    page = pages(own, context=context)
+    page.keyboard.press("n")
+    at = "document.querySelector('.right .hint').textContent"
+    until(page, f"{at}.startsWith('2 of')")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    page.keyboard.press("n")
+    until(page, f"{at}.startsWith('3 of')")
+    with page.expect_response("**/api/clip?*"):
+        held[1].continue_()
+    page.keyboard.press("n")
+    until(page, f"{at}.startsWith('4 of')")
+    context.close()

@@ -54,6 +54,9 @@ def test_rows_are_searched_filtered_and_sorted(served):
         "read_text('/etc/passwd') <> ''",
         "nonsense",
         "(SELECT count(*) FROM decided) > 0",
+        "list_sum(range(2000000000)) > 0",
+        "length(REPEAT(caption, 2000000000)) > 0",
+        "len(list_reduce([1, 2, 3], lambda a, b: a + b)) > 0",
     ],
 )
 def test_conditions_reach_nothing_but_the_rows(served, where):
@@ -386,6 +389,29 @@ def test_requests_that_make_no_sense_are_refused(served, body):
     saved = answer.status_code == 200 and any(each["is_saved"] for each in answer.json()["answers"])
     assert not saved
     assert answer.status_code in (200, 422)
+
+
+def test_half_a_character_is_refused_and_decisions_go_on(own):
+    row = own.all_rows()[0]
+    half = {"clip_id": "\ud800", "caption": "x"}
+    decisions = [
+        {"group_id": "half-a-clip-id", "action": "accept", "rows": [half]},
+        {"group_id": "half-a-text", "action": "edit", "rows": [row], "text": "A kite \ud83e"},
+        {"group_id": "half-a-reason", "action": "reject", "rows": [row], "reason": "\udcff"},
+        {"group_id": "half-a-tag", "action": "tag", "rows": [row], "tags": ["\udcff"]},
+        {
+            "group_id": "half-a-choice",
+            "action": "choose",
+            "clip_id": "\ud800",
+            "prompts": [0, 1],
+            "choice": "left",
+        },
+    ]
+    sent = json.dumps({"decisions": decisions}).encode()
+    answer = own.client.post("/api/decide", content=sent, headers={"content-type": "application/json"})
+    assert [each["is_saved"] for each in answer.json()["answers"]] == [False] * len(decisions)
+    assert own.decide("a-whole-one", "accept", row)["is_saved"]
+    assert [each["decision"] for each in Dataset(own.folder).rows("decision IS NOT NULL")] == ["accept"]
 
 
 def test_bodies_are_bounded_and_must_say_json(served):

@@ -55,7 +55,7 @@ export class Page {
     this.#saving();
   }
 
-  /** @param {{search: string, where: string[], order: string}} query @param {number} [place] */
+  /** @param {{search: string, where: string[], order: string}} query @param {number | "here"} [place] */
   async find(query, place = 0) {
     const asked = (this.asked = Symbol("query"));
     try {
@@ -70,7 +70,15 @@ export class Page {
     this.seenRows = this.results.loaded;
     this.found.textContent = `${this.results.count.toLocaleString("en")} of ${Number(this.folder.total).toLocaleString("en")}`;
     this.#remember();
-    await this.open(this.view, place);
+    await this.open(this.view, place === "here" ? this.#here : place);
+  }
+
+  /** Where what is looked at stands among the rows that are found now. */
+  get #here() {
+    const { focus, grid } = this.views, row = focus.row;
+    if (this.view === "grid") return grid.at;
+    const at = row ? this.results.placeOf(row.clip_id, row.prompt_index) : -1;
+    return at >= 0 ? at : focus.place ?? 0;
   }
 
   /** @param {"focus" | "grid" | "blind"} name @param {number} [place] */
@@ -191,7 +199,7 @@ export class Page {
     if (found.is_complete && found.generation !== this.folder.generation) this.changed();  // rows, scores or decisions
     this.folder = { ...this.folder, total: found.total, is_complete: found.is_complete };
     if (!found.is_complete) this.found.textContent = `${found.total.toLocaleString("en")} read so far…`;
-    if (found.is_complete && this.isReading || found.total && !this.seenRows) void this.find(this.filters.query, this.place);
+    if (found.is_complete && this.isReading || found.total && !this.seenRows) void this.find(this.filters.query, "here");
     else if (found.is_complete && found.total > (this.seenRows ?? 0)) {
       this.fresh.hidden = false;
       this.fresh.textContent = `${(found.total - (this.seenRows ?? 0)).toLocaleString("en")} new – show`;
