@@ -40,10 +40,8 @@ class Decided:
 
 def has_decisions(dataset: Dataset) -> bool:
     """Whether its rows have what a folder says of decisions, and no columns of anyone's by these names."""
-    import pyarrow as pa
-
-    kinds = {field.name: field.type for field in dataset.schema}
-    return set(DECIDED_COLUMNS) <= set(kinds) and pa.types.is_list(kinds["tags"])
+    kinds = {field.name: str(field.type) for field in dataset.schema}
+    return set(DECIDED_COLUMNS) <= set(kinds) and kinds["tags"].startswith("list")
 
 
 def decided_of(dataset: Dataset) -> Decided | None:
