@@ -13,16 +13,21 @@ Last line: JSON.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+import torch
 
 from benchmarks.provenance import provenance, publish
 from framescribe import Clip, near_duplicates, score
@@ -32,6 +37,8 @@ from framescribe.synthetic.batches import make_clip
 from framescribe.synthetic.render import render
 
 FPS, SECONDS = 12, 4.0
+Told = dict[str, tuple[str, str]]
+"""Of each file's clip id, what it is a copy of, and how it was altered."""
 Film = Callable[[float], np.ndarray]
 """Seconds from the start to a picture, uint8 [H, W, 3]."""
 
@@ -39,7 +46,7 @@ Film = Callable[[float], np.ndarray]
 def write(path: Path, pictures: list[np.ndarray], crf: int) -> None:
     height, width = (side // 2 * 2 for side in pictures[0].shape[:2])
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for picture in pictures:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), "rgb24")
@@ -77,12 +84,10 @@ def altered(film: Film, rng: np.random.Generator) -> Iterator[tuple[str, list[np
 
 
 def synthetic_film(clip: object) -> Film:
-    frames = (
-        render([clip], [1 + number / 24 for number in range(round(24 * SECONDS))])[0]
-        .numpy()
-        .transpose(0, 2, 3, 1)
-    )
-    return lambda at_s: frames[min(len(frames) - 1, round(24 * at_s))]
+    """At the files' own rate: at other speeds frames are left out, or shown twice, as by those who retime videos."""
+    frames = render([clip], [1 + number / FPS for number in range(round(FPS * SECONDS))])[0]
+    pictures = frames.numpy().transpose(0, 2, 3, 1)
+    return lambda at_s: pictures[min(len(pictures) - 1, round(FPS * at_s))]
 
 
 def real_films(folder: Path) -> Iterator[Film]:
@@ -103,40 +108,53 @@ def real_films(folder: Path) -> Iterator[Film]:
                 yield film
 
 
-def written(
-    folder: Path, count: int, seed: int, videos: Path | None
-) -> tuple[dict[str, tuple[str, str]], int]:
-    """Of each file's clip id, what it is a copy of and how it was altered; and the number of real films."""
-    rng = np.random.default_rng(seed)
-    told: dict[str, tuple[str, str]] = {}
+def put(folder: Path, name: str, kind: str, pictures: list[np.ndarray], crf: int) -> Told:
+    path = folder / f"{name} {kind}.mp4"
+    write(path, pictures, crf)
+    return {Clip(str(path)).id: (name, kind)}
 
-    def put(name: str, kind: str, pictures: list[np.ndarray], crf: int) -> None:
-        path = folder / f"{name} {kind}.mp4"
-        write(path, pictures, crf)
-        told[Clip(str(path)).id] = name, kind
 
-    for number in range(count):
-        clip, other = (make_clip(f"{what}/{seed}/{number}") for what in ("near", "far"))
-        for each in altered(synthetic_film(clip), rng):
-            put(f"{number:04}", *each)
-        facts = replace(other.facts, background=clip.facts.background, weather=clip.facts.weather)
-        film = synthetic_film(replace(other, facts=facts))
-        put(f"{number:04} scenery", "itself", [film(at / FPS) for at in range(round(SECONDS * FPS))], 20)
+def put_synthetic(folder: Path, seed: int, number: int) -> Told:
+    """A clip with its copies, and another clip of its scenery."""
+    clip, other = (make_clip(f"{what}/{seed}/{number}") for what in ("near", "far"))
+    told: Told = {}
+    for each in altered(synthetic_film(clip), np.random.default_rng((seed, number))):
+        told |= put(folder, f"{number:04}", *each)
+    facts = replace(other.facts, background=clip.facts.background, weather=clip.facts.weather)
+    film = synthetic_film(replace(other, facts=facts))
+    pictures = [film(at / FPS) for at in range(round(SECONDS * FPS))]
+    return told | put(folder, f"{number:04} scenery", "itself", pictures, 20)
+
+
+def one_thread() -> None:
+    """A process for each core is quicker than threads that wait for each other."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def written(folder: Path, count: int, seed: int, videos: Path | None) -> tuple[Told, int]:
+    """Writes all files; the number of real films among them."""
+    told: Told = {}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), spawn, one_thread) as processes:
+        for part in processes.map(partial(put_synthetic, folder, seed), range(count)):
+            told |= part
     for number in range(20):
-        put(f"black {number}", "itself", [np.zeros((128, 128, 3), np.uint8)] * FPS, 20)
-    films = list(real_films(videos)) if videos else []
+        told |= put(folder, f"black {number}", "itself", [np.zeros((128, 128, 3), np.uint8)] * FPS, 20)
+    rng, films = np.random.default_rng(seed), list(real_films(videos)) if videos else []
     for number, film in enumerate(films):
         for each in altered(film, rng):
-            put(f"real {number:02}", *each)
+            told |= put(folder, f"real {number:02}", *each)
     return told, len(films)
 
 
-def found_in(folder: Path, told: dict[str, tuple[str, str]]) -> dict[str, object]:
+def found_in(folder: Path, told: Told) -> dict[str, object]:
     scored = folder.with_name("scored")
-    score(folder, scored, scores=["fingerprint"], progress=False)
     started = time.perf_counter()
+    score(folder, scored, scores=["fingerprint"], progress=False)
+    scored_at = time.perf_counter()
     found = near_duplicates(scored)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - scored_at
     called = [tuple(sorted(pair)) for group in found.groups for pair in _pairs(group)]
     right = [pair for pair in called if told[pair[0]][0] == told[pair[1]][0]]
     group_of = {clip: number for number, group in enumerate(found.groups) for clip in group}
@@ -154,6 +172,7 @@ def found_in(folder: Path, told: dict[str, tuple[str, str]]) -> dict[str, object
         "pairs_called": len(called),
         "wrong_pairs": sorted(wrong)[:20],
         "of_one_colour": found.num_flat,
+        "seconds_to_score": scored_at - started,
         "seconds_to_compare": seconds,
         "clips": len(told),
     }
@@ -201,8 +220,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "clips"
         folder.mkdir()
+        started = time.perf_counter()
         told, num_real = written(folder, arguments.clips, arguments.seed, arguments.videos)
         figures = {"seed": arguments.seed, "synthetic_clips": arguments.clips, "real_clips": num_real}
+        figures["seconds_to_write"] = time.perf_counter() - started
         figures |= found_in(folder, told)
     figures["many"] = many(arguments.many, arguments.seed) if arguments.many else None
     publish(figures | made_by, arguments.json)

@@ -40,12 +40,14 @@ class FeatureRow(PlainRow):
     schema_version: int = FEATURE_SCHEMA_VERSION
 
 
-POOLING, PARTS = "mean-max-std-edges", 4
-"""How ``model/pooling.py`` pools; another way is another name. And how many equally long parts that gives."""
+POOLING, PARTS, PIXEL_NUMBERS = "mean-max-std-detail", 4, 8
+"""How ``model/pooling.py`` pools; another way is another name. How many equally long parts that gives, and how many
+numbers at the end of the last one are of pixels.
+"""
 
 
 def features_of(model: str, revision: str | None) -> str:
-    """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std-edges``."""
+    """What a checkpoint's features are known by: ``tiny@a1b2c3 mean-max-std-detail``."""
     return f"{model}@{revision} {POOLING}"
 
 

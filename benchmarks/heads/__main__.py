@@ -2,12 +2,14 @@
 
     python -m benchmarks.heads taught --json benchmarks/results/heads_taught.json
     python -m benchmarks.heads million FOLDER --json benchmarks/results/heads_million.json
-    python -m benchmarks.heads captioning --json benchmarks/results/heads_captioning.json
+    python -m benchmarks.heads captioning --repeats 15 --json benchmarks/results/heads_captioning.json
+    python -m benchmarks.heads captioning --model random --json benchmarks/results/heads_captioning_h100.json
 
 ``taught``: for each kind 300 labels (60 clips of it, 240 of others and of none) teach a head through the whole path:
 clips in memory, captioner, features, ``teach``; its AUC on clips that it has not seen. ``million``: ``apply_heads`` and
 ``similar`` over a million made-up vectors of the bundled model's size, each in a process of its own, start included.
-``captioning``: the same clips captioned plainly, with ``--features``, and with a head too, by turns. Last line: JSON.
+``captioning``: the same clips captioned plainly, with ``--features``, and with a head too (``captioning.py``). Last
+line: JSON.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.heads.captioning import captioning
 from benchmarks.heads.kinds import KINDS
 from benchmarks.provenance import provenance, publish
-from framescribe import Captioner, CaptionSettings, Clip, GenerationSettings, VideoFrames, caption, teach
+from framescribe import Captioner, CaptionSettings, Clip, GenerationSettings, VideoFrames, teach
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
 from framescribe.feature_row import FeatureRow, features_of
@@ -48,6 +51,7 @@ def main() -> None:
     parser.add_argument("what", choices=("taught", "million", "captioning"))
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--clips", type=int, default=1_000_000, help="of million")
+    parser.add_argument("--model", default="tiny", help="of captioning; random: the official sizes")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
@@ -59,7 +63,8 @@ def main() -> None:
         elif options.what == "million":
             figures = million(options.folder or Path(scratch) / "million", options.clips, options.repeats)
         else:
-            figures = captioning(options.seed, options.repeats, Path(scratch))
+            clips = [clip for clip, _ in planted(options.seed, 4)]
+            figures = captioning(options.model, clips, options.repeats, Path(scratch))
     publish({**figures, **made_by}, options.json)
 
 
@@ -149,37 +154,6 @@ def million(path: Path, clips: int, repeats: int) -> dict[str, Any]:
         figures[name] = {"median_s": statistics.median(seconds), "each_s": seconds}
         print(name, figures[name], flush=True)
     return figures
-
-
-def captioning(seed: int, repeats: int, scratch: Path) -> dict[str, Any]:
-    clips = [clip for clip, _ in planted(seed, 2)]
-    settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=32), repair=False)
-    options: dict[str, Any] = {"model": "tiny", "settings": settings, "progress": False}
-    caption(clips[:4], scratch / "first", features=True, **options)
-    row = next(iter(RowFolder(str(scratch / "first")).features.rows()))
-    size = len(row["features"]) // 2
-    head = Head(
-        "six",
-        tuple("abcdef"),
-        row["features_of"],
-        np.ones((6, size), np.float32),
-        np.zeros(6, np.float32),
-        {},
-    )
-    ways: dict[str, dict[str, Any]] = {
-        "plain": {}, "features": {"features": True}, "features and head": {"features": True, "heads": head},
-    }  # fmt: skip
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for turn in range(repeats):
-        for way, more in ways.items():
-            summary = caption(clips, scratch / f"{way}{turn}", **options, **more)
-            seconds[way].append(summary.seconds)
-    medians = {way: statistics.median(each) for way, each in seconds.items()}
-    return {
-        "clips": len(clips),
-        "seconds": {way: [round(one, 2) for one in each] for way, each in seconds.items()},
-        "of_plain": {way: round(each / medians["plain"], 3) for way, each in medians.items()},
-    }
 
 
 if __name__ == "__main__":

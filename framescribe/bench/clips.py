@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+
+from torch import Tensor
 
 from framescribe.bench.workload import Workload
 from framescribe.engine.engine import Engine
@@ -34,6 +36,7 @@ class ClipRunner:
         preparer: of the engine's model and device.
         workload: what to run.
         generation: how tokens are chosen; the workload's own limit of tokens replaces its limit.
+        look_at: takes each clip's pooled features, where they are wanted.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class ClipRunner:
         preparer: Preparer,
         workload: Workload,
         generation: GenerationSettings = GenerationSettings(stop_loops=False),
+        look_at: Callable[[Tensor], object] | None = None,
     ) -> None:
         self._engine = engine
         self._preparer = preparer
         self._workload = workload
         self._generation = generation
+        self._look_at = look_at
         self._prompt = workload.prompt(engine.model.config)
         self._frames = workload.draw_frames()
 
@@ -80,6 +85,12 @@ class ClipRunner:
     def _feed(self, new_tokens: list[int]) -> float:
         """Seconds for clips of these lengths, prepared in threads ahead of the engine."""
         engine, done = self._engine, list[Completion]()
+
+        def finish(completion: Completion) -> None:
+            done.append(completion)
+            if self._look_at is not None and completion.pooled is not None:
+                self._look_at(completion.pooled)
+
         todo: Iterator[tuple[int, int]] = enumerate(new_tokens)
         preparing: set[Future[Request]] = set()
         start = time.perf_counter()
@@ -93,7 +104,7 @@ class ClipRunner:
                 if preparing:
                     prepared, preparing = wait(preparing, 0 if len(engine) else None, FIRST_COMPLETED)
                     for future in prepared:
-                        engine.add(future.result(), done.append)
+                        engine.add(future.result(), finish)
                 engine.step()
         seconds = time.perf_counter() - start
         if failed := next((completion for completion in done if completion.error), None):
@@ -104,4 +115,5 @@ class ClipRunner:
         """Clip ``number``, to be given exactly ``new_tokens`` tokens."""
         pixels_P3SS, picture_of_frame = self._preparer.pictures(self._frames[number % len(self._frames)])
         generation = replace(self._generation, max_new_tokens=new_tokens)
-        return Request(str(number), self._prompt, pixels_P3SS, generation, picture_of_frame)
+        pools = self._look_at is not None
+        return Request(str(number), self._prompt, pixels_P3SS, generation, picture_of_frame, pools)

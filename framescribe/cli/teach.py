@@ -23,6 +23,12 @@ def teach(
     output: Annotated[Path, typer.Option("--output", "-o", help="The head to write: NAME.safetensors.")],
     features: Annotated[str, typer.Option(help="Dataset folder with the clips' features.")],
     features_of: FeaturesOf = None,
+    hidden: Annotated[
+        int,
+        typer.Option(
+            min=0, max=256, help="Units of a hidden layer for each label; 0 for a logistic regression."
+        ),
+    ] = 0,
 ) -> None:
     """Teach a small head labels from clips whose features are stored.
 
@@ -38,7 +44,7 @@ def teach(
     from framescribe.heads.teach import teach as teach_head
 
     with path_errors():
-        lesson = teach_head(labels, output, features=features, features_of=features_of)
+        lesson = teach_head(labels, output, features=features, features_of=features_of, hidden=hidden)
     print(lesson.table())
     for note in lesson.notes:
         err.print(note, markup=False)

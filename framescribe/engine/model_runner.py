@@ -19,7 +19,7 @@ from framescribe.engine.sequence import Sequence
 from framescribe.engine.transfer import to_device, to_host
 from framescribe.model import kernels
 from framescribe.model.model import CaptionModel
-from framescribe.model.pooling import edges, pool
+from framescribe.model.pooling import detail, pool
 
 
 class ModelRunner:
@@ -78,31 +78,30 @@ class ModelRunner:
         )
         sharing = (*sequences, *others)
         seen = self._seen(pixels_P3SS, chunk_frames, any(each.request.pools for each in sharing))
-        features, differences = (each.split([len(pictures) for pictures in clips]) for each in seen)
-        made = {id(pictures): parts for pictures, *parts in zip(clips, features, differences, strict=True)}
+        features, details = (each.split([len(pictures) for pictures in clips]) for each in seen)
+        made = {id(pictures): parts for pictures, *parts in zip(clips, features, details, strict=True)}
         for sequence in sharing:
             if (parts := made.get(id(sequence.request.pixels_P3SS))) is not None:
-                sequence.features_PVD, edges_PC = parts
+                sequence.features_PVD, detail_PK = parts
                 if sequence.request.pools and (features_FVD := frame_features(sequence)) is not None:
-                    sequence.pooled = to_host(pool(features_FVD, of_frames(sequence, edges_PC)))
+                    sequence.pooled = to_host(pool(features_FVD, of_frames(sequence, detail_PK)))
 
     def pool(self, pixels_P3SS: Tensor, picture_of_frame: tuple[int, ...], chunk_frames: int) -> Tensor:
         """The pooled features of one clip, by the vision tower alone, as ``model/pooling.py`` gives them."""
         pixels_P3SS = pixels_P3SS.to(self._model.device, self._model.dtype)
-        features_PVD, edges_PC = self._seen(pixels_P3SS, chunk_frames, has_edges=True)
+        features_PVD, detail_PK = self._seen(pixels_P3SS, chunk_frames, has_detail=True)
         frames = to_device(picture_of_frame, features_PVD.device)
-        return pool(features_PVD[frames], edges_PC[frames])
+        return pool(features_PVD[frames], detail_PK[frames])
 
-    def _seen(self, pixels_P3SS: Tensor, chunk_frames: int, has_edges: bool) -> tuple[Tensor, Tensor]:
-        """The features of pictures, and how their patches differ ([P, 0] unless asked for), in full chunks."""
-        vision = self._model.vision
-        states = (vision.patch_states(chunk) for chunk in pixels_P3SS.split(chunk_frames))
-        chunks = [
-            (vision.features(each), edges(each) if has_edges else each.new_empty(len(each), 0))
-            for each in states
-        ]
-        features_PVD, edges_PC = map(torch.cat, zip(*chunks, strict=True))
-        return features_PVD, edges_PC
+    def _seen(self, pixels_P3SS: Tensor, chunk_frames: int, has_detail: bool) -> tuple[Tensor, Tensor]:
+        """The features of pictures, and their detail ([P, 0] unless asked for), in full chunks."""
+        vision, chunks = self._model.vision, []
+        for pixels in pixels_P3SS.split(chunk_frames):
+            states = vision.patch_states(pixels)
+            shown = detail(states, pixels) if has_detail else states.new_empty(len(states), 0)
+            chunks.append((vision.features(states), shown))
+        features_PVD, detail_PK = map(torch.cat, zip(*chunks, strict=True))
+        return features_PVD, detail_PK
 
     def prefill(self, sequences: list[Sequence]) -> Tensor:
         """Computes prompts, packed into one without padding, and chooses the first new token of each, int64 [B]."""

@@ -1,4 +1,7 @@
-"""A head: a linear map from pooled features to probabilities of labels, and its file, a safetensors with a card."""
+"""A head: a map from pooled features to probabilities of labels, and its file, a safetensors with a card.
+
+Shape legend: N clips, D features, K labels, H hidden units of each label.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,10 @@ class Head:
         name: it scores as ``head:NAME``.
         labels: names of its scores, K of them.
         features_of: what its features must be known by.
-        weight_KD, bias_K: float32; the probability of a label is ``sigmoid(x @ weight + bias)``.
+        weight_KD, bias_K: float32; the probability of a label is ``sigmoid(x @ weight + bias)``. With a hidden layer
+            ``x`` are the label's own hidden units, ``tanh(features @ hidden + hidden_bias)``, and D is H.
         card: how it was made: counts and held-out scores by label, date, versions.
+        hidden_KHD, hidden_bias_KH: float32, of a head with a hidden layer.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Head:
     weight_KD: Floats
     bias_K: Floats
     card: Mapping[str, Any]
+    hidden_KHD: Floats | None = None
+    hidden_bias_KH: Floats | None = None
 
     @property
     def scorer(self) -> str:
@@ -60,12 +67,17 @@ class Head:
         Raises:
             UsageError: they are of another size.
         """
-        if vectors_ND.shape[1] != self.weight_KD.shape[1]:
-            raise UsageError(
-                f"the head {self.name} takes {self.weight_KD.shape[1]} features a clip, not {vectors_ND.shape[1]}"
-            )
-        logits_NK = (vectors_ND.astype(np.float32) @ self.weight_KD.T + self.bias_K).astype(np.float64)
-        return np.exp(-np.logaddexp(0.0, -logits_NK))
+        hidden_KHD, start_KH = self.hidden_KHD, self.hidden_bias_KH
+        size = (self.weight_KD if hidden_KHD is None else hidden_KHD).shape[-1]
+        if vectors_ND.shape[1] != size:
+            raise UsageError(f"the head {self.name} takes {size} features a clip, not {vectors_ND.shape[1]}")
+        x_ND = vectors_ND.astype(np.float32)
+        if hidden_KHD is None or start_KH is None:
+            logits_NK = x_ND @ self.weight_KD.T
+        else:
+            units_NKH = (x_ND @ hidden_KHD.reshape(-1, size).T).reshape(-1, *self.weight_KD.shape)
+            logits_NK = (np.tanh(units_NKH + start_KH) * self.weight_KD).sum(-1)
+        return np.exp(-np.logaddexp(0.0, -(logits_NK + self.bias_K).astype(np.float64)))
 
     def check_features(self, features_of: str) -> None:
         """Raises UsageError if features of that name are not what it was taught with."""
@@ -86,6 +98,8 @@ class Head:
         card = {"version": HEAD_VERSION, "name": self.name, "labels": list(self.labels)}
         card |= {"features_of": self.features_of, "card": dict(self.card)}
         tensors = {"weight": np.ascontiguousarray(self.weight_KD), "bias": self.bias_K}
+        if self.hidden_KHD is not None and self.hidden_bias_KH is not None:
+            tensors |= {"hidden_weight": self.hidden_KHD, "hidden_bias": self.hidden_bias_KH}
         with new_file(path) as file:
             file.write(save(tensors, {_CARD: json.dumps(card)}))
 
@@ -128,22 +142,24 @@ class Head:
             if not isinstance(features_of, str) or not isinstance(card["card"], dict):
                 raise TypeError("its card lacks something")
             labels = check_labels(name, labels)
-            (dtype, (_, size)) = shapes["weight"]
-            if (
-                shapes != {"weight": (dtype, [len(labels), size]), "bias": (dtype, [len(labels)])}
-                or dtype != "F32"
-            ):
+            count, (_, size) = len(labels), shapes["weight"][1]
+            expected = {"weight": [count, size], "bias": [count]}
+            if "hidden_weight" in shapes:
+                expected |= {"hidden_weight": [count, size, shapes["hidden_weight"][1][-1]]}
+                expected |= {"hidden_bias": [count, size]}
+            if shapes != {name: ("F32", shape) for name, shape in expected.items()}:
                 raise ValueError(f"its tensors are {shapes}")
             tensors = load(content)
         except UsageError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise UsageError(
                 f"it is not as `framescribe teach` writes one ({shown_value(str(error))})"
             ) from error
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             raise UsageError("it has weights that are no numbers")
-        return cls(name, labels, features_of, tensors["weight"], tensors["bias"], card["card"])
+        weights = (tensors.get(each) for each in ("hidden_weight", "hidden_bias"))
+        return cls(name, labels, features_of, tensors["weight"], tensors["bias"], card["card"], *weights)
 
 
 def check_labels(name: Any, labels: Any) -> tuple[str, ...]:

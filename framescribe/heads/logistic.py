@@ -8,6 +8,7 @@ Shape legend: N clips, D features, R principal axes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,14 +51,19 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """``sigmoid(x @ weight_D + bias)`` is the probability of the label."""
+    """``sigmoid(x @ weight_D + bias)`` is the probability of the label, where ``x`` are features or hidden units.
+
+    Hidden units are ``tanh(features @ hidden_HD.T + hidden_bias_H)``.
+    """
 
     weight_D: Floats
     bias: float
     held_out: HeldOut
+    hidden_HD: Floats | None = None
+    hidden_bias_H: Floats | None = None
 
 
-def fit(x_ND: Floats, is_positive_N: Bools, parts: int = 1) -> Fitted:
+def fit(x_ND: Floats, is_positive_N: Bools, ends: Sequence[int] = ()) -> Fitted:
     """Fits one label; equal arguments give equal heads.
 
     Each part of the features has a regression of its own, with its own penalty, and another one weighs their logits
@@ -66,18 +72,18 @@ def fit(x_ND: Floats, is_positive_N: Bools, parts: int = 1) -> Fitted:
     Args:
         x_ND: features, at least ``FOLDS`` clips with the label and as many without.
         is_positive_N: whether each clip has the label.
-        parts: equally long ones that the features are made of.
+        ends: of the parts that the features are made of, the last one's left out.
     """
-    y_N, fold_N = is_positive_N.astype(float), _folds(is_positive_N)
-    fitted = [_fit_part(part_ND, y_N, fold_N) for part_ND in np.split(x_ND, parts, axis=1)]
+    y_N, fold_N = is_positive_N.astype(float), folds(is_positive_N)
+    fitted = [_fit_part(part_ND, y_N, fold_N) for part_ND in np.split(x_ND, ends, axis=1)]
     logits_NP = np.column_stack([each.logits_N for each in fitted])
     mean_P, scale_P = logits_NP.mean(0), logits_NP.std(0) + 1e-6
     share_P, bias, logits_N = _chosen((logits_NP - mean_P) / scale_P, y_N, fold_N)
-    slope, offset = _platt(logits_N, y_N)
+    slope, offset = platt(logits_N, y_N)
     share_P *= slope / scale_P
     weight_D = np.concatenate([share * each.weight_D for share, each in zip(share_P, fitted, strict=True)])
     bias = slope * bias + offset + share_P @ (np.array([each.bias for each in fitted]) - mean_P)
-    held_out = judge(_calibrated(logits_N, y_N, fold_N), is_positive_N)
+    held_out = judge(calibrated(logits_N, y_N, fold_N), is_positive_N)
     return Fitted(weight_D.astype(np.float32), float(bias), held_out)
 
 
@@ -91,20 +97,28 @@ class _Part:
 
 
 def _fit_part(x_ND: Floats, y_N: Doubles, fold_N: Ints) -> _Part:
+    z_NR, axes_RD, mean_D = in_principal_axes(x_ND)
+    weight_R, bias, logits_N = _chosen(z_NR, y_N, fold_N)
+    weight_D = weight_R @ axes_RD
+    return _Part(weight_D, bias - float(weight_D @ mean_D), logits_N)
+
+
+def in_principal_axes(x_ND: Floats) -> tuple[Doubles, Doubles, Floats]:
+    """Standardised features along the clips' own axes [N, R]; [R, D] that turns weights of these into weights of
+    features; and the features' mean [D].
+
+    A penalty on squared weights knows no directions: in these axes the best weights are the same ones.
+    """
     mean_D, scale_D = x_ND.mean(0), x_ND.std(0) + 1e-6
-    # The penalty knows no directions: in the clips' own principal axes the best weights are the same ones.
     left_NR, lengths_R, axes_RD = np.linalg.svd((x_ND - mean_D) / scale_D, full_matrices=False)
     kept = slice(0, _MOST_AXES)
-    z_NR = left_NR[:, kept].astype(float) * lengths_R[kept]
-    weight_R, bias, logits_N = _chosen(z_NR, y_N, fold_N)
-    weight_D = (weight_R @ axes_RD[kept]) / scale_D
-    return _Part(weight_D, bias - float(weight_D @ mean_D), logits_N)
+    return left_NR[:, kept].astype(float) * lengths_R[kept], axes_RD[kept].astype(float) / scale_D, mean_D
 
 
 def _chosen(x_ND: Doubles, y_N: Doubles, fold_N: Ints) -> tuple[Doubles, float, Doubles]:
     """Weights and bias with the penalty that does best on held-out clips, and the logits of these."""
     tried = {penalty: _held_out_logits(x_ND, y_N, fold_N, penalty) for penalty in _PENALTIES}
-    penalty = min(tried, key=lambda each: _loss_when_calibrated(tried[each], y_N, fold_N))
+    penalty = min(tried, key=lambda each: loss_when_calibrated(tried[each], y_N, fold_N))
     return *_minimize(x_ND, y_N, penalty), tried[penalty]
 
 
@@ -134,7 +148,7 @@ def _auc(score_N: Doubles, is_positive_N: Bools) -> float:
     return float(over / (positives * negatives))
 
 
-def _folds(is_positive_N: Bools) -> Ints:
+def folds(is_positive_N: Bools) -> Ints:
     """int64 [N]: the fold of each clip, as many of both kinds in each as can be."""
     rng = np.random.default_rng(0)
     fold_N = np.empty(len(is_positive_N), np.int64)
@@ -184,25 +198,30 @@ def _sigmoid(logits_N: Doubles) -> Doubles:
     return np.exp(-np.logaddexp(0, -logits_N))
 
 
-def _platt(logits_N: Doubles, y_N: Doubles) -> tuple[float, float]:
+def platt(logits_N: Doubles, y_N: Doubles) -> tuple[float, float]:
     """Slope and offset; Platt's targets, a little off 0 and 1, so that perfect logits stay finite."""
     positives, number = y_N.sum(), len(y_N)
     targets_N = np.where(y_N > 0.5, (positives + 1) / (positives + 2), 1 / (number - positives + 2))
     scale = float(logits_N.std()) + 1e-6
     slope, offset = _minimize(logits_N[:, None] / scale, targets_N, 1e-6)
-    return max(float(slope[0]) / scale, 0.0), offset
+    if slope[0] > 0:
+        return float(slope[0]) / scale, offset
+    share = (
+        targets_N.mean()
+    )  # where held-out logits tell nothing, the share of the label is all that is known
+    return 0.0, float(np.log(share / (1 - share)))
 
 
-def _calibrated(logits_N: Doubles, y_N: Doubles, fold_N: Ints) -> Doubles:
+def calibrated(logits_N: Doubles, y_N: Doubles, fold_N: Ints) -> Doubles:
     """Probabilities of each fold by slope and offset of the others."""
     probability_N = np.empty_like(y_N)
     for fold in range(FOLDS):
         others = fold_N != fold
-        slope, offset = _platt(logits_N[others], y_N[others])
+        slope, offset = platt(logits_N[others], y_N[others])
         probability_N[~others] = _sigmoid(slope * logits_N[~others] + offset)
     return probability_N
 
 
-def _loss_when_calibrated(logits_N: Doubles, y_N: Doubles, fold_N: Ints) -> float:
-    probability_N = _calibrated(logits_N, y_N, fold_N).clip(1e-12, 1 - 1e-12)
+def loss_when_calibrated(logits_N: Doubles, y_N: Doubles, fold_N: Ints) -> float:
+    probability_N = calibrated(logits_N, y_N, fold_N).clip(1e-12, 1 - 1e-12)
     return float(-np.mean(y_N * np.log(probability_N) + (1 - y_N) * np.log(1 - probability_N)))

@@ -36,7 +36,7 @@ class _Whitening:
 
     Args:
         vectors_ND: of the dataset.
-        parts: which of a vector's are compared: mean, maximum, deviation, edges (``model/pooling.py``).
+        parts: which of a vector's are compared: mean, maximum, deviation, detail (``model/pooling.py``).
     """
 
     def __init__(self, vectors_ND: np.ndarray[Any, Any], parts: slice) -> None:

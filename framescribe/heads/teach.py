@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,8 @@ import numpy as np
 
 from framescribe.dataset.stored_features import StoredFeatures
 from framescribe.errors import UsageError
-from framescribe.feature_row import PARTS
-from framescribe.heads.head import Head, check_labels, slug
+from framescribe.feature_row import PARTS, PIXEL_NUMBERS
+from framescribe.heads.head import Floats, Head, check_labels, slug
 from framescribe.heads.labels import GivenLabels, Labels, read_labels
 from framescribe.shown import shown
 from framescribe.version import __version__
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 FEWEST = 10
 """Clips with a label, and without it, that it takes to teach it."""
+MOST_HIDDEN = 256
+"""Units of a hidden layer."""
 _SHOWN = 3
 
 
@@ -60,11 +64,12 @@ def teach(
     *,
     features: str | PathLike[str],
     features_of: str | None = None,
+    hidden: int = 0,
 ) -> Lesson:
     """Teaches a head labels, from clips whose features are stored, and writes it.
 
-    Each label is a logistic regression of its own on the clips for which it is known, calibrated; the numbers are of
-    clips that were held out, in five folds.
+    Each label is a logistic regression of its own on the clips for which it is known, or has a hidden layer of its own,
+    calibrated; the numbers are of clips that were held out, in five folds.
 
     >>> from framescribe import teach
     >>> lesson = teach("labels.csv", "lectures.safetensors", features="captions/")  # doctest: +SKIP
@@ -76,6 +81,7 @@ def teach(
         output: the head, ``NAME.safetensors``; its name is that of its scores' scorer, ``head:NAME``.
         features: the dataset's folder that holds the clips' features.
         features_of: which features, where there are those of several models.
+        hidden: units of each label's hidden layer, at most ``MOST_HIDDEN``; 0 for a logistic regression.
 
     Returns:
         The head with its numbers, and what could not be used.
@@ -84,6 +90,8 @@ def teach(
         UsageError: labels or features cannot be read, or no label has enough clips.
         OSError: the head cannot be written.
     """
+    if not 0 <= hidden <= MOST_HIDDEN:
+        raise UsageError(f"`hidden` must be from 0 to {MOST_HIDDEN}, not {hidden}")
     path = Path(fspath(output))
     if path.suffix != ".safetensors":
         raise UsageError(f"`output` names a head, such as lectures.safetensors, not {shown(str(path))}")
@@ -91,7 +99,7 @@ def teach(
     known = read_labels(labels)
     stored = StoredFeatures(fspath(features), features_of)
     vectors, notes = _labelled(stored, known)
-    fitted = _fitted(known, vectors, notes)
+    fitted = _fitted(known, vectors, hidden, notes)
     if not fitted:
         raise UsageError("; ".join(("no label can be taught", *notes)))
     head = Head(
@@ -100,15 +108,33 @@ def teach(
         stored.features_of,
         np.stack([each.weight_D for each in fitted.values()]).astype(np.float32),
         np.array([each.bias for each in fitted.values()], np.float32),
-        _card({label: asdict(each.held_out) for label, each in fitted.items()}),
+        _card({label: asdict(each.held_out) for label, each in fitted.items()}) | {"hidden": hidden},
+        *_hidden_layers(list(fitted.values())),
     )
     head.save(path)
     return Lesson(head, tuple(notes))
 
 
-def _fitted(known: Labels, vectors: dict[str, np.ndarray[Any, Any]], notes: list[str]) -> dict[str, Fitted]:
-    """A regression for each label that enough clips have and have not; the others are noted."""
-    from framescribe.heads.logistic import fit
+def _hidden_layers(fitted: Sequence[Fitted]) -> tuple[Floats, Floats] | tuple[None, None]:
+    weights = [each.hidden_HD for each in fitted if each.hidden_HD is not None]
+    biases = [each.hidden_bias_H for each in fitted if each.hidden_bias_H is not None]
+    return (np.stack(weights), np.stack(biases)) if weights else (None, None)
+
+
+def _fitted(
+    known: Labels, vectors: dict[str, np.ndarray[Any, Any]], hidden: int, notes: list[str]
+) -> dict[str, Fitted]:
+    """What is fitted for each label that enough clips have and have not; the others are noted."""
+    if hidden:
+        from framescribe.heads.hidden import fit_hidden
+
+        fit = partial(fit_hidden, units=hidden)
+    else:
+        from framescribe.heads.logistic import fit as fit_logistic
+
+        size = len(next(iter(vectors.values()), ()))
+        quarter = size // PARTS
+        fit = partial(fit_logistic, ends=(*range(quarter, size, quarter), size - PIXEL_NUMBERS))
 
     fitted = {}
     for label in known.names:
@@ -120,7 +146,7 @@ def _fitted(known: Labels, vectors: dict[str, np.ndarray[Any, Any]], notes: list
                 f"{has_it.sum()} and {(~has_it).sum()}"
             )
             continue
-        fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it, PARTS)
+        fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it)
     return fitted
 
 

@@ -7,6 +7,8 @@ which clips to compare.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,17 +26,49 @@ STILL_LEVELS = 0.6
 LEAST_STILL = 0.97
 """Least correlation of mean pictures where nothing changes."""
 
-LEAST_PICTURE, LEAST_CHANGE = (0.95, 0.99), (0.9, 0.75)
-"""Least correlations of mean pictures, and of the changes about them: either the first ones, where no part of the
-picture changes otherwise, or the second ones, where no part of the picture is another."""
 
-MOST_OTHER_CHANGE, MOST_OTHER_PICTURE, MOST_OTHER_STILL = 0.55, 0.25, 0.45
-"""By how much a sixteenth of the picture may differ, as a share of the whole one's deviation. Another subject before
-the same background differs in one place only, which a correlation of all places hardly shows."""
+class Way(NamedTuple):
+    """What makes two moving clips copies.
+
+    Attributes:
+        picture, change: least correlations of the mean pictures, and of the changes about them.
+        other_picture, other_change: by how much a sixteenth of the picture may differ in these at most, as a share of
+            the whole one's deviation. Another subject before the same background differs in one place only, which a
+            correlation of all places hardly shows.
+        picture_levels, change_levels: the same in levels of 255. Coding costs a few, however faint a picture is.
+    """
+
+    picture: float
+    change: float
+    other_picture: float = np.inf
+    other_change: float = np.inf
+    picture_levels: float = np.inf
+    change_levels: float = np.inf
+
+
+WAYS = (
+    Way(0.95, 0.9, other_change=0.55),
+    Way(0.99, 0.75, other_picture=0.25),
+    Way(0.92, 0.77, picture_levels=4, change_levels=3),
+)
+MOST_OTHER_STILL = 0.45
+"""As ``Way.other_picture``, where nothing changes."""
 
 _INNER, _BLOCK = 16, 4  # pixels of a side at which cuts, and parts of them, are compared
 _CUTS = tuple((left / 40, right / 40) for left in range(6) for right in range(6) if left + right <= 5)
 """How much of a picture's width or height may be cut away, in all pairs of steps: an eighth at most."""
+_FINE_CUTS = tuple((left / 80, right / 80) for left in range(12) for right in range(12))
+_NEAR_CUTS = np.array(
+    [
+        [
+            12 * max(0, round(80 * left) + more_left) + max(0, round(80 * right) + more_right)
+            for more_left in (-1, 0, 1)
+            for more_right in (-1, 0, 1)
+        ]
+        for left, right in _CUTS
+    ]
+)
+"""Of each cut the numbers of the fine ones about it."""
 _COARSE_CUTS = ((0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.05, 0.05))
 _BEST_CUTS = 4
 _AT_ONCE = 64
@@ -67,35 +101,48 @@ def near_duplicates(fingerprints_NKSS: NDArray[np.float16]) -> NDArray[np.int64]
 
 def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
     """bool [P]: whether some cut of the first clip of each pair agrees with the whole second one."""
-    across = _matrices(_CUTS)
-    mean, change = _parted(_cut(part_PKSS, across[:1])[:, 0])
-    number = len(_CUTS)
-    of_pictures = _cut(whole_PKSS.mean(1, keepdims=True), across).reshape(len(mean), number * number, -1)
-    of_pictures -= of_pictures.mean(-1, keepdims=True)
-    alike = _correlation(of_pictures, mean[:, None])
-    best = np.argpartition(alike, -_BEST_CUTS, axis=1)[:, -_BEST_CUTS:]
-    rows, columns = across[best // number], across[best % number]
-    cuts = np.einsum("pvai,pkij,pvbj->pvkab", rows, whole_PKSS, columns, optimize=True)
-    means, changes = _parted(cuts)
+    mean, change = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
+    means, changes = _parted(_best_cuts(whole_PKSS, mean))
     same_picture, same_change = _correlation(means, mean[:, None]), _correlation(changes, change[:, None])
     levels = _rms(changes), _rms(change)[:, None]
     low, high = np.minimum(*levels), np.maximum(*levels)
-    other_picture = _most_other(means, mean) / np.maximum(_rms(mean)[:, None], 1e-6)
-    other_change = _most_other(changes, change) / np.maximum(levels[1], STILL_LEVELS)
+    picture_levels, change_levels = _most_other(means, mean), _most_other(changes, change)
+    other_picture = picture_levels / np.maximum(_rms(mean)[:, None], 1e-6)
+    other_change = change_levels / np.maximum(levels[1], STILL_LEVELS)
     is_still = low < STILL_LEVELS
     still = is_still & (high < 2 * STILL_LEVELS) & (same_picture >= LEAST_STILL)
     still &= other_picture <= MOST_OTHER_STILL
-    ways = [
-        (same_picture >= picture) & (same_change >= least) & is_alike
-        for picture, least, is_alike in zip(
-            LEAST_PICTURE,
-            LEAST_CHANGE,
-            (other_change <= MOST_OTHER_CHANGE, other_picture <= MOST_OTHER_PICTURE),
-            strict=True,
-        )
-    ]
-    moving = ~is_still & (ways[0] | ways[1])
-    return np.asarray((still | moving).any(1))
+    moving = np.zeros_like(still)
+    for way in WAYS:
+        agrees = (same_picture >= way.picture) & (same_change >= way.change)
+        agrees &= (other_picture <= way.other_picture) & (other_change <= way.other_change)
+        agrees &= (picture_levels <= way.picture_levels) & (change_levels <= way.change_levels)
+        moving |= agrees
+    return np.asarray((still | ~is_still & moving).any(1))
+
+
+def _best_cuts(whole_PKSS: Floats, mean_PF: Floats) -> Floats:
+    """float32 [P, V, K, Y, X]: the cuts whose mean pictures are most like the other clip's, in coarse steps, and in
+    fine ones about the best of these.
+    """
+    pictures_PSS, pair = whole_PKSS.mean(1), np.arange(len(mean_PF))[:, None]
+    across, fine, number = _matrices(_CUTS), _matrices(_FINE_CUTS), len(_CUTS)
+    of_pictures = _cut(pictures_PSS[:, None], across).reshape(len(mean_PF), number * number, -1)
+    best = _most_alike(of_pictures, mean_PF)
+    coarse = across[best // number], across[best % number]
+    near = [fine[_NEAR_CUTS[each]] for each in (best[:, -1] // number, best[:, -1] % number)]
+    steps = _NEAR_CUTS.shape[1]
+    of_pictures = np.einsum("prai,pij,pcbj->prcab", near[0], pictures_PSS, near[1], optimize=True)
+    best = _most_alike(of_pictures.reshape(len(mean_PF), steps * steps, -1), mean_PF)
+    rows = np.concatenate([coarse[0], near[0][pair, best // steps]], axis=1)
+    columns = np.concatenate([coarse[1], near[1][pair, best % steps]], axis=1)
+    return np.asarray(np.einsum("pvai,pkij,pvbj->pvkab", rows, whole_PKSS, columns, optimize=True))
+
+
+def _most_alike(of_pictures: Floats, mean_PF: Floats) -> NDArray[np.int64]:
+    """int64 [P, _BEST_CUTS]: which of pictures [P, V, F] correlate best with others, the best one last."""
+    alike = _correlation(of_pictures - of_pictures.mean(-1, keepdims=True), mean_PF[:, None])
+    return np.argpartition(alike, (-_BEST_CUTS, -1), axis=1)[:, -_BEST_CUTS:]
 
 
 def _most_other(cuts: Floats, part: Floats) -> Floats:

@@ -17,6 +17,13 @@ CARD = {"version": 1, "name": "kinds", "labels": ["dark", "text"], "features_of"
 TENSORS = {"weight": np.ones((2, 4), np.float32), "bias": np.zeros(2, np.float32)}
 
 
+HIDDEN = TENSORS | {
+    "weight": np.ones((2, 3), np.float32),
+    "hidden_weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 24,
+    "hidden_bias": np.ones((2, 3), np.float32),
+}
+
+
 def content(card=CARD, tensors=TENSORS) -> bytes:
     return save(tensors, {"framescribe.head": json.dumps(card)})
 
@@ -31,6 +38,15 @@ def test_a_head_is_read(tmp_path):
     assert head.probabilities(np.zeros((1, 4), np.float16)).tolist() == [[0.5, 0.5]]
     with pytest.raises(UsageError, match="takes 4 features a clip, not 5"):
         head.probabilities(np.zeros((1, 5), np.float16))
+
+
+def test_a_hidden_layer_is_read(tmp_path):
+    head, clip_D = loaded(tmp_path / "head.safetensors", content(tensors=HIDDEN)), np.array([1, -2, 0.5, 1])
+    units_KH = np.tanh(HIDDEN["hidden_weight"] @ clip_D + 1)
+    expected = 1 / (1 + np.exp(-units_KH.sum(1)))
+    assert head.probabilities(clip_D[None])[0] == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(UsageError, match="takes 4 features a clip, not 3"):
+        head.probabilities(np.zeros((1, 3), np.float16))
 
 
 def test_the_revision_must_be_the_same_and_the_path_may_differ(tmp_path):
@@ -52,6 +68,12 @@ def test_the_revision_must_be_the_same_and_the_path_may_differ(tmp_path):
         content(tensors=TENSORS | {"weight": np.ones((2, 4), np.float64)}),
         content(tensors=TENSORS | {"weight": np.full((2, 4), np.nan, np.float32)}),
         content(tensors=TENSORS | {"more": np.zeros(1, np.float32)}),
+        content(tensors={**HIDDEN, "hidden_bias": np.zeros((2, 4), np.float32)}),
+        content(tensors={**HIDDEN, "hidden_weight": np.zeros((2, 4, 4), np.float32)}),
+        content(tensors={**HIDDEN, "hidden_weight": np.zeros(3, np.float32)}),
+        content(tensors={**HIDDEN, "hidden_weight": np.zeros((), np.float32)}),
+        content(tensors={name: each for name, each in HIDDEN.items() if name != "hidden_bias"}),
+        content(tensors={name: each for name, each in HIDDEN.items() if name != "hidden_weight"}),
     ],
 )  # fmt: skip
 def test_what_is_no_head_is_refused(data, tmp_path):

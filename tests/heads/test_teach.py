@@ -73,11 +73,32 @@ def test_what_a_short_part_tells_does_not_drown_in_the_others():
     )
     whole[:, 920:] *= 0  # as parts are filled up
     auc = {}
-    for parts in (1, 4):
-        fitted = fit(whole[:300], has_it[:300], parts)
+    for ends in ((), (300, 600, 900)):
+        parts = len(ends) + 1
+        fitted = fit(whole[:300], has_it[:300], ends)
         auc[parts] = _auc(whole[300:].astype(float) @ fitted.weight_D + fitted.bias, has_it[300:])
         assert auc[parts] == pytest.approx(fitted.held_out.auc, abs=0.05)
     assert auc[4] > max(0.9, auc[1] + 0.02)
+
+
+def test_a_hidden_layer_learns_what_no_line_tells(tmp_path):
+    """Clips on one side of a line and of its opposite; the file gives the probabilities that were held out."""
+    x = np.pad(np.random.default_rng(5).normal(3, 1, (900, 4)), ((0, 0), (0, 36))).astype("<f2")
+    has_it = np.abs(x[:, 0].astype(float) - 3) > 0.7
+    features = write_features(tmp_path / "set", [feature_row(f"c{n}", each) for n, each in enumerate(x)])
+    heads = {}
+    for hidden in (0, 6):
+        path = tmp_path / f"by_{hidden}.safetensors"
+        teach(labels_of(has_it, range(300)), path, features=features, hidden=hidden)
+        heads[hidden] = Head.load(path)
+        held_out = heads[hidden].card["labels"]["planted_kind"]
+        others = judge(heads[hidden].probabilities(x[300:])[:, 0], has_it[300:])
+        assert others.auc == pytest.approx(held_out["auc"], abs=0.1)
+        assert others.auc > 0.9 and others.calibration_error < 0.1 if hidden else others.auc < 0.65
+    assert heads[6].hidden_KHD.shape == (1, 6, 40)
+    assert apply_heads(features, heads[6]) == 900
+    with pytest.raises(UsageError, match="`hidden` must be from 0 to 256, not 257"):
+        teach(labels_of(has_it), tmp_path / "head.safetensors", features=features, hidden=257)
 
 
 def test_a_head_is_taught_saved_and_applied(folder, tmp_path):

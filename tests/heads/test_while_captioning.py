@@ -38,14 +38,25 @@ def parts():
     return model, checkpoint, Preparer(checkpoint, RowMaker("model", "revision", "fp32"))
 
 
-def plainly(features_FVD: np.ndarray, states_FPC: np.ndarray) -> np.ndarray:
+def plainly(features_FVD: np.ndarray, states_FPC: np.ndarray, pixels_F3SS: np.ndarray) -> np.ndarray:
     """The same pooling in NumPy."""
     tokens = features_FVD[:, 1:-1].astype(np.float64)
     mean = tokens.mean(axis=1)
     side = round(states_FPC.shape[1] ** 0.5)
     grid = states_FPC.astype(np.float64).reshape(len(states_FPC), side, side, -1)
-    edges = sum(np.abs(np.diff(grid, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))
-    parts = mean.mean(axis=0), tokens.max(axis=1).mean(axis=0), mean.std(axis=0), edges.mean(axis=0)
+    detail = [sum(np.abs(np.diff(grid, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2))]
+    for step in (1, 2, 4, 8):
+        side = pixels_F3SS.shape[2] // step
+        small = pixels_F3SS.astype(np.float64).reshape(-1, 3, side, step, side, step).mean(axis=(3, 5))
+        for order in (1, 2):
+            steps = sum(np.abs(np.diff(small, order, axis)).mean(axis=(1, 2, 3)) for axis in (2, 3))
+            detail.append(np.log(steps + 1e-3)[:, None])
+    parts = (
+        mean.mean(axis=0),
+        tokens.max(axis=1).mean(axis=0),
+        mean.std(axis=0),
+        np.hstack(detail).mean(axis=0),
+    )
     width = max(map(len, parts))
     return np.concatenate([np.pad(part, (0, width - len(part))) for part in parts])
 
@@ -57,7 +68,8 @@ def test_pooled_features_are_of_all_frames(pattern, is_short_of_memory, parts):
     model, checkpoint, preparer = parts
     with torch.inference_mode():
         each_F3SS = preparer.pixels(torch.from_numpy(frames_of(pattern)))
-        expected = plainly(model.vision(each_F3SS).numpy(), model.vision.patch_states(each_F3SS).numpy())
+        seen = model.vision(each_F3SS), model.vision.patch_states(each_F3SS), each_F3SS
+        expected = plainly(*(each.numpy() for each in seen))
     pixels, picture_of_frame = preparer.pictures(frames_of(pattern))
     prompt = checkpoint.prompts.build("What?", "chat", list(range(len(pattern))))
     kv_tokens = len(prompt) + 16 if is_short_of_memory else None
@@ -84,7 +96,7 @@ def test_numbers_too_large_for_half_precision_stay_finite():
 def test_parts_are_equally_long_whatever_the_tower_is_wide(width):
     *others, found = pool(torch.randn(2, 6, 5), torch.full((2, width), 2.0)).split(max(5, width))
     assert len(others) == 3
-    assert found.tolist() == [2.0] * width + [0.0] * (len(found) - width)
+    assert found.tolist() == [0.0] * (len(found) - width) + [2.0] * width
 
 
 def test_captions_are_the_same_and_each_clip_has_one_row_of_features(tmp_path):
@@ -99,7 +111,7 @@ def test_captions_are_the_same_and_each_clip_has_one_row_of_features(tmp_path):
     assert set(found) == {str(SHORT), str(ONE)}
     assert RowFolder(str(kept)).features.num_rows() == 2
     (revision,) = {row["model_revision"] for row in Dataset(kept)}
-    assert {row["features_of"] for row in found.values()} == {f"tiny-random@{revision} mean-max-std-edges"}
+    assert {row["features_of"] for row in found.values()} == {f"tiny-random@{revision} mean-max-std-detail"}
     frames = {row["source_video"]: len(row["frame_indices"]) for row in Dataset(kept)}
     assert {source: row["num_frames"] for source, row in found.items()} == frames
 
