@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from framescribe import Dataset, Endpoint, rewrite
 from framescribe.dataset.store import RowFolder
+from framescribe.decision_row import caption_digest
 from framescribe.errors import UsageError
 from framescribe.quality.words import count_words
 from framescribe.rewriting.checks import Unfit, fitting
@@ -161,6 +162,17 @@ def test_answers_that_are_no_rewrite_are_rows_without_text(tmp_path, say):
     assert made["text"] is None
     assert made["failed_checks"][0].isprintable()
     assert len(made["error_message"]) < 800
+
+
+def test_the_marks_around_a_caption_are_in_no_text(tmp_path):
+    caption = "A man number 1 walks."
+    folder = dataset(tmp_path, caption)
+    with FakeServer(
+        say=lambda body: f"A man walks to {caption_digest(caption)}." if asked(body) else "yes"
+    ) as server:
+        assert run(folder, server, preset=None, instruction="Say it shorter.").statuses == {"error": 1}
+    (made,) = RowFolder(folder).rewrites.rows()
+    assert made["failed_checks"] == ["marks: it repeats the marks around the caption"]
 
 
 def test_captions_of_every_kind(tmp_path):
