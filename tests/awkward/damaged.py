@@ -120,3 +120,56 @@ def huge_picture(folder: Path) -> Clip:
         )
     )
     return clip(path)
+
+
+@awkward("success", is_damaged=True)
+def truncated_after_few_frames(folder: Path) -> Clip:
+    return keep(_noisy(folder / "few.mp4"), 0.4)
+
+
+@awkward("success", is_damaged=True)
+def truncated_by_one_byte(folder: Path) -> Clip:
+    return keep(_noisy(folder / "byte.mp4"), 0.9999)
+
+
+@awkward("success", is_damaged=True)
+def truncated_flv(folder: Path) -> Clip:
+    return keep(video(folder / "truncated.flv", "flv", pts=range(80)), 0.5)
+
+
+@awkward("success")
+def claims_no_duration(folder: Path) -> Clip:
+    path = video(folder / "no-duration.mp4", options={"bf": "0"})
+    patch(path, b"mvhd", 20, bytes(4))
+    return patch(path, b"mdhd", 20, bytes(4))
+
+
+@awkward("success")
+def claims_8k(folder: Path) -> Clip:
+    """The container's size is wrong; the codec's own header counts."""
+    path = video(folder / "claims-8k.mp4")
+    return patch(path, b"avc1\0\0\0\0", 28, struct.pack(">2H", 7680, 4320))
+
+
+@awkward("success")
+def rubbish_at_the_end(folder: Path) -> Clip:
+    path = video(folder / "rubbish.mp4")
+    path.write_bytes(path.read_bytes() + b"\xa5" * 3000)
+    return clip(path)
+
+
+@awkward("success")
+def two_files_in_one(folder: Path) -> Clip:
+    """As ``cat a.mp4 b.mp4`` makes them: the first one counts."""
+    path = video(folder / "both.mp4")
+    path.write_bytes(path.read_bytes() * 2)
+    return clip(path)
+
+
+@awkward("decode")
+def boxes_without_an_end(folder: Path) -> Clip:
+    """Each box of an MP4 holds another one, and all claim to be gigantic."""
+    path = folder / "boxes.mp4"
+    box = struct.pack(">I4sQ", 1, b"moov", 2**63 - 1)
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + box * 5000)
+    return clip(path)

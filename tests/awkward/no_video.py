@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zipfile
 from pathlib import Path
 
 import av
@@ -156,3 +157,24 @@ if os.geteuid() != 0:  # root may read everything
         path = video(folder / "secret.mp4")
         path.chmod(0)
         return clip(path)
+
+
+@awkward("decode")
+def zip_named_mp4(folder: Path) -> Clip:
+    with zipfile.ZipFile(folder / "archive.mp4", "w") as archive:
+        archive.writestr("video.mp4", video(folder / "inner.mp4").read_bytes())
+    return clip(folder / "archive.mp4")
+
+
+@awkward("decode")
+def page_named_mp4(folder: Path) -> Clip:
+    """As a download leaves it that needed a login."""
+    (folder / "page.mp4").write_text("<!DOCTYPE html>\n<html><body>Sign in</body></html>\n")
+    return clip(folder / "page.mp4")
+
+
+@awkward("decode")
+def zeros(folder: Path) -> Clip:
+    """As a download leaves it that reserved its space and broke off."""
+    (folder / "zeros.mp4").write_bytes(bytes(100_000))
+    return clip(folder / "zeros.mp4")

@@ -87,3 +87,15 @@ def metadata_that_is_not_text(folder: Path) -> Clip:
                 tagged.mux(packet)
     path.write_bytes(path.read_bytes().replace(b"cafETITLE", b"caf\xe9TITLE"))
     return clip(path)
+
+
+@awkward("success")
+def odd_time_base(folder: Path) -> Clip:
+    """Ticks of a prime number a second."""
+    stamps = [number * 1_000_003 // FPS for number in range(NUM_FRAMES)]
+    return clip(video(folder / "odd-clock.mp4", pts=stamps, ticks_per_s=1_000_003))
+
+
+@awkward("success")
+def a_thousand_frames_a_second(folder: Path) -> Clip:
+    return clip(video(folder / "fast.mp4", pts=range(NUM_FRAMES), ticks_per_s=1000, options={"bf": "0"}))

@@ -237,3 +237,29 @@ def size_changes_midway(folder: Path) -> Clip:
     path = folder / "sizes.ts"
     path.write_bytes(first.read_bytes() + second.read_bytes())
     return clip(path)
+
+
+@awkward("success")
+def prores_with_alpha(folder: Path) -> Clip:
+    return clip(video(folder / "alpha.mov", "prores_ks", pix_fmt="yuva444p10le"))
+
+
+@awkward("success")
+def one_pixel(folder: Path) -> Clip:
+    return clip(video(folder / "pixel.webm", "libvpx-vp9", size=(1, 1), options={"deadline": "realtime"}))
+
+
+@awkward("success")
+def grey_only(folder: Path) -> Clip:
+    return clip(video(folder / "grey.mp4", pix_fmt="gray"))
+
+
+@awkward("success")
+def interlaced_mpeg_2(folder: Path) -> Clip:
+    options = {"flags": "+ildct+ilme", "top": "1"}
+    return clip(video(folder / "interlaced.mpg", "mpeg2video", ticks_per_s=24, options=options))
+
+
+@awkward("success")
+def png_named_mp4(folder: Path) -> Clip:
+    return clip(video(folder / "png.mp4", "png", pts=[0], pix_fmt="rgb24", container_format="image2pipe"))

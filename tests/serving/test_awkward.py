@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from framescribe.captioner import Captioner
-from framescribe.types import CaptionSettings, FrameSampling, GenerationSettings
+from framescribe.types import CaptionSettings, Clip, FrameSampling, GenerationSettings
 from tests.awkward import AWKWARD, make
 from tests.serving.served import Served, video
 
@@ -27,11 +28,14 @@ SOME = [
 
 def check(served: Served, tiny: Captioner, name: str, folder: Path) -> None:
     clip = make(name, folder)
-    if clip.data is not None or not os.path.isfile(clip.source_video.removeprefix("file://")):
-        pytest.skip("is no file")
-    content = Path(clip.source_video.removeprefix("file://")).read_bytes()
-    (row,) = tiny.caption(content, SHORT)
-    response = served.chat(video(content), max_tokens=2, mm_processor_kwargs={"num_frames": 3})
+    content = content_of(clip)
+    if content is None:
+        pytest.skip("has no bytes to send")
+    (row,) = tiny.caption(replace(clip, data=content), SHORT)
+    span = {"start_s": clip.start_s} | ({} if clip.end_s is None else {"end_s": clip.end_s})
+    response = served.chat(
+        video(content), max_tokens=2, mm_processor_kwargs={"num_frames": 3}, framescribe=span
+    )
     if response.status_code == 200:
         assert row.caption_status != "error"
         assert response.json()["choices"][0]["message"]["content"] == (row.caption_raw or "").lstrip()
@@ -46,6 +50,17 @@ def check(served: Served, tiny: Captioner, name: str, folder: Path) -> None:
         )
         assert code in ("invalid_video", "invalid_value", "video_too_large", "video_too_long")
     assert served.client.get("/health/ready").status_code == 200
+
+
+def content_of(clip: Clip) -> bytes | None:
+    """A file's bytes, or those in memory; None of a folder, a device, or what is not there."""
+    if clip.data is not None:
+        return clip.data if isinstance(clip.data, bytes) else None
+    path = clip.source_video.removeprefix("file://")
+    try:
+        return Path(path).read_bytes() if os.path.isfile(path) else None
+    except (OSError, ValueError):
+        return None
 
 
 NOT_TAKEN = "none that is taken here"

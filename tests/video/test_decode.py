@@ -81,7 +81,7 @@ def test_healthy_inputs_give_their_frames(name, folder):
 def test_damaged_inputs_give_what_can_be_read(name, folder):
     frames = decode_frames(make(name, folder), FrameSampling("uniform", 1000))
     assert frames.facts.num_frames == len(frames.indices) >= 10
-    assert frames.facts.missing_s > 0.5
+    assert frames.facts.missing_s >= 1 / FPS
     # Each picture is that of its time: none is stale. TS damage may be half of a picture: let two be off.
     wrong = sum(
         abs(picture[:, -20:, -20:].mean() - grey(round(t * FPS))) > 6
