@@ -151,6 +151,8 @@ async def load(
         while time.perf_counter() < ends_s:
             await asyncio.sleep(3)
             found.rss_mb.append(round(process.memory_info().rss / 1e6))
+            if len(found.rss_mb) % 10 == 0:
+                print(f"{found.statuses}, {found.lost} lost, {found.rss_mb[-1]} MB", file=sys.stderr)
             decoders = [each for each in process.children() if is_decoder(each)]
             if faults and decoders:
                 dice.choice(decoders).kill()
@@ -168,7 +170,7 @@ def is_decoder(process: psutil.Process) -> bool:
         return False
 
 
-def captions(paths: list[Path], batch: int, times: int) -> Generator[tuple[float, list[str]]]:
+def captions(paths: list[Path], batch: int, times: int) -> Generator[tuple[float, list[str]], None, None]:
     """Seconds that ``caption`` takes for all clips some times over, and their captions; again and again."""
     from framescribe.captioner import Captioner
     from framescribe.types import Clip

@@ -213,7 +213,7 @@ class GenerationSettings:
         max_new_tokens: limit on the caption's tokens; a caption that reaches it is ``truncated``.
         temperature: 0 is greedy; above it, tokens are drawn from the softmax of logits / temperature.
         top_p: draw only from the most probable tokens that together reach this probability (nucleus sampling).
-        repetition_penalty: above 1, tokens that prompt or caption contain become less likely (CTRL, arXiv 1909.05858).
+        repetition_penalty: 0.1 to 10; above 1, tokens seen before become less likely (CTRL, arXiv 1909.05858).
         seed: of the draw; each clip draws from its own generator, so a batch's make-up changes nothing.
         stop_loops: end a caption that certainly loops (``engine/loops.py``) there, as ``repetitive``; False lets it run
             to the limit, as published.
@@ -243,10 +243,9 @@ class GenerationSettings:
             raise UsageError(f"`temperature` must be 0 (greedy) or more, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"`top_p` must lie in (0, 1], not {self.top_p}")
-        if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
-            raise UsageError(
-                f"`repetition_penalty` must be above 0 (1 is none), not {self.repetition_penalty}"
-            )
+        if not 0.1 <= self.repetition_penalty <= 10:  # beyond, logits overflow
+            message = "`repetition_penalty` must lie between 0.1 and 10 (1 is none)"
+            raise UsageError(f"{message}, not {self.repetition_penalty}")
         if self.seed >= 2**63:
             raise UsageError(f"`seed` must be below 2**63, not {self.seed}")
         if self.top_p < 1 and self.temperature == 0:

@@ -50,6 +50,8 @@ def test_defaults_are_the_published_settings():
         {"temperature": 1, "top_p": 1.01},
         {"temperature": 0, "top_p": 0.9},
         {"repetition_penalty": 0},
+        {"repetition_penalty": 1e-300},
+        {"repetition_penalty": math.nan},
         {"repetition_penalty": math.inf},
         {"seed": -1},
         {"seed": 2**63},
@@ -62,7 +64,7 @@ def test_decoding_that_makes_no_sense_is_refused(wrong):
 
 
 def test_what_lies_just_inside_is_taken():
-    GenerationSettings(1, 0.01, 1e-6, 1e-6, 2**63 - 1)
+    GenerationSettings(1, 0.01, 1e-6, 0.1, 2**63 - 1)
     assert json.loads(json.dumps(Clip("a", 0, 1e-9).end_s)) == 1e-9
 
 

@@ -125,7 +125,8 @@ TopP = Annotated[
     ),
 ]
 RepetitionPenalty = Annotated[
-    float, typer.Option(help="Above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING)
+    float,
+    typer.Option(help="0.1 to 10; above 1 makes repeated tokens less likely.", rich_help_panel=_DECODING),
 ]
 Seed = Annotated[int, typer.Option(help="Random seed for sampling.", rich_help_panel=_DECODING)]
 StopLoops = Annotated[

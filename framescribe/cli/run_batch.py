@@ -73,5 +73,7 @@ def run_batch(
         f"Lines answered: {summary.answered} now ({summary.failed} by an error), {summary.before} before",
         markup=False,
     )
-    if summary.failed:
+    if summary.left:
+        err.print(f"Lines without an answer: {summary.left}; run it again for them", markup=False)
+    if summary.failed or summary.left:
         raise typer.Exit(EXIT_FAILED)

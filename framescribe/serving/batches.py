@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import json
-import os
+import logging
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,17 +16,19 @@ from framescribe.captioner import Captioner
 from framescribe.errors import UsageError
 from framescribe.extras import require
 from framescribe.model_spec import ModelSpec
-from framescribe.reading import open_regular, text_lines
+from framescribe.serving.batch_files import answered_in, ids_of, lines_of, open_answers
 from framescribe.serving.settings import ServerSettings
-from framescribe.shown import shorten, shown_value
+from framescribe.shown import shown_value
 from framescribe.task import DecoderChoice
 from framescribe.types import DEFAULT_MODEL
+
+log = logging.getLogger("framescribe")
 
 _AHEAD = 8
 """Lines that are read before there is room to decode them."""
 
-_BEGINNING = b'{"id": '
-"""Of each answer: a last line without an end that does not begin so is somebody else's, and is not cut off."""
+_PAUSES_S = (0.5, 2.0)
+"""Between tries of a line that failed for a reason that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,14 @@ class BatchSummary:
     Attributes:
         answered: lines that got their answer now.
         before: lines that had it.
-        failed: of those answered now, how many by an error.
+        failed: of those answered now, how many by an error that is theirs.
+        left: lines without an answer, for a reason that may pass, or a bug; run it again for them.
     """
 
     answered: int
     before: int
     failed: int
+    left: int = 0
 
 
 def run_batch(
@@ -58,6 +59,8 @@ def run_batch(
     progress: Callable[[int, int], None] | None = None,
 ) -> BatchSummary:
     """Answers each line of a file once, in the order in which the answers come.
+
+    What fails for want of memory or by a bug is tried three times, and then left for the next run.
 
     Args:
         requests: JSON lines ``{"custom_id", "method": "POST", "url": "/v1/chat/completions", "body": {…}}``.
@@ -78,9 +81,9 @@ def run_batch(
 
     service = Service(settings)
     longest = service.settings.max_body_bytes + 4096
-    ids = _ids(requests, longest)
-    with _open_answers(answers, requests) as file:
-        done = _answered(file, str(answers))
+    ids = ids_of(requests, longest)
+    with open_answers(answers, requests) as file:
+        done = answered_in(file, str(answers))
         if others := done - set(ids):
             raise UsageError(
                 f"{answers} has answers of another batch: {shown_value(min(others))}; name another file"
@@ -91,11 +94,11 @@ def run_batch(
         service.open(Captioner.from_pretrained(model, batch_size=batch_size, decoder=decoder))
         try:
             batch = _Batch(service, file, before, len(ids), progress)
-            lines = ((each, line) for each, line in _lines(requests, longest) if each not in done)
+            lines = ((each, line) for each, line in lines_of(requests, longest) if each not in done)
             _run(batch.run(lines))
         finally:
             service.close()
-    return BatchSummary(batch.done - before, before, batch.failed)
+    return BatchSummary(batch.done - before, before, batch.failed, batch.left)
 
 
 def _run(batch: Coroutine[Any, Any, None]) -> None:
@@ -121,6 +124,17 @@ def _run(batch: Coroutine[Any, Any, None]) -> None:
             raise
 
 
+_pause = asyncio.sleep
+
+
+class _Left(Exception):
+    """A line gets no answer in this run."""
+
+    def __init__(self, reason: str, bug: Exception | None) -> None:
+        super().__init__(reason)
+        self.bug = bug
+
+
 class _Batch:
     """Lines on their way to answers."""
 
@@ -133,7 +147,7 @@ class _Batch:
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self._service, self._file, self._total, self._progress = service, file, total, progress
-        self.done, self.failed = done, 0
+        self.done, self.failed, self.left = done, 0, 0
 
     async def run(self, lines: Iterator[tuple[str, bytes | None]]) -> None:
         opened = self._service.opened
@@ -148,16 +162,14 @@ class _Batch:
             raise failed.exceptions[0] from None
 
     async def _answer(self, custom_id: str, line: bytes | None) -> None:
-        from framescribe.serving.errors import ApiError
-
         request_id = uuid.uuid4().hex
         try:
-            status, body = 200, await self._completion(line, request_id)
-        except ApiError as error:
-            if self._service.failure is not None:
-                raise self._service.failure from error
-            status, body = error.status, error.body
-            self.failed += 1
+            status, body = await self._tried(line, request_id)
+        except _Left as left:
+            log.error("%s: no answer: %s", custom_id, left, exc_info=left.bug)
+            self.left += 1
+            return
+        self.failed += status != 200
         response = {"status_code": status, "request_id": request_id, "body": body}
         answer = {
             "id": f"batch_req_{request_id}",
@@ -171,6 +183,26 @@ class _Batch:
         if self._progress is not None:
             self._progress(self.done, self._total)
 
+    async def _tried(self, line: bytes | None, request_id: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of an answer that does not change by trying again."""
+        from framescribe.serving.errors import ApiError
+
+        for pause_s in (*_PAUSES_S, None):
+            bug = None
+            try:
+                return 200, await self._completion(line, request_id)
+            except ApiError as error:
+                if self._service.failure is not None:
+                    raise self._service.failure from error
+                if error.status < 500:
+                    return error.status, error.body
+                reason = str(error)
+            except Exception as error:  # noqa: BLE001 - of one line, and the others go on
+                reason, bug = f"a bug: {error!r}", error
+            if pause_s is not None:
+                await _pause(pause_s)
+        raise _Left(reason, bug)
+
     async def _completion(self, line: bytes | None, request_id: str) -> dict[str, Any]:
         from framescribe.serving.chat import completion_of, parse
         from framescribe.serving.errors import ApiError
@@ -180,86 +212,11 @@ class _Batch:
             raise ApiError(
                 413, "request_too_large", f"a line may have {self._service.settings.max_body_mb:g} MB"
             )
-        chat = (await asyncio.to_thread(parse, line, BatchLine)).body
-        if chat.stream:
-            raise ApiError(400, "invalid_value", "a batch's answers come whole", "body.stream")
-        reply = await self._service.reply(chat)
+        reply = await self._service.reply(lambda: parse(line, BatchLine).body)
         try:
+            if reply.is_streamed:
+                raise ApiError(400, "invalid_value", "a batch's answers come whole", "body.stream")
             text = "".join([piece async for piece in reply.pieces()])
             return completion_of(reply, text, request_id).model_dump()
         finally:
             reply.close()
-
-
-def _lines(path: str | Path, longest: int) -> Iterator[tuple[str, bytes | None]]:
-    """The lines that are not blank, each with its ``custom_id``, or its number where it has none: ``line-7``."""
-    with open_regular(path) as file:
-        for number, line in enumerate(text_lines(file, str(path), longest), 1):
-            if line is None or line.strip():
-                yield _id(line) or f"line-{number}", line
-
-
-def _id(line: bytes | None) -> str | None:
-    try:
-        value = json.loads(line or b"null")
-    except (ValueError, RecursionError):
-        return None
-    found = value.get("custom_id") if isinstance(value, dict) else None
-    return found if isinstance(found, str) and found else None
-
-
-def _ids(path: str | Path, longest: int) -> dict[str, None]:
-    ids: dict[str, None] = {}
-    try:
-        for custom_id, _ in _lines(path, longest):
-            if custom_id in ids:
-                raise UsageError(f"{path}: the custom_id {shown_value(custom_id)} is there twice")
-            ids[custom_id] = None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    if not ids:
-        raise UsageError(f"{path} has no lines")
-    return ids
-
-
-@contextmanager
-def _open_answers(path: str | Path, requests: str | Path) -> Iterator[IO[bytes]]:
-    """The file of answers, for this run alone."""
-    try:
-        if os.path.exists(path):
-            open_regular(path).close()
-            if os.path.samefile(path, requests):
-                raise UsageError(f"{path} has the requests; name another file for the answers")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
-    with os.fdopen(descriptor, "r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise UsageError(f"{path}: another run writes it") from error
-        yield file
-
-
-def _answered(file: IO[bytes], name: str) -> set[str]:
-    """Whose answers are there; a line that is not whole is cut off. Leaves the file at its end."""
-    done: set[str] = set()
-    end = 0
-    with open(os.dup(file.fileno()), "rb") as reading:
-        for line in reading:
-            if not line.endswith(b"\n"):
-                if not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
-                    raise _no_answers(name, line)
-                break
-            if (custom_id := _id(line)) is None:
-                raise _no_answers(name, line)
-            done.add(custom_id)
-            end += len(line)
-    file.truncate(end)
-    file.seek(end)
-    return done
-
-
-def _no_answers(name: str, line: bytes) -> UsageError:
-    return UsageError(f"{name} is no file of answers: {shorten(line[:400].decode(errors='replace'), 80)}")

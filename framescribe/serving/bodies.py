@@ -21,11 +21,11 @@ class ClientLeft(Exception):
 
 
 class Held:
-    """Bytes of all bodies that wait to be decoded."""
+    """Bytes of all bodies, and then of the videos in them, until these are decoded."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._most = int(settings.max_held_mb * 1e6)
-        self._bytes = 0
+        self.num_bytes = 0
 
     def add(self, count: int) -> None:
         """Counts more; ``add`` of as many, negative, gives them back.
@@ -33,9 +33,9 @@ class Held:
         Raises:
             ApiError: there is no room now.
         """
-        if count > 0 and self._bytes + count > self._most:
+        if count > 0 and self.num_bytes + count > self._most:
             raise ApiError(429, "too_many_requests", "too much is in work; try again", closes=True)
-        self._bytes += count
+        self.num_bytes += count
 
 
 class Body:
@@ -51,11 +51,11 @@ class Body:
         self, receive: Receive, content_length: str | None, settings: ServerSettings, held: Held
     ) -> None:
         self._receive, self._length, self._settings, self._held = receive, content_length, settings, held
-        self._size = 0
+        self._content, self._size = bytearray(), 0
         self._is_read = False
 
-    async def read(self, *, keep: bool = True) -> bytes:
-        """All of it; with ``keep`` it is counted as held.
+    async def read(self, *, keep: bool = True) -> None:
+        """Reads all of it; with ``keep`` it is counted as held, and there to be taken.
 
         Raises:
             ApiError: it is too large, too slow, or there is no room for it now.
@@ -66,7 +66,7 @@ class Body:
             raise ApiError(400, "invalid_request", "Content-Length is no number", closes=True)
         if length is not None and (len(length) > 18 or int(length) > most):
             raise self._too_large()
-        parts, size, is_last = bytearray(), 0, False
+        size, is_last = 0, False
         try:
             async with asyncio.timeout(patience_s) as patience:
                 begun_s = asyncio.get_running_loop().time()
@@ -81,11 +81,20 @@ class Body:
                     if keep:
                         self._held.add(len(chunk))
                         self._size = size
-                        parts += chunk
+                        self._content += chunk
                     patience.reschedule(begun_s + patience_s + size / _SLOWEST_BYTES_PER_S)
         except TimeoutError:
             raise ApiError(408, "timeout", "the request came too slowly", closes=True) from None
-        return bytes(parts)
+
+    def take(self) -> bytearray:
+        """What was read, for whoever is to let go of it soon; it stays counted."""
+        content, self._content = self._content, bytearray()
+        return content
+
+    def shrink(self, count: int) -> None:
+        """Only so many bytes are held of it from now on."""
+        self._held.add(count - self._size)
+        self._size = count
 
     async def skip(self) -> None:
         """Reads the rest for nothing, as most clients hear no answer before they have sent all."""
@@ -102,8 +111,8 @@ class Body:
 
     def release(self) -> None:
         """It is held no more."""
-        self._held.add(-self._size)
-        self._size = 0
+        self._content = bytearray()
+        self.shrink(0)
 
     def _too_large(self) -> ApiError:
         return ApiError(

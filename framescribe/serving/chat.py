@@ -50,8 +50,9 @@ class ChatResponse(Response):
         body = Body(receive, self._length, service.settings, service.held)
         try:
             with service.taken_in():
-                chat = await self._parsed(body)
-                await _unless_gone(receive, self._answer(chat, body, scope, receive, send))
+                self._check_type()
+                await body.read()
+                await _unless_gone(receive, self._answer(body, scope, receive, send))
             status = 200
         except ClientLeft:
             status = 499
@@ -62,10 +63,9 @@ class ChatResponse(Response):
             body.release()
             service.metrics.requests.labels(str(status)).inc()
 
-    async def _parsed(self, body: Body) -> ChatRequest:
+    def _check_type(self) -> None:
         if self._type.partition(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "invalid_request", "a request is JSON: Content-Type: application/json")
-        return await asyncio.to_thread(parse, await body.read(), ChatRequest)
 
     async def _refuse(self, error: ApiError, body: Body, scope: Any, receive: Any, send: Any) -> None:
         if self._has_begun:
@@ -82,13 +82,12 @@ class ChatResponse(Response):
         await body.linger()
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, chat: ChatRequest, body: Body, scope: Any, receive: Any, send: Any) -> None:
-        reply = await self._service.reply(chat)
+    async def _answer(self, body: Body, scope: Any, receive: Any, send: Any) -> None:
+        reply = await self._service.reply(lambda: parse(body.take(), ChatRequest), body.shrink)
         try:
             body.release()
-            if chat.stream:
-                wants_usage = chat.stream_options is not None and chat.stream_options.include_usage
-                await self._stream(reply, wants_usage, send)
+            if reply.is_streamed:
+                await self._stream(reply, send)
             else:
                 text = "".join([piece async for piece in reply.pieces()])
                 answer = completion_of(reply, text, self._id)
@@ -97,9 +96,9 @@ class ChatResponse(Response):
         finally:
             reply.close()
 
-    async def _stream(self, reply: Reply, wants_usage: bool, send: Any) -> None:
+    async def _stream(self, reply: Reply, send: Any) -> None:
         chunk = _head_of(reply, self._id) | {"object": "chat.completion.chunk"}
-        if wants_usage:
+        if reply.wants_usage:
             chunk["usage"] = None
 
         def choice(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
@@ -117,7 +116,7 @@ class ChatResponse(Response):
             await self._event(send, choice({"role": "assistant", "content": ""}))
         last = choice({}, reply.finish_reason) | {"framescribe": reply.facts.model_dump()}
         await self._event(send, last)
-        if wants_usage:
+        if reply.wants_usage:
             await self._event(send, chunk | {"choices": [], "usage": reply.usage.model_dump()})
         await self._event(send, None, is_last=True)
 
@@ -145,7 +144,7 @@ class ChatResponse(Response):
             raise ClientLeft from None
 
 
-def parse(body: bytes, kind: type[Parsed]) -> Parsed:
+def parse(body: bytes | bytearray, kind: type[Parsed]) -> Parsed:
     """
     Raises:
         ApiError: it is none of this kind.

@@ -119,6 +119,14 @@ class EngineThread:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # so that nobody waits for ever, and health checks say so
+            log.exception("the engine's thread ended")
+            self.failure = DeviceError(f"the engine ended: {error}")
+            self._fail(self.failure)
+
+    def _work(self) -> None:
         while self._take_in():
             try:
                 self._engine.step()
@@ -158,10 +166,11 @@ class EngineThread:
         with self._changed:
             self._jobs.update(self._coming)
             self._coming.clear()
-        self._engine.cancel([job.sequence for job in self._jobs if job.sequence is not None])
+        sequences = [job.sequence for job in self._jobs if job.sequence is not None]
         for job in self._jobs:
             job.failure = job.failure or error
         self._tell()
+        self._engine.cancel(sequences)
 
 
 def _complete(job: Job, completion: Completion) -> None:

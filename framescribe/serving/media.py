@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from framescribe.prompt import History
 from framescribe.reading import ForeignBytes, Member
 from framescribe.serving.errors import ApiError
 from framescribe.serving.guard import ForeignUrl, UrlRules, file_in
+from framescribe.serving.hints import check_hints
 from framescribe.serving.schema import (
     MAX_TEXT,
     ChatRequest,
@@ -45,6 +45,8 @@ class Asked:
         clip: the video; None for text alone.
         settings: frames, template and decoding.
         stop: texts that end the answer.
+        is_streamed: the answer comes as events.
+        wants_usage: at the end of these, the tokens are counted.
     """
 
     question: str
@@ -52,6 +54,19 @@ class Asked:
     clip: Clip | None
     settings: CaptionSettings
     stop: tuple[str, ...]
+    is_streamed: bool
+    wants_usage: bool
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the media that came with the request."""
+        match None if self.clip is None else self.clip.data:
+            case bytes() as video:
+                return len(video)
+            case EncodedFrames() as frames:
+                return sum(map(len, frames.pictures))
+            case _:
+                return 0
 
 
 def understand(chat: ChatRequest, rules: ServerSettings) -> Asked:
@@ -64,8 +79,11 @@ def understand(chat: ChatRequest, rules: ServerSettings) -> Asked:
         history, question = _turns(chat)
         extra = chat.framescribe or Extra()
         io = VideoIo() if chat.media_io_kwargs is None else chat.media_io_kwargs.video
-        pictures, video = _media(chat, rules)
         processor = chat.mm_processor_kwargs or Processor()
+        pictures, video = _media(chat, rules)
+        check_hints(
+            "text" if pictures is video is None else "frames" if pictures else "file", io, processor, extra
+        )
         sent = None if pictures is None else _frames(pictures, extra, io)
         data: EncodedFrames | ForeignBytes | Member | None = video if sent is None else sent
         clip = None if data is None else Clip(_NAME, extra.start_s or 0.0, extra.end_s, data)
@@ -85,7 +103,9 @@ def understand(chat: ChatRequest, rules: ServerSettings) -> Asked:
     except UsageError as error:
         raise ApiError(400, "invalid_value", str(error)) from error
     stop = (chat.stop,) if isinstance(chat.stop, str) else tuple(chat.stop or ())
-    return Asked(question, history, clip, settings, stop)
+    options = chat.stream_options
+    wants_usage = options is not None and options.include_usage
+    return Asked(question, history, clip, settings, stop, bool(chat.stream), wants_usage)
 
 
 def _turns(chat: ChatRequest) -> tuple[list[tuple[str, str]], str]:
@@ -161,8 +181,8 @@ def _content(url: str) -> str:
 
 def _bytes(content: str) -> bytes:
     try:
-        return base64.b64decode(content.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+        return binascii.a2b_base64(content, strict_mode=True)  # base64.b64decode would copy the text
+    except ValueError as error:
         raise ApiError(400, "invalid_media", f"a data URL is no base64: {error}", "messages") from error
 
 
@@ -199,10 +219,6 @@ def _frames(sent: tuple[list[bytes], float | None], extra: Extra, io: VideoIo) -
     """Pictures with their times: as said, else from indices and rate, else a second each."""
     pictures, rate = sent
     count, fps = len(pictures), io.fps or rate or extra.sample_fps or 1.0
-    if extra.start_s or extra.end_s is not None:
-        raise ApiError(
-            400, "invalid_value", "`start_s` and `end_s` are of a video file, not of frames", "framescribe"
-        )
     indices = list(range(count)) if io.frames_indices is None else io.frames_indices
     times = [index / fps for index in indices] if extra.timestamps_s is None else extra.timestamps_s
     for name, values in (("frames_indices", indices), ("timestamps_s", times)):

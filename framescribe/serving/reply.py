@@ -10,6 +10,7 @@ from typing import Literal
 from framescribe.errors import DeviceError
 from framescribe.serving.engine_thread import Job
 from framescribe.serving.errors import ApiError
+from framescribe.serving.media import Asked
 from framescribe.serving.metrics import Metrics
 from framescribe.serving.schema import Facts, ModelCard, Usage
 from framescribe.serving.text_stream import TextStream
@@ -25,17 +26,22 @@ class Reply:
 
     Args:
         job: generates it.
+        asked: what it answers; its video is not kept.
         text: makes text of its tokens.
         card: of the model.
         frames: that were seen, if there was a video.
         metrics: are told of its end.
         begun_s: when the request was taken in, on the monotonic clock.
         held: what ``close`` frees.
+
+    Attributes:
+        is_streamed, wants_usage: how it was asked for.
     """
 
     def __init__(
         self,
         job: Job,
+        asked: Asked,
         text: TextStream,
         card: ModelCard,
         frames: Frames | None,
@@ -45,6 +51,7 @@ class Reply:
     ) -> None:
         self._job, self._text, self._card, self._frames = job, text, card, frames
         self._metrics, self._begun_s, self._held = metrics, begun_s, held
+        self.is_streamed, self.wants_usage = asked.is_streamed, asked.wants_usage
 
     def close(self) -> None:
         """Ends it, whether it is whole or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,13 @@ from framescribe.serving.settings import ServerSettings
 from framescribe.serving.text_stream import TextStream
 from framescribe.task import ClipTask, Question
 from framescribe.types import Frames, VideoFacts
+from framescribe.video.caller import Caller
+
+_READERS = 2
+"""Requests that are read at once: for a moment each takes up to three times its size."""
+
+_NEARLY_DONE_S = 1.0
+"""A decoder whose client left may go on for so long: it may be nearly done, and a new one takes its time to start."""
 
 
 class Service:
@@ -102,29 +109,37 @@ class Service:
         """All counters, in Prometheus's text format."""
         return self.metrics.text(self.in_work, 0 if self._opened is None else len(self._opened.engine))
 
-    async def reply(self, chat: ChatRequest) -> Reply:
+    async def reply(
+        self, read: Callable[[], ChatRequest], hold: Callable[[int], None] | None = None
+    ) -> Reply:
         """Begins to answer: decodes the video, and queues the request in the engine. To be closed.
+
+        Args:
+            read: gives the request; called on a thread, and what it gives is not kept.
+            hold: is told how many bytes of the request are held until its video is decoded.
 
         Raises:
             ApiError: it cannot be answered.
         """
-        opened = self.opened
-        if chat.model != opened.card.id:
-            message = f"there is no model {chat.model!r} here; there is {opened.card.id!r}"
-            raise ApiError(404, "model_not_found", message, "model")
-        begun_s = time.monotonic()
+        opened, loop, begun_s = self.opened, asyncio.get_running_loop(), time.monotonic()
+        asked = await loop.run_in_executor(opened.reading, opened.understand, read)
+        if hold is not None:
+            hold(asked.num_bytes)
         with contextlib.ExitStack() as stack:
             await opened.room.acquire()
             stack.callback(opened.room.release)
-            request, asked, frames = await asyncio.get_running_loop().run_in_executor(
-                opened.pool, opened.prepare, chat
-            )
+            caller = Caller()
+            try:
+                request, frames = await loop.run_in_executor(opened.pool, opened.prepare, asked, caller)
+            except asyncio.CancelledError:
+                loop.call_later(_NEARLY_DONE_S, caller.leave)
+                raise
             self.metrics.prepared(time.monotonic() - begun_s)
-            job = Job(request, bool(chat.stream) or bool(asked.stop))
+            job = Job(request, asked.is_streamed or bool(asked.stop))
             opened.engine.submit(job)
             stack.callback(opened.engine.cancel, job)
             text = TextStream(opened.captioner.checkpoint.tokenizer, asked.stop)
-            return Reply(job, text, opened.card, frames, self.metrics, begun_s, stack.pop_all())
+            return Reply(job, asked, text, opened.card, frames, self.metrics, begun_s, stack.pop_all())
 
 
 class _Opened:
@@ -136,6 +151,7 @@ class _Opened:
         self.engine = EngineThread(captioner.engine)
         self.workers, threads = captioner.decode_workers(settings.limits)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self.reading = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         # Pixels of as many as the engine can take next, as when a run captions: enough to keep it busy.
         self.places = captioner.batch_size + threads
         self.room = asyncio.Semaphore(self.places)
@@ -150,24 +166,36 @@ class _Opened:
 
     def close(self) -> None:
         self.engine.close()
+        self.reading.shutdown(wait=False, cancel_futures=True)
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.workers.__exit__(None, None, None)
 
-    def prepare(self, chat: ChatRequest) -> tuple[Request, Asked, Frames | None]:
-        """A request for the engine; on a thread.
+    def understand(self, read: Callable[[], ChatRequest]) -> Asked:
+        """A request, understood; on a thread.
 
         Raises:
-            ApiError: as ``understand``; or the video cannot be decoded, or is more than is allowed.
+            ApiError: it is for another model, or as ``understand``.
         """
-        asked = understand(chat, self._settings)
+        chat = read()
+        if chat.model != self.card.id:
+            message = f"there is no model {chat.model!r} here; there is {self.card.id!r}"
+            raise ApiError(404, "model_not_found", message, "model")
+        return understand(chat, self._settings)
+
+    def prepare(self, asked: Asked, caller: Caller) -> tuple[Request, Frames | None]:
+        """A request for the engine, with the frames that are seen; on a thread.
+
+        Raises:
+            ApiError: the video cannot be decoded, or is more than is allowed.
+        """
         settings, clip = asked.settings, asked.clip
         if clip is None:
             prompt = self.captioner.checkpoint.prompts.build(
                 asked.question, settings.resolved_template, (), history=asked.history
             )
-            return Request("chat", prompt, None, settings.generation), asked, None
+            return Request("chat", prompt, None, settings.generation), None
         try:
-            with self.workers.decoded(clip, settings.sampling) as frames:
+            with self.workers.decoded(clip, settings.sampling, caller=caller) as frames:
                 self._check(frames.facts)
                 task = ClipTask(clip, (Question(0, asked.question),))
                 prepared = self.captioner.preparer.ready(task, frames, settings, asked.history)
@@ -183,7 +211,7 @@ class _Opened:
         request = Request(
             "chat", prepared.prompts[0], prepared.pixels_P3SS, settings.generation, prepared.picture_of_frame
         )
-        return request, asked, prepared.frames
+        return request, prepared.frames
 
     def _check(self, facts: VideoFacts) -> None:
         rules = self._settings

@@ -30,6 +30,7 @@ from framescribe.errors import ClipError
 from framescribe.scores.scorer import Scorer
 from framescribe.task import DEFAULT_MEMORY_GB, DEFAULT_TIMEOUT_S
 from framescribe.types import Clip, Frames, FrameSampling
+from framescribe.video.caller import Caller
 from framescribe.video.cpus import usable_cpus
 from framescribe.video.decode import decode_frames
 from framescribe.video.gpu import GpuDecoders
@@ -103,13 +104,17 @@ class DecodeWorkers:
 
     @contextmanager
     def decoded(
-        self, clip: Clip, sampling: FrameSampling, scorers: tuple[Scorer, ...] = ()
+        self,
+        clip: Clip,
+        sampling: FrameSampling,
+        scorers: tuple[Scorer, ...] = (),
+        caller: Caller | None = None,
     ) -> Iterator[Frames]:
         """The frames of a clip, whose pixels are valid within the ``with`` block.
 
         Where scorers measure the clip too, a worker decodes it: a GPU's decoder gives the wanted frames alone. A worker
-        that exceeds the time is killed. One that dies is replaced, and its clip tried again. What fails on a
-        GPU is decoded by a worker.
+        that exceeds the time is killed, and so is one whose caller leaves. One that dies is replaced, and its clip
+        tried again. What fails on a GPU is decoded by a worker.
 
         Raises:
             ClipError: as ``decode_frames``, and at stage ``decode`` for a time-out or a worker that dies each time.
@@ -127,7 +132,7 @@ class DecodeWorkers:
             decode = partial(decode_frames, max_threads=max_threads, scorers=scorers)
             task = Task(os.getcwd(), decode, (readable, sampling), self._memory_bytes, has_pixels=True)
             started = time.monotonic()
-            worker, answer = self._answered(clip, task)
+            worker, answer = self._answered(clip, task, caller or Caller())
             self._cpu_s = time.monotonic() - started
         try:
             yield dataclasses.replace(answer.value, pixels=worker.pixels(answer.shape))
@@ -183,19 +188,20 @@ class DecodeWorkers:
         """
         with crossing(clip) as readable:
             worker, answer = self._answered(
-                clip, Task(os.getcwd(), function, (readable, *args), self._memory_bytes)
+                clip, Task(os.getcwd(), function, (readable, *args), self._memory_bytes), Caller()
             )
         self._release(worker)
         return answer.value
 
-    def _answered(self, clip: Clip, task: Task) -> tuple[Worker, Answer]:
+    def _answered(self, clip: Clip, task: Task, caller: Caller) -> tuple[Worker, Answer]:
         """A worker that has done the task, still busy, and its answer."""
         deaths: list[int] = []
         last_start_s = time.monotonic() + self._timeout_s
         while True:
             worker = self._acquire(clip)
             try:
-                answer = worker.ask(task, self._timeout_s)
+                with caller.waiting(worker):
+                    answer = worker.ask(task, self._timeout_s)
             except WorkerStuck as stuck:
                 self._discard(worker)
                 did = "decoding takes" if stuck.has_begun else "starting a decoder takes"
@@ -205,6 +211,8 @@ class DecodeWorkers:
                 ) from None
             except WorkerDied as died:
                 self._discard(worker)
+                if caller.has_left:
+                    raise ClipError("decode", f"{clip.source_video}: nobody waits for it") from None
                 if died.was_idle and time.monotonic() < last_start_s:
                     continue  # not the clip's doing: it had not been given to the worker
                 if died.exit_code == OUT_OF_MEMORY:

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 from framescribe.caption_row import CaptionRow
 from framescribe.errors import UsageError
+from framescribe.serving import batches
 from framescribe.serving.batches import BatchSummary, run_batch
 from framescribe.serving.settings import ServerSettings
 from tests.cli.run import invoke
@@ -158,3 +160,44 @@ def test_the_command(tmp_path: Path) -> None:
     assert invoke("run-batch", requests, out).exit_code == 1
     assert invoke("run-batch", requests, out).exit_code == 0  # all have their answer
     assert invoke("run-batch", tmp_path / "none", out).exit_code == 2
+
+
+@pytest.mark.parametrize("trouble", ["/nowhere/at/all", 7])
+def test_a_line_that_fails_for_a_moment_or_by_a_bug_is_left_for_the_next_run(
+    tmp_path: Path,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Any,
+) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text(
+        "\n".join([line("film", video(clip)), line("text", "hello"), line("wrong", "x", n=2)])
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", trouble)  # so that no decoder starts: an OSError, and a TypeError
+        patch.setattr(batches, "_PAUSES_S", (0.01, 0.01))
+        assert run_batch(requests, out, "tiny") == BatchSummary(answered=2, before=0, failed=1, left=1)
+    assert set(answers(out)) == {"text", "wrong"}
+    assert "film: no answer: " in caplog.text
+    assert run_batch(requests, out, "tiny") == BatchSummary(answered=1, before=2, failed=0)
+    assert answers(out)["film"]["response"]["status_code"] == 200
+
+
+def test_a_line_that_failed_for_a_moment_is_tried_again(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    requests.write_text(line("text", "hello") + "\n" + line("film", video(clip)))
+    usual = tempfile.gettempdir()
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    monkeypatch.setattr(batches, "_PAUSES_S", (20.0, 20.0))
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        tempfile.tempdir = usual  # now there is room
+
+    monkeypatch.setattr(batches, "_pause", pause)
+    assert run_batch(requests, out, "tiny") == BatchSummary(answered=2, before=0, failed=0)
+    assert pauses == [20.0]
