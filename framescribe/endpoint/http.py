@@ -1,4 +1,4 @@
-"""One request over HTTP, to its answer or to what went wrong: nothing else is raised. The only file that knows httpx2.
+"""One request over HTTP, to its answer or to what went wrong: nothing else is raised. No other file here knows httpx2.
 
 Redirects are not followed, so that neither a key nor a video reaches a host that nobody named; answers are read up to a
 size, and not unpacked.

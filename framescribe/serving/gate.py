@@ -70,10 +70,8 @@ class Gate:
         await self._app(scope, receive, send)
 
     def _refusal(self, path: str, headers: dict[str, str]) -> ApiError | None:
-        if "content-length" in headers and "transfer-encoding" in headers:
-            # A proxy in front may go by the other one, and take the rest for the next request: RFC 9112, 6.1.
-            message = "Content-Length and Transfer-Encoding do not go together"
-            return ApiError(400, "invalid_request", message, closes=True)
+        if (error := two_lengths(headers)) is not None:
+            return error
         if not self._digests:
             return _foreign(headers)
         if path in _OPEN_PATHS or self._is_key(headers.get("authorization", "")):
@@ -87,6 +85,14 @@ class Gate:
             hmac.compare_digest(digest, each) for each in self._digests
         ]  # all of them: one takes as long as another
         return scheme.lower() == "bearer" and any(found)
+
+
+def two_lengths(headers: dict[str, str]) -> ApiError | None:
+    """Of a request with two lengths a proxy may take the other, and the rest for the next request: RFC 9112, 6.1."""
+    if "content-length" not in headers or "transfer-encoding" not in headers:
+        return None
+    message = "Content-Length and Transfer-Encoding do not go together"
+    return ApiError(400, "invalid_request", message, closes=True)
 
 
 def _foreign(headers: dict[str, str]) -> ApiError | None:

@@ -7,6 +7,9 @@ from typing import Literal
 from framescribe.serving.errors import ApiError
 from framescribe.serving.schema import Extra, Processor, VideoIo
 
+Sent = Literal["text", "file", "frames"]
+"""What the messages have."""
+
 _ABOUT_FRAMES = {
     "media_io_kwargs.video": ("frames_indices", "total_num_frames", "duration"),
     "framescribe": ("timestamps_s",),
@@ -27,9 +30,7 @@ _REASONS = {
 }
 
 
-def check_hints(
-    sent: Literal["text", "file", "frames"], io: VideoIo, processor: Processor, extra: Extra
-) -> None:
+def check_hints(sent: Sent, io: VideoIo, processor: Processor, extra: Extra) -> None:
     """
     Args:
         sent: what the messages have.

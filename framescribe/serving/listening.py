@@ -7,13 +7,12 @@ import json
 import resource
 import time
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from framescribe.serving.errors import ApiError
-from framescribe.serving.service import Service
 
 _MAX_CONNECTIONS = min(4000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 _HEADER_TIMEOUT_S = 10.0
@@ -91,16 +90,30 @@ def _is_idle(connection: Any) -> bool:
     return connection.cycle is None or connection.cycle.response_complete
 
 
+class Answering(Protocol):
+    """What is behind the address."""
+
+    is_draining: bool
+
+    @property
+    def in_work(self) -> int: ...
+
+    @property
+    def failure(self) -> Exception | None: ...
+
+    def close(self) -> None: ...
+
+
 class Server(uvicorn.Server):
     """Ends by a signal, or ``stop``: takes no further requests, answers those in work, within a time.
 
     Args:
         config: of uvicorn.
-        service: what answers.
+        service: what answers; told when to take no further requests.
         drain_timeout_s: how long the end waits for answers.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain_timeout_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Answering, drain_timeout_s: float) -> None:
         super().__init__(config)
         self._service, self._drain_timeout_s = service, drain_timeout_s
         self._ends_s: tuple[float, float] | None = None  # not before, and at the latest

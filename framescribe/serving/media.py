@@ -11,7 +11,7 @@ from framescribe.prompt import History
 from framescribe.reading import ForeignBytes, Member
 from framescribe.serving.errors import ApiError
 from framescribe.serving.guard import ForeignUrl, UrlRules, file_in
-from framescribe.serving.hints import check_hints
+from framescribe.serving.hints import Sent, check_hints
 from framescribe.serving.schema import (
     MAX_TEXT,
     ChatRequest,
@@ -81,9 +81,8 @@ def understand(chat: ChatRequest, rules: ServerSettings) -> Asked:
         io = VideoIo() if chat.media_io_kwargs is None else chat.media_io_kwargs.video
         processor = chat.mm_processor_kwargs or Processor()
         pictures, video = _media(chat, rules)
-        check_hints(
-            "text" if pictures is video is None else "frames" if pictures else "file", io, processor, extra
-        )
+        kind: Sent = "frames" if pictures is not None else "text" if video is None else "file"
+        check_hints(kind, io, processor, extra)
         sent = None if pictures is None else _frames(pictures, extra, io)
         data: EncodedFrames | ForeignBytes | Member | None = video if sent is None else sent
         clip = None if data is None else Clip(_NAME, extra.start_s or 0.0, extra.end_s, data)

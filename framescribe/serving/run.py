@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
 from framescribe.extras import require
@@ -16,7 +17,10 @@ from framescribe.task import DecoderChoice
 from framescribe.types import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from framescribe.captioner import Captioner
+    from fastapi import FastAPI
+
+    from framescribe.serving.front import Front
+    from framescribe.serving.service import Service
 
 DEFAULT_PORT = 8000
 DEFAULT_DRAIN_S = 300.0
@@ -28,6 +32,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     key_file: str | Path | None = None,
+    devices: Sequence[str] = (),
     settings: ServerSettings = ServerSettings(),
     batch_size: int | None = None,
     decoder: DecoderChoice = "auto",
@@ -42,6 +47,8 @@ def serve(
         model: as in ``Captioner.from_pretrained``, and so ``batch_size`` and ``decoder``.
         host, port: to listen on; port 0 takes a free one.
         key_file: holds the keys that clients need, one a line. Only 127.0.0.1, localhost and ::1 do without.
+        devices: ``("cuda:0", "cuda:1")``: a process each, with the whole model; a request goes to the least busy one. A
+            process that ends is started again. The limits hold for each.
         settings: what clients may ask.
         drain_timeout_s: how long the end waits for answers. A second signal ends at once.
         on_address: is told the address, once it answers.
@@ -51,59 +58,72 @@ def serve(
             package that is missing.
         DeviceError: the device failed.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "prometheus_client", *(["httpx2"] if devices else [])):
         require(package, "serve")
-    from framescribe.captioner import Captioner
-    from framescribe.serving.app import app_of
     from framescribe.serving.gate import LOOPBACK_HOSTS, read_keys
-    from framescribe.serving.listening import Server, config_of
-    from framescribe.serving.service import Service
+    from framescribe.serving.listening import Answering, Server, config_of
 
     if key_file is None and host not in LOOPBACK_HOSTS:
         raise UsageError(
             f"`host={host}` lets other machines in; `key_file` names a file with the keys that they need"
         )
     keys = () if key_file is None else read_keys(key_file)
-    service = Service(settings)
+    decoding = {"batch_size": batch_size, "decoder": decoder}
+    service: Answering
+    app: Any
     with listen(host, port) as listening:
-        server = Server(config_of(app_of(service, keys)), service, drain_timeout_s)
-        loading = _Loading(
-            lambda: Captioner.from_pretrained(model, batch_size=batch_size, decoder=decoder),
-            service.open,
-            server.stop,
-        )
+        if devices:
+            rest = {"key_file": key_file, "settings": settings, "drain_timeout_s": drain_timeout_s} | decoding
+            front = _front(model, devices, rest)
+            service, app = front, front
+        else:
+            service, app = _service(model, keys, settings, decoding)
+        server = Server(config_of(app), service, drain_timeout_s)
         name, taken = f"[{host}]" if ":" in host else host, listening.getsockname()[1]
         on_address(f"http://{name}:{taken}/v1")
         try:
             server.run(sockets=[listening])
         finally:
             service.close()
-    if loading.failure is not None:
-        raise loading.failure
     if service.failure is not None:
         raise service.failure
 
 
-class _Loading:
-    """A model that loads on a thread.
+def _service(
+    model: str | Path | ModelSpec, keys: tuple[str, ...], settings: ServerSettings, decoding: dict[str, Any]
+) -> tuple[Service, FastAPI]:
+    """What answers in this process, and its application; the model loads on a thread."""
+    from framescribe.captioner import Captioner
+    from framescribe.serving.app import app_of
+    from framescribe.serving.service import Service
 
-    Attributes:
-        failure: why there is none.
-    """
+    service = Service(settings)
 
-    def __init__(
-        self, load: Callable[[], Captioner], then: Callable[[Captioner], None], fail: Callable[[], None]
-    ) -> None:
-        self.failure: Exception | None = None
-        self._load, self._then, self._fail = load, then, fail
-        threading.Thread(target=self._run, name="load", daemon=True).start()
-
-    def _run(self) -> None:
+    def load() -> None:
         try:
-            self._then(self._load())
+            service.open(Captioner.from_pretrained(model, **decoding))
         except Exception as error:  # noqa: BLE001 - raised again by who serves
-            self.failure = error
-            self._fail()
+            service.fail(error)
+
+    threading.Thread(target=load, name="load", daemon=True).start()
+    return service, app_of(service, keys)
+
+
+def _front(model: str | Path | ModelSpec, devices: Sequence[str], rest: dict[str, Any]) -> Front:
+    """What passes requests on to a process for each device."""
+    from framescribe.serving.engines import Engine
+    from framescribe.serving.front import Front
+    from framescribe.video.cpus import usable_cpus
+
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(model)
+    if spec.device != "auto":
+        raise UsageError("`device` and `devices` do not go together; name all of them in `devices`")
+    specs = [ModelSpec(spec.name, spec.revision, device, spec.dtype, spec.quant) for device in devices]
+    settings: ServerSettings = rest["settings"]
+    workers = settings.limits.workers or max(1, usable_cpus() // len(devices))
+    settings = replace(settings, limits=replace(settings.limits, workers=workers))
+    common = rest | {"host": "127.0.0.1", "port": 0, "settings": settings}
+    return Front([Engine(each.device, common | {"model": each}) for each in specs])
 
 
 def listen(host: str, port: int) -> socket.socket:

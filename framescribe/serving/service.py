@@ -51,6 +51,7 @@ class Service:
         self.in_work = 0
         self.held = Held(settings)
         self._opened: _Opened | None = None
+        self._failure: Exception | None = None
 
     def open(self, captioner: Captioner) -> None:
         """Begins to answer."""
@@ -62,9 +63,13 @@ class Service:
             self._opened.close()
 
     @property
-    def failure(self) -> DeviceError | None:
-        """Of the device, after which there are no answers any more."""
-        return None if self._opened is None else self._opened.engine.failure
+    def failure(self) -> Exception | None:
+        """Of the model's loading, or of the device: there are no answers any more."""
+        return self._failure if self._opened is None else self._opened.engine.failure
+
+    def fail(self, error: Exception) -> None:
+        """It will never be ready."""
+        self._failure = error
 
     def check_ready(self) -> None:
         """

@@ -23,7 +23,8 @@ class ServerSettings:
         allowed_folder: files in it may be named, by ``file:`` URLs.
         max_requests: in work or waiting at once; further ones are told to try again (429).
         max_body_mb: a request's size, in 10^6 bytes; also of a video that is fetched.
-        max_held_mb: of all requests that wait to be decoded together.
+        max_held_mb: of all requests together that wait to be decoded: their bodies, and then the videos in these. Two
+            are read at a time, each for a moment in up to 3.3 times its size.
         max_seconds: a video's length.
         max_pixels: of a picture.
         max_frames: that the model sees of a video.

@@ -336,11 +336,11 @@ def test_without_keys_no_page_of_another_site_gets_in(served: Served, headers: d
     error_of(response)
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool], at_most_s: float = 20) -> None:
     """Waits for another thread, which is at it."""
     import time
 
-    ends_s = time.monotonic() + 20
+    ends_s = time.monotonic() + at_most_s
     while not holds():
         assert time.monotonic() < ends_s, "it never came"
         time.sleep(0.005)
