@@ -49,9 +49,10 @@ class ChatResponse(Response):
         service, status = self._service, 500
         body = Body(receive, self._length, service.settings, service.held)
         try:
-            with service.taken_in():
+            with service.coming():
                 self._check_type()
                 await body.read()
+            with service.taken_in():
                 await _unless_gone(receive, self._answer(body, scope, receive, send))
             status = 200
         except ClientLeft:

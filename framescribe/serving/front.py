@@ -41,6 +41,11 @@ class Front:
         self._client: httpx2.AsyncClient | None = None
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return not self.in_work
+
+    @property
     def failure(self) -> FramescribeError | None:
         """Why no engine can ever be started."""
         return next((each.failure for each in self._engines if each.failure is not None), None)

@@ -37,16 +37,19 @@ def config_of(app: Any) -> uvicorn.Config:
 
 
 class Connection(H11Protocol):
-    """One that sends no request for some seconds is closed, and any that waits when there are too many."""
+    """One that sends no request for some seconds is closed, and of too many the one that is longest at it."""
 
     _deadline: asyncio.TimerHandle | None = None
+    made_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.made_s = self.loop.time()
         if len(self.connections) > _MAX_CONNECTIONS:
-            idle = next((each for each in self.connections if each is not self and _is_idle(each)), self)
-            self.connections.discard(idle)  # now, as it is only lost when the loop comes to it
-            idle.transport.abort()
+            others: list[Any] = [each for each in self.connections if each is not self and _is_sender(each)]
+            slow: Any = min(others, key=lambda each: (not _is_idle(each), each.made_s), default=self)
+            self.connections.discard(slow)  # now, as it is only lost when the loop comes to it
+            slow.transport.abort()
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -90,13 +93,18 @@ def _is_idle(connection: Any) -> bool:
     return connection.cycle is None or connection.cycle.response_complete
 
 
+def _is_sender(connection: Any) -> bool:
+    """Whether its next request has not come, or not all of it."""
+    return _is_idle(connection) or bool(connection.cycle.more_body)
+
+
 class Answering(Protocol):
     """What is behind the address."""
 
     is_draining: bool
 
     @property
-    def in_work(self) -> int: ...
+    def is_idle(self) -> bool: ...
 
     @property
     def failure(self) -> Exception | None: ...
@@ -136,6 +144,6 @@ class Server(uvicorn.Server):
                 now_s + _NOTICE_S,
                 now_s + self._drain_timeout_s,
             )
-            if now_s >= last_s or (now_s >= first_s and not self._service.in_work):
+            if now_s >= last_s or (now_s >= first_s and self._service.is_idle):
                 self.should_exit = True
         return await super().on_tick(counter)

@@ -48,7 +48,7 @@ class Service:
         self.settings = settings
         self.is_draining = False
         self.metrics = Metrics()
-        self.in_work = 0
+        self.in_work = self._coming = 0
         self.held = Held(settings)
         self._opened: _Opened | None = None
         self._failure: Exception | None = None
@@ -94,16 +94,38 @@ class Service:
         assert self._opened is not None
         return self._opened
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody sends a request or waits for an answer."""
+        return not self.in_work and not self._coming
+
+    def _check_room(self) -> None:
+        self.check_ready()
+        if self.in_work >= self.settings.max_requests:
+            raise ApiError(429, "too_many_requests", "too many requests are in work; try again")
+
     @contextmanager
-    def taken_in(self) -> Iterator[None]:
-        """A request, from its first byte to the last of its answer.
+    def coming(self) -> Iterator[None]:
+        """A request while it is sent. It takes no place among those in work: slow senders would take them all.
 
         Raises:
             ApiError: not ready, or too many are in work.
         """
-        self.check_ready()
-        if self.in_work >= self.settings.max_requests:
-            raise ApiError(429, "too_many_requests", "too many requests are in work; try again")
+        self._check_room()
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
+    @contextmanager
+    def taken_in(self) -> Iterator[None]:
+        """A request that is there, to the last byte of its answer.
+
+        Raises:
+            ApiError: as ``coming``.
+        """
+        self._check_room()
         self.in_work += 1
         try:
             yield

@@ -177,6 +177,27 @@ def test_requests_that_come_slowly_or_never_do_not_stop_others(tiny: Captioner) 
             each.close()
 
 
+def test_slow_senders_take_no_places_and_make_room_for_others(
+    tiny: Captioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_MAX_CONNECTIONS", 20)
+    with serving(tiny, ServerSettings(max_requests=2)) as served:
+        address = served.client.base_url.host, served.client.base_url.port
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        slow = []
+        for _ in range(60):
+            slow.append(socket.create_connection(address))
+            slow[-1].sendall(head + b"Content-Length: 1000\r\n\r\n{")
+        with httpx.Client(base_url=served.client.base_url) as late:
+            body = {"model": "tiny", "messages": [USER], "max_tokens": 1}
+            assert late.post("/v1/chat/completions", json=body).status_code == 200
+        assert len(served.server.server_state.connections) <= 21
+        for each in slow:  # cut uploads
+            each.close()
+        wait_until(lambda: served.service.is_idle)
+        assert served.chat("hello", max_tokens=1).status_code == 200
+
+
 def test_connections_that_ask_nothing_make_room_for_others(
     tiny: Captioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,15 +235,11 @@ def test_what_is_no_http_is_told_so(served: Served) -> None:
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "invalid_request"
 
 
-def test_a_full_server_says_when_to_come_again(tiny: Captioner, clip: Path) -> None:
-    with serving(tiny, ServerSettings(max_requests=1)) as served:
-        address = served.client.base_url.host, served.client.base_url.port
-        with socket.create_connection(address) as slow:
-            slow.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            )
-            slow.sendall(b"Content-Length: 1000\r\n\r\n{")
-            wait_until(lambda: served.service.in_work == 1)
+def test_a_full_server_says_when_to_come_again(endless: Captioner, clip: Path) -> None:
+    with serving(endless, ServerSettings(max_requests=1)) as served:
+        body = {"model": "tiny", "messages": [USER], "stream": True, "framescribe": {"stop_loops": False}}
+        with served.client.stream("POST", "/v1/chat/completions", json=body):
+            assert served.service.in_work == 1
             response = served.chat(video(clip))
             assert (response.status_code, error_of(response)["type"]) == (429, "rate_limit_error")
             assert int(response.headers["retry-after"]) > 0
