@@ -35,7 +35,7 @@ import psutil
 from benchmarks.provenance import provenance, publish
 
 CLIPS = 40
-TIMES = 5
+TIMES = 3
 
 
 @dataclass
@@ -144,6 +144,7 @@ async def load(
             found.seconds.append(reply.whole_s)
             if reply.status != 200:
                 found.lost += 1
+                print(reply.body[:500], file=sys.stderr)
             elif json.loads(reply.body)["choices"][0]["message"]["content"] != caption:
                 found.wrong += 1
 

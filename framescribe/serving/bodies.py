@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from framescribe.serving.errors import ApiError
@@ -118,3 +118,27 @@ class Body:
         return ApiError(
             413, "request_too_large", f"a request may have {self._settings.max_body_mb:g} MB", closes=True
         )
+
+
+async def unless_gone(gone: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
+    """Does the work, or gives it up when the other one ends, as the client has left.
+
+    Raises:
+        ClientLeft: it did.
+    """
+    doing, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone)
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientLeft
+        doing.result()
+    finally:
+        leaving.cancel()
+        doing.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def gone(receive: Receive) -> None:
+    """Ends when the client has left; the request has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -7,14 +7,13 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ValidationError
 
-from framescribe.serving.bodies import Body, ClientLeft, Receive
+from framescribe.serving.bodies import Body, ClientLeft, Receive, gone, unless_gone
 from framescribe.serving.errors import ApiError
 from framescribe.serving.reply import Reply
 from framescribe.serving.schema import AnswerMessage, ChatCompletion, ChatRequest, Choice
@@ -53,7 +52,7 @@ class ChatResponse(Response):
                 self._check_type()
                 await body.read()
             with service.taken_in():
-                await _unless_gone(receive, self._answer(body, scope, receive, send))
+                await unless_gone(gone(receive), self._answer(body, scope, receive, send))
             status = 200
         except ClientLeft:
             status = 499
@@ -176,26 +175,3 @@ def completion_of(reply: Reply, text: str, request_id: str) -> ChatCompletion:
         usage=reply.usage,
         framescribe=reply.facts,
     )
-
-
-async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
-    """Does the work, or gives it up when the client leaves.
-
-    Raises:
-        ClientLeft: it did.
-    """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientLeft
-        task.result()
-    finally:
-        gone.cancel()
-        task.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -12,7 +12,7 @@ import httpx2
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from framescribe.errors import FramescribeError
-from framescribe.serving.bodies import ClientLeft, Receive
+from framescribe.serving.bodies import ClientLeft, Receive, gone, unless_gone
 from framescribe.serving.engines import Engine
 from framescribe.serving.errors import ApiError
 from framescribe.serving.gate import two_lengths
@@ -106,16 +106,8 @@ class Front:
         engine.in_work += 1
         try:
             client = _Client(receive, send, any(name in _LENGTHS for name, _ in scope["headers"]))
-            work = asyncio.ensure_future(self._exchange(engine, scope, client))
-            gone = asyncio.ensure_future(client.gone())
-            try:
-                await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    work.result()
-            finally:
-                for task in (work, gone):
-                    task.cancel()
-                await asyncio.gather(work, gone, return_exceptions=True)
+            with contextlib.suppress(ClientLeft):
+                await unless_gone(client.gone(), self._exchange(engine, scope, client))
         finally:
             self.in_work -= 1
             engine.in_work -= 1
@@ -133,8 +125,6 @@ class Front:
                 return  # uvicorn closes a connection whose answer is not whole
             message = "the process that was to answer is gone; try again"
             raise ApiError(503, "engine_died", message, closes=True) from error
-        except ClientLeft:
-            return
 
     async def _metrics(self, scope: Any) -> PlainTextResponse | JSONResponse:
         """All servers' counters, summed."""
@@ -176,8 +166,7 @@ class _Client:
     async def gone(self) -> None:
         """Returns when it has left."""
         await self._is_read.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await gone(self._receive)
 
     async def answer(self, response: httpx2.Response) -> None:
         headers = [each for each in response.headers.raw if each[0].lower() not in _OF_A_CONNECTION]

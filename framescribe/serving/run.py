@@ -17,10 +17,7 @@ from framescribe.task import DecoderChoice
 from framescribe.types import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from framescribe.serving.front import Front
-    from framescribe.serving.service import Service
+    from framescribe.serving.listening import Answering
 
 DEFAULT_PORT = 8000
 DEFAULT_DRAIN_S = 300.0
@@ -61,7 +58,7 @@ def serve(
     for package in ("fastapi", "uvicorn", "prometheus_client", *(["httpx2"] if devices else [])):
         require(package, "serve")
     from framescribe.serving.gate import LOOPBACK_HOSTS, read_keys
-    from framescribe.serving.listening import Answering, Server, config_of
+    from framescribe.serving.listening import Server, config_of
 
     if key_file is None and host not in LOOPBACK_HOSTS:
         raise UsageError(
@@ -69,13 +66,10 @@ def serve(
         )
     keys = () if key_file is None else read_keys(key_file)
     decoding = {"batch_size": batch_size, "decoder": decoder}
-    service: Answering
-    app: Any
     with listen(host, port) as listening:
         if devices:
             rest = {"key_file": key_file, "settings": settings, "drain_timeout_s": drain_timeout_s} | decoding
-            front = _front(model, devices, rest)
-            service, app = front, front
+            service, app = _front(model, devices, rest)
         else:
             service, app = _service(model, keys, settings, decoding)
         server = Server(config_of(app), service, drain_timeout_s)
@@ -91,7 +85,7 @@ def serve(
 
 def _service(
     model: str | Path | ModelSpec, keys: tuple[str, ...], settings: ServerSettings, decoding: dict[str, Any]
-) -> tuple[Service, FastAPI]:
+) -> tuple[Answering, Any]:
     """What answers in this process, and its application; the model loads on a thread."""
     from framescribe.captioner import Captioner
     from framescribe.serving.app import app_of
@@ -109,8 +103,10 @@ def _service(
     return service, app_of(service, keys)
 
 
-def _front(model: str | Path | ModelSpec, devices: Sequence[str], rest: dict[str, Any]) -> Front:
-    """What passes requests on to a process for each device."""
+def _front(
+    model: str | Path | ModelSpec, devices: Sequence[str], rest: dict[str, Any]
+) -> tuple[Answering, Any]:
+    """What passes requests on to a process for each device, twice: it is its application."""
     from framescribe.serving.engines import Engine
     from framescribe.serving.front import Front
     from framescribe.video.cpus import usable_cpus
@@ -123,7 +119,8 @@ def _front(model: str | Path | ModelSpec, devices: Sequence[str], rest: dict[str
     workers = settings.limits.workers or max(1, usable_cpus() // len(devices))
     settings = replace(settings, limits=replace(settings.limits, workers=workers))
     common = rest | {"host": "127.0.0.1", "port": 0, "settings": settings}
-    return Front([Engine(each.device, common | {"model": each}) for each in specs])
+    front = Front([Engine(each.device, common | {"model": each}) for each in specs])
+    return front, front
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -113,7 +113,7 @@ def silent_host() -> Iterator[tuple[socket.socket, str, ServerSettings]]:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
         host = f"127.0.0.1:{silent.getsockname()[1]}"
-        rules = ServerSettings(allowed_domains=(host,), limits=DecodeLimits(1, 60.0))
+        rules = ServerSettings(allowed_domains=(host,), limits=DecodeLimits(1, 300.0))
         yield silent, f"http://{host}/a.mp4", rules
 
 

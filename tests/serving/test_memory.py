@@ -45,7 +45,7 @@ def test_a_request_takes_little_more_than_its_video() -> None:
 
 def test_an_answer_in_the_making_holds_no_video(endless: Captioner, clip: Path) -> None:
     large = clip.read_bytes() + (8 * MB).to_bytes(4, "big") + b"free" + bytes(8 * MB - 8)
-    with serving(endless, ServerSettings(limits=DecodeLimits(1, 60.0))) as served:
+    with serving(endless, ServerSettings(limits=DecodeLimits(1, 300.0))) as served:
         tracemalloc.start()
         try:
             fields = {"stream": True, "max_tokens": 2048, "framescribe": {"stop_loops": False}}
@@ -70,7 +70,7 @@ def test_a_client_that_leaves_ends_the_decoder_that_works_for_it(tiny: Captioner
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(20)
         port = silent.getsockname()[1]
-        rules = ServerSettings(allowed_domains=(f"127.0.0.1:{port}",), limits=DecodeLimits(1, 60.0))
+        rules = ServerSettings(allowed_domains=(f"127.0.0.1:{port}",), limits=DecodeLimits(1, 300.0))
         with serving(tiny, rules) as served:
             address = served.client.base_url.host, served.client.base_url.port
             url = [{"type": "video_url", "video_url": f"http://127.0.0.1:{port}/a.mp4"}]
