@@ -17,11 +17,12 @@ _ABOUT_FRAMES = {
 _ABOUT_FILES = {
     "media_io_kwargs.video": ("num_frames",),
     "mm_processor_kwargs": ("num_frames", "fps"),
-    "framescribe": ("num_frames", "start_s", "end_s"),
+    "framescribe": ("start_s", "end_s"),
 }
 _ABOUT_BOTH = {
     "media_io_kwargs.video": ("fps", "do_sample_frames"),
     "mm_processor_kwargs": ("do_sample_frames",),
+    "framescribe": ("num_frames",),  # of frames that are sent: a part of the rule by which they were chosen
 }
 _REASONS = {
     "text": "is about a video, and the messages have none",

@@ -29,7 +29,7 @@ ABOUT_FRAMES = [
     own(timestamps_s=[1.0]),
 ]  # fmt: skip
 ABOUT_FILES = [
-    io(num_frames=3), io(do_sample_frames=True), own(num_frames=3), own(start_s=0.0), own(end_s=2.0),
+    io(num_frames=3), io(do_sample_frames=True), own(start_s=0.0), own(end_s=2.0),
     {"mm_processor_kwargs": {"num_frames": 3}}, {"mm_processor_kwargs": {"fps": 2.0}},
 ]  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_of_frames_nobody_says_which_to_take(served: Served, fields: dict[str, A
     check(served, [part], fields, "frames that are sent are all seen")
 
 
-@pytest.mark.parametrize("fields", [*ABOUT_FRAMES, *ABOUT_FILES, io(fps=2.0)], ids=str)
+@pytest.mark.parametrize("fields", [*ABOUT_FRAMES, *ABOUT_FILES, io(fps=2.0), own(num_frames=3)], ids=str)
 def test_of_no_video_nothing_is_said(served: Served, fields: dict[str, Any]) -> None:
     check(served, "hello", fields, "the messages have none")
 
@@ -75,6 +75,9 @@ def test_what_fits_is_taken(served: Served, clip: Path) -> None:
         == 200
     )
     parts = [{"type": "image_url", "image_url": {"url": data_url(PNG, "image/png")}}]
-    for fields in (io(frames_indices=[7], do_sample_frames=False, duration=3.0), own(timestamps_s=[0.5])):
+    for fields in (
+        io(frames_indices=[7], do_sample_frames=False, duration=3.0),
+        own(timestamps_s=[0.5], num_frames=24),
+    ):
         response = served.chat(parts, max_tokens=1, **fields)
         assert response.status_code == 200, response.text
