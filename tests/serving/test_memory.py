@@ -80,7 +80,7 @@ def test_a_client_that_leaves_ends_the_decoder_that_works_for_it(tiny: Captioner
             leaving.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
             fetching, _ = silent.accept()
             with fetching:
-                fetching.settimeout(8 if not is_patient else 3)
+                fetching.settimeout(12 if not is_patient else 3)
                 assert fetching.recv(4096).startswith(b"GET /a.mp4 ")
                 if is_patient:
                     with pytest.raises(TimeoutError):  # whoever waits is fetched for
