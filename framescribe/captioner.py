@@ -42,7 +42,7 @@ from framescribe.task import (
     Question,
     check_prompts,
 )
-from framescribe.types import DEFAULT_MODEL, CaptionSettings
+from framescribe.types import CaptionSettings
 from framescribe.video.cpus import usable_cpus
 from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers
@@ -92,12 +92,13 @@ class Captioner:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path | ModelSpec = DEFAULT_MODEL,
+        model: str | Path | ModelSpec | None = None,
         *,
         revision: str | None = None,
         device: str | torch.device = "auto",
         dtype: str | torch.dtype = "auto",
         quant: int | str | None = None,
+        adapter: str | Path | None = None,
         batch_size: int | None = None,
         decoder: DecoderChoice = "auto",
         progress: Progress | None = None,
@@ -106,12 +107,13 @@ class Captioner:
 
         Args:
             model: a folder, a bundled model's name, a Hugging Face repo id, or ``modelscope:owner/name``; or a
-                ``ModelSpec``, which says the next four as well.
+                ``ModelSpec``, which says the next five as well. None: the adapter's model, or the bundled ``tiny``.
             revision: branch, tag or commit of the repository.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a ``torch.device``.
             dtype: ``auto``, ``bf16``, ``fp16``, ``fp32``, torch's names for them, or a ``torch.dtype`` (see
                 ``choose_precision``).
             quant: 8, 4, ``"fp8"`` or ``"fp8-kv"`` for the linear layers (see ``quantizer``).
+            adapter: folder of a LoRA adapter, such as ``framescribe train`` writes; merged into the weights.
             batch_size: clips that decode together at most; None takes what the memory left allows.
             decoder: ``auto`` decodes videos on the GPU too, where it has a decoder for them; ``cpu`` does not; ``gpu``
                 as ``auto``, and refuses to load where the GPU has none. The frames are the same.
@@ -127,21 +129,17 @@ class Captioner:
         """
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"`batch_size` must be at least 1, not {batch_size}")
-        spec = model if isinstance(model, ModelSpec) else ModelSpec(model, revision, device, dtype, quant)
+        held = revision, device, dtype, quant, adapter
+        spec = model if isinstance(model, ModelSpec) else ModelSpec(model, *held)
         precision = choose_precision(spec)
         check_can_decode(decoder, precision.device)
-        checkpoint = open_checkpoint(spec.name, spec.revision)
+        checkpoint = open_checkpoint(spec.name, spec.revision, spec.adapter)
         log.info("%s: %s", checkpoint.name, check_memory(checkpoint.config, precision))
         with explain_out_of_memory("loading the model"):
             loaded = checkpoint.load(precision, progress)
         with explain_out_of_memory("for the clips that decode together"):
-            return cls(
-                loaded,
-                checkpoint,
-                precision,
-                batch_size or choose_batch(checkpoint.config, precision),
-                decoder,
-            )
+            batch = batch_size or choose_batch(checkpoint.config, precision)
+            return cls(loaded, checkpoint, precision, batch, decoder)
 
     def caption(
         self,

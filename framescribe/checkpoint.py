@@ -62,16 +62,18 @@ class OpenCheckpoint:
         return None if self.adapter is None else self.adapter.merged
 
 
-def open_checkpoint(name: str, revision: str | None = None) -> OpenCheckpoint:
+def open_checkpoint(
+    name: str | None, revision: str | None = None, adapter: str | None = None
+) -> OpenCheckpoint:
     """Finds a checkpoint, downloads what is not here yet, and opens it.
 
     Args:
-        name, revision: as in ``ModelSpec``.
+        name, revision, adapter: as in ``ModelSpec``.
 
     Raises:
         UsageError: it cannot be had, a file is missing or not what it should be, or the tokenizer is another model's.
     """
-    found = fetch_checkpoint(name, revision)
+    found = fetch_checkpoint(name, revision, adapter)
     config = ModelConfig.from_file(found.folder / CONFIG_FILE)
     tokenizer = CaptionTokenizer(found.folder)
     if len(tokenizer) > config.vocab_size:
@@ -79,7 +81,7 @@ def open_checkpoint(name: str, revision: str | None = None) -> OpenCheckpoint:
             f"{found.folder}: the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}"
         )
     stop_ids = read_stop_ids(found.folder, config)
-    adapter = None
-    if found.adapter is not None:
-        adapter = read_adapter(found.adapter, official_tensors(empty_model(config)))
-    return OpenCheckpoint(found.folder, found.name, found.revision, config, tokenizer, stop_ids, adapter)
+    merged = None
+    if adapter is not None:
+        merged = read_adapter(Path(adapter).expanduser(), official_tensors(empty_model(config)))
+    return OpenCheckpoint(found.folder, found.name, found.revision, config, tokenizer, stop_ids, merged)

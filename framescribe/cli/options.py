@@ -12,7 +12,7 @@ import typer
 
 from framescribe.cli.groups import Spelled
 from framescribe.model_spec import ModelSpec
-from framescribe.types import DEFAULT_MODEL, FrameSampling, GenerationSettings
+from framescribe.types import FrameSampling, GenerationSettings
 from framescribe.types import Strategy as StrategyName
 from framescribe.types import Template as TemplateName
 
@@ -46,14 +46,18 @@ def _one_of(*names: str) -> Callable[[str], list[str]]:
 
 
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--model",
         "-m",
         autocompletion=models,
-        help="Folder, bundled name, Hugging Face id or modelscope:ID.",
+        help="Folder, bundled name, Hugging Face id or modelscope:ID; by default the adapter's, or tiny.",
         rich_help_panel=_MODEL,
     ),
+]
+Adapter = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a LoRA adapter, merged into the model.", rich_help_panel=_MODEL),
 ]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of the repository.", rich_help_panel=_MODEL)
@@ -175,13 +179,14 @@ def beside_rows(rows: str, ending: str) -> Path:
 
 
 def model_spec(
-    model: Model = DEFAULT_MODEL,
+    model: Model = None,
     revision: Revision = None,
     device: DeviceName = "auto",
     dtype: Dtype = "auto",
     quant: Quant = None,
+    adapter: Adapter = None,
 ) -> ModelSpec:
-    return ModelSpec(model, revision, device, dtype, quant)
+    return ModelSpec(model, revision, device, dtype, quant, adapter)
 
 
 def frame_sampling(strategy: Strategy = "chat", fps: Fps = 1.0, frames: NumFrames = 24) -> FrameSampling:

@@ -27,13 +27,11 @@ class Checkpoint:
         folder: holds the official layout.
         name: as the user gave it; goes into the rows.
         revision: commit of a hub's repository, or a fingerprint of a local folder's weights.
-        adapter: folder of a LoRA adapter that ``name`` stands for; ``folder`` is then of its base model.
     """
 
     folder: Path
     name: str
     revision: str
-    adapter: Path | None = None
 
 
 def bundled_models() -> list[str]:
@@ -70,24 +68,39 @@ def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
+def fetch_checkpoint(
+    model: str | None, revision: str | None = None, adapter: str | None = None
+) -> Checkpoint:
     """Finds ``model`` and downloads what is not here yet.
 
     Args:
-        model: a folder of a checkpoint or of a LoRA adapter, the name of a bundled model, a Hugging Face repo id
-            (``owner/name``), or ``modelscope:owner/name``.
+        model: a folder, the name of a bundled model, a Hugging Face repo id (``owner/name``), or
+            ``modelscope:owner/name``; None: the one that the adapter names.
         revision: branch, tag or commit of the repository; None is its main branch.
+        adapter: folder of a LoRA adapter of it, which then is in the name and the revision, too.
 
     Raises:
         UsageError: no such folder or repository, no network, or a revision of a local folder.
     """
+    if adapter is not None:
+        folder = Path(adapter).expanduser()
+        if not (folder / ADAPTER_CONFIG).is_file():
+            raise UsageError(f"{adapter} holds no {ADAPTER_CONFIG}: not the folder of an adapter")
+        base = fetch_checkpoint(base_of(folder) if model is None else model, revision)
+        return Checkpoint(
+            base.folder,
+            adapter if model is None else f"{model}+{adapter}",
+            f"{base.revision}+{_fingerprint(folder)}",
+        )
+    if model is None:
+        raise UsageError("give `model`, or an `adapter` that names one")
     bundled = _BUNDLED_FOLDER / model
     local = bundled if model in bundled_models() else Path(model).expanduser()
     if local.is_dir():
         if revision is not None:
             raise UsageError(f"{model} is a local folder and has no revisions; leave out `revision`")
         if (local / ADAPTER_CONFIG).is_file():
-            return _with_adapter(local, model)
+            raise UsageError(f"{model} is a LoRA adapter, not a model; give it as `adapter`")
         if not (local / CONFIG_FILE).is_file():
             raise UsageError(f"{local} holds no {CONFIG_FILE}: not a checkpoint folder")
         return Checkpoint(local, model, _fingerprint(local))
@@ -99,13 +112,6 @@ def fetch_checkpoint(model: str, revision: str | None = None) -> Checkpoint:
             f"bundled models: {', '.join(bundled_models())}; the official one: {OFFICIAL_MODEL}"
         )
     return _from_hugging_face(model, revision)
-
-
-def _with_adapter(folder: Path, model: str) -> Checkpoint:
-    base = fetch_checkpoint(base_of(folder))
-    if base.adapter is not None:
-        raise UsageError(f"{folder} is an adapter of another one, {base.name}; merge that first")
-    return Checkpoint(base.folder, model, f"{base.revision}+{_fingerprint(folder)}", folder)
 
 
 def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:

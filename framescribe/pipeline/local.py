@@ -36,7 +36,7 @@ class ThisProcess:
         self.made_by = MadeBy(
             str(precision),
             precision.hardware,
-            lambda: fetch_checkpoint(model.name, model.revision).revision,
+            lambda: fetch_checkpoint(model.name, model.revision, model.adapter).revision,
         )
 
     def caption(self, work: Work, observer: Observer) -> None:

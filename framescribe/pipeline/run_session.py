@@ -140,11 +140,11 @@ def open_session(run: CaptionRun, made_by: MadeBy, stack: ExitStack) -> RunSessi
     # Before the folder is made: there may be no such model. A dry run downloads nothing, and takes any revision.
     revision = None if run.dry_run else made_by.find_revision()
     if revision is not None:
-        check_heads(run.heads, run.model.name, revision)
+        check_heads(run.heads, run.model.label, revision)
     if not run.dry_run:
         stack.enter_context(locked(folder))
     settings = replace(run.settings, repair=run.repairs)
-    model = made_by.model or run.model.name
+    model = made_by.model or run.model.label
     identity = run_identity(settings, run.asked, model, revision, made_by.precision, made_by.sent)
     session = RunSession(run, folder, RunLog(folder), identity, made_by.hardware)
     if not run.dry_run:

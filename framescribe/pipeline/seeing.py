@@ -69,9 +69,10 @@ class Seeing:
         """
         from framescribe.model.hub import fetch_checkpoint
 
-        revision = fetch_checkpoint(self.model.name, self.model.revision).revision
-        check_heads(self.heads, self.model.name, revision)
-        name = features_of(self.model.name, revision)
+        model = self.model
+        found = fetch_checkpoint(model.name, model.revision, model.adapter)
+        check_heads(self.heads, found.name, found.revision)
+        name = features_of(found.name, found.revision)
         kept = (Scorer(name, _VERSION, (), features_of=name),) * self.keeps_features
         return (*kept, *map(_as_scorer, self.heads))
 

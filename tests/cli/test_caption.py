@@ -249,6 +249,7 @@ def test_a_file_that_a_list_names_and_that_is_not_there_is_one_row(tmp_path):
         (["--device", "toaster"], "unknown --device 'toaster'"),
         (["--device", "cuda:77"], "cuda:77 is not there"),
         (["--model", "no-such-model"], "no checkpoint folder 'no-such-model'"),
+        (["--adapter", "no-such-adapter"], "no-such-adapter holds no adapter_config.json"),
         (["--revision", "v2"], "leave out --revision"),
         (["-o", "rows.csv"], "must end in .jsonl or .parquet"),
         (["-o", "no/such/folder/rows.jsonl"], "there is no folder"),

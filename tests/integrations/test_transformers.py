@@ -229,7 +229,7 @@ def test_an_adapter_of_ours_gives_the_captions_that_it_gives_in_framescribe(
     write_adapter(tmp_path)
     clip = clip_of(recorded("chat-5f")["video_u8_cthw"])
     short = CaptionSettings(generation=GenerationSettings(max_new_tokens=12))
-    (row,) = Captioner.from_pretrained(tmp_path, device="cpu").caption(clip, short)
+    (row,) = Captioner.from_pretrained(adapter=tmp_path, device="cpu").caption(clip, short)
     for adapted in (
         AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32),
         PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32), tmp_path),

@@ -77,9 +77,11 @@ def small_clips(count: int) -> list[VideoFrames]:
     ]
 
 
-def ours(clips: list[VideoFrames], model: Path = TINY, count: int = 12) -> list[str]:
+def ours(clips: list[VideoFrames], adapter: Path | None = None, count: int = 12) -> list[str]:
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=count))
-    rows = Captioner.from_pretrained(model, device="cpu", dtype="fp32").caption(clips, settings)
+    rows = Captioner.from_pretrained(TINY, adapter=adapter, device="cpu", dtype="fp32").caption(
+        clips, settings
+    )
     by_name = {row.source_video: row.caption_raw for row in rows}
     return [by_name[clip.name].strip() for clip in clips]
 

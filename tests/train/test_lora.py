@@ -180,16 +180,16 @@ def test_pefts_own_loader_reads_the_adapter(tuned: tuple[Path, Path], recwarn) -
         torch.testing.assert_close(found[name], merged[name])
 
 
-def test_an_adapter_is_a_model_by_itself(tuned: tuple[Path, Path], clips: Path) -> None:
-    _, run = tuned
-    checkpoint = open_checkpoint(str(run / "adapter"))
+def test_an_adapter_over_its_model_is_the_merged_checkpoint(tuned: tuple[Path, Path], clips: Path) -> None:
+    base, run = tuned
+    checkpoint = open_checkpoint(str(base), adapter=str(run / "adapter"))
     model = load_model(checkpoint.folder, CPU, torch.float32, merge=checkpoint.merge)
     assert official_tensors(model).keys() == weights(run).keys()
     for name, tensor in official_tensors(model).items():
         torch.testing.assert_close(tensor, weights(run)[name])
     by_adapter, by_checkpoint = (
-        Captioner.from_pretrained(run / folder, device="cpu", dtype="fp32")
-        for folder in ("adapter", "checkpoint")
+        Captioner.from_pretrained(**model, device="cpu", dtype="fp32")
+        for model in ({"adapter": run / "adapter"}, {"model": run / "checkpoint"})
     )
     limit = CaptionSettings(generation=GenerationSettings(max_new_tokens=8))
     (row,), (expected,) = (
@@ -219,4 +219,12 @@ def test_an_adapter_that_does_not_fit_is_refused(
     path = tmp_path / "adapter" / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(UsageError, match=said):
-        open_checkpoint(str(tmp_path / "adapter"))
+        Captioner.from_pretrained(adapter=tmp_path / "adapter", device="cpu")
+
+
+def test_a_model_is_no_adapter_and_an_adapter_no_model(tuned: tuple[Path, Path]) -> None:
+    base, run = tuned
+    with pytest.raises(UsageError, match=r"holds no adapter_config\.json"):
+        Captioner.from_pretrained(base, adapter=run / "checkpoint", device="cpu")
+    with pytest.raises(UsageError, match="is a LoRA adapter, not a model; give it as `adapter`"):
+        Captioner.from_pretrained(run / "adapter", device="cpu")

@@ -202,7 +202,7 @@ def _look_at_model(spec: ModelSpec) -> ModelFacts:
     from framescribe.model.precision import choose_precision
 
     precision = choose_precision(spec)
-    checkpoint = open_checkpoint(spec.name, spec.revision)
+    checkpoint = open_checkpoint(spec.name, spec.revision, spec.adapter)
     return ModelFacts(
         checkpoint.revision,
         None if checkpoint.revision.startswith("sha256:") else checkpoint.revision,

@@ -73,7 +73,7 @@ class OnRay:
 
     def _job(self, session: RunSession) -> Job:
         run, facts, folder = self._run, self._facts, session.folder
-        rows = RowMaker(run.model.name, facts.revision, facts.precision)
+        rows = RowMaker(run.model.label, facts.revision, facts.precision)
         spec = replace(run.model, revision=facts.commit or run.model.revision, dtype=facts.dtype)
         captioner, preparer = pretrained(spec, rows, run.batch_size)
         return Job(

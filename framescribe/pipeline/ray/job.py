@@ -128,7 +128,7 @@ def _preparer(spec: ModelSpec, rows: RowMaker) -> Preparer:
     from framescribe.model.precision import choose_precision
     from framescribe.prepare import Preparer
 
-    checkpoint = open_checkpoint(spec.name, spec.revision)
+    checkpoint = open_checkpoint(spec.name, spec.revision, spec.adapter)
     _check_revision(checkpoint.revision, rows)
     on_cpu = ModelSpec(spec.name, device="cpu", dtype=spec.dtype)
     return Preparer(checkpoint, rows, dtype=choose_precision(on_cpu).dtype)
