@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
@@ -26,8 +25,9 @@ from framescribe.pipeline.clip_choice import check_count, check_shard
 from framescribe.pipeline.given import Source, listed
 from framescribe.pipeline.observer import Observer, RunSummary
 from framescribe.pipeline.run_clips import RunClips
+from framescribe.pipeline.score_executor import score_executor
 from framescribe.pipeline.scores_done import ScoresDone
-from framescribe.pipeline.scoring import Scored, ScoreTask, scored_here
+from framescribe.pipeline.scoring import Scored
 from framescribe.pipeline.seeing import Seeing
 from framescribe.pipeline.sources import check_sources
 from framescribe.scores.registry import scorers_named
@@ -227,7 +227,7 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
         clips = RunClips(run, lambda clip: segment(clip, run.segment_rule, reading))
         seeing = Seeing(run.model, run.sampling, run.heads, run.features) if run.needs_model else None
         sights = () if seeing is None else seeing.scorers()
-        score_all = stack.enter_context(_executor(run, seeing))
+        score_all = stack.enter_context(score_executor(run.executor, run.limits, seeing))
         folder = RowFolder(run.folder)
         if not run.dry_run:
             stack.enter_context(locked(folder))
@@ -247,20 +247,6 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
         left_of = scored.left_of_bytes if run.hash_sources else scored.left
         tasks = ((clip, scorers) for clip in clips if (scorers := left_of(clip)))
         return _carry_out(run, score_all(islice(tasks, total)), total, scored, folder, observer)
-
-
-Executor = Callable[[Iterator[ScoreTask]], Iterator[Scored]]
-
-
-def _executor(run: ScoreRun, seeing: Seeing | None) -> AbstractContextManager[Executor]:
-    """What scores a run's clips, for as long as the block lasts."""
-    if seeing is not None:
-        return nullcontext(partial(seeing.seen_here, limits=run.limits))
-    if run.executor is None:
-        return nullcontext(partial(scored_here, limits=run.limits))
-    from framescribe.pipeline.ray.scoring import scoring_on_ray
-
-    return scoring_on_ray(run.executor, run.limits)
 
 
 def _carry_out(

@@ -245,7 +245,7 @@ SCORERS: tuple[Scorer, ...] = (
     Scorer("fingerprint", 3, (), ("tiny",), features_of="fingerprint-3"),
     Scorer(
         "text",
-        2,
+        3,
         (
             Score(
                 "text_area_share",

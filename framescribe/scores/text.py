@@ -95,20 +95,13 @@ def find_text(picture_HW3: Pixels) -> list[Box]:
     for edges in np.clip(np.concatenate([corners.min(1), corners.max(1)], axis=1), 0, 1):
         across, down = (edges[2:] - edges[:2]) * (width, height)
         boxes.append(Box(edges, aspect=across / max(down, 1e-9)))
-    if not any(box.may_be_line for box in boxes):
+    lines = [number for number, box in enumerate(boxes) if box.may_be_line]
+    if not lines:
         return boxes
-    read = engine(bgr, use_det=True, use_cls=False, use_rec=True)  # without lines that it cannot read
-    if read.boxes is None:
-        return boxes
-    sure = {_key(each): confidence for each, confidence in zip(read.boxes, read.scores, strict=True)}
-    return [
-        replace(box, confidence=sure.get(_key(each), 0.0))
-        for box, each in zip(boxes, found.boxes, strict=True)
-    ]
-
-
-def _key(box: NDArray[np.float32]) -> bytes:
-    return np.round(box).astype(np.int32).tobytes()
+    read = engine.recognize_txt(engine.crop_text_regions(bgr, found.boxes[lines]))
+    for number, text, confidence in zip(lines, read.txts, read.scores, strict=True):
+        boxes[number] = replace(boxes[number], confidence=float(confidence) if text.strip() else 0.0)
+    return boxes
 
 
 def covered(boxes: Sequence[Box]) -> float:
