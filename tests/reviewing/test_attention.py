@@ -122,3 +122,14 @@ def test_whoever_went_on_while_rows_were_read_is_not_thrown_back(own, browser, p
     page.keyboard.press("n")
     until(page, f"{at}.startsWith('4 of')")
     context.close()
+
+
+def test_the_grid_shows_what_was_decided_on_clips_that_were_left_at_once(own, pages):
+    page = pages(own)
+    page.keyboard.press("A")
+    page.keyboard.press("A")
+    until(page, "document.querySelector('.right .hint').textContent.startsWith('3 of')")
+    saved(page)
+    page.keyboard.press("g")
+    until(page, "[...document.querySelectorAll('.card .accept')].length === 2")
+    until(page, "document.activeElement.matches('.card.here button.open')")

@@ -83,9 +83,9 @@ export class Page {
 
   /** @param {"focus" | "grid" | "blind"} name @param {number} [place] */
   async open(name, place) {
-    const before = this.views[this.view], at = place ?? this.place ?? 0;
+    const before = this.view, at = place ?? this.place ?? 0;
     if (name !== this.view || !this.element.firstElementChild?.matches(".focus, .grid, .blind")) {
-      before.leave();
+      this.views[before].leave();
       this.view = name;
       dropKeys("clip", "grid", "comparison");
       const view = this.views[name];
@@ -97,6 +97,7 @@ export class Page {
     this.#remember();
     if (name === "blind") return this.views.blind.show();
     if (!this.results.count) return this.#nothing();
+    if (name === "grid" && name !== before) this.results.chunks.clear(), await this.tried(this.results.fetch(at, at + 1));  // decided on since
     if (!this.views[name].element.isConnected) this.element.replaceChildren(this.views[name].element);
     await this.tried(this.views[name].show(Math.min(at, this.results.count - 1)));
   }
