@@ -82,6 +82,16 @@ def test_another_subject_before_the_same_moving_background_is_no_copy():
     assert not (are_copies(one, two) | are_copies(two, one)).any()
 
 
+def test_a_part_that_differs_by_a_few_levels_is_coding_and_by_more_another_clip():
+    """The same difference in proportion, of a faint clip and of a clear one."""
+    one = fingerprint_of(film("d/31/399"))[None].astype(np.float32)
+    spot = np.zeros_like(one)
+    spot[..., 5:10, 5:10] = (12 + 9 * (-1.0) ** np.arange(8))[:, None, None]
+    faint = 128 + 0.12 * (one - 128)
+    assert are_copies(faint, faint + 0.12 * spot).all()
+    assert not are_copies(one, one + spot).any()
+
+
 @pytest.mark.parametrize("bar", [32, 35, 38])
 def test_a_letterbox_that_ends_within_a_pixel_is_no_part_of_the_fingerprint(bar):
     """Ten rows are one of the tiny picture."""
