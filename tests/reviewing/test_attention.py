@@ -130,6 +130,8 @@ def test_the_grid_shows_what_was_decided_on_clips_that_were_left_at_once(own, pa
     page.keyboard.press("A")
     until(page, "document.querySelector('.right .hint').textContent.startsWith('3 of')")
     saved(page)
+    clip = own.all_rows()[2]["clip_id"]
+    until(page, "clip => document.querySelector('video').src.includes(clip)", clip)
     page.keyboard.press("g")
     until(page, "[...document.querySelectorAll('.card .accept')].length === 2")
     until(page, "document.activeElement.matches('.card.here button.open')")

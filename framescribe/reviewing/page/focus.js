@@ -61,7 +61,8 @@ export class Focus {
     this.history = history;
     this.others = others;
     this.#draw(row);
-    if (isOther) {
+    const seen = this.player.row;
+    if (seen?.clip_id !== row.clip_id || seen.prompt_index !== row.prompt_index) {  // also where an earlier answer was dropped
       this.player.show(row);
       this.#ahead(place + 1);
     }
