@@ -55,18 +55,25 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = _text("page.js")
     return environment.get_template("page.html.j2").render(
         title=title,
         version=__version__,
         style=_look() + _text("page.css"),
-        script=script,
-        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script=_text("page.js"),
+        policy=policy(),
         scores=scores,
         strip=strip,
         cards=cards,
         tags=Counter(tag for card in cards for tag in card.tags).most_common(),
         **(_of_captions(overview, len(cards)) if overview else _of_no_captions(scores)),
+    )
+
+
+def policy() -> str:
+    """The document's content security policy: pictures and style of its own, and no script but its own."""
+    script_sha256 = base64.b64encode(hashlib.sha256(_text("page.js").encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{script_sha256}'"
     )
 
 

@@ -10,7 +10,7 @@ from framescribe.errors import UsageError
 from framescribe.files import write_file
 from framescribe.profiles.filter import filter as filtered
 from framescribe.report.clips import card_of, strip_of
-from framescribe.report.links import links_from, with_file_name
+from framescribe.report.links import Link, links_from, with_file_name
 from framescribe.report.overview import overview_of
 from framescribe.report.page import page
 from framescribe.report.scores import Scores, scores_of
@@ -39,12 +39,13 @@ def either(source: str | Path) -> Dataset:
 def write_report(
     dataset: Dataset,
     target: Path,
-    max_clips: int,
-    overwrite: bool,
-    progress: Callable[[int, int], None] | None,
+    max_clips: int = 60,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
     limits: Limits | None = None,
+    link: Link | None = None,
 ) -> None:
-    """Writes the page: see ``Dataset.report``."""
+    """Writes the page: see ``Dataset.report``. Pictures lead where ``link`` says; None: to the videos."""
     _check(target, overwrite)
     scores = _scores(dataset, limits)
     overview = overview_of(dataset, max_clips) if dataset.has_captions else None
@@ -61,7 +62,7 @@ def write_report(
         if progress is not None:
             progress(done, len(shown))
 
-    stills, link = stills_of(shown.values(), one_more), links_from(target.parent)
+    stills, link = stills_of(shown.values(), one_more), link or links_from(target.parent)
     usual_prompt = overview.made_by[0][0]["prompt"] if overview and overview.made_by else None
     text = page(
         PurePath(dataset.name).name or dataset.name,

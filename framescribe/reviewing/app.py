@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Callable
@@ -20,12 +21,19 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from framescribe.errors import ClipError, UsageError
+from framescribe.reviewing.guard import LOCKED
 from framescribe.reviewing.session import NotReadYet, ReviewSession
 from framescribe.version import __version__
 
 _PAGE_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 _LOOK = "look.css"
 _MAX_ROWS = 500
+_TOLD = """<!doctype html>
+<html lang="en"><head><title>Report</title><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="/page/look.css">
+<link rel="stylesheet" href="/page/review.css"></head>
+<body><main id="view"><h1>Report</h1><p class="hint">{}</p></main></body></html>
+"""
 Answer = dict[str, Any]
 
 
@@ -48,6 +56,7 @@ def app_of(session: ReviewSession) -> Starlette:
     routes += [Route(path, _get(answer), methods=["GET"]) for path, answer in gets.items()]
     routes += [Route(path, _post(answer), methods=["POST"]) for path, answer in posts.items()]
     routes += [
+        Route("/report", lambda request: _report(session)),
         Route("/media/video", lambda request: _video(session, request)),
         Route("/media/strip", lambda request: _strip(session, request)),
     ]
@@ -153,6 +162,24 @@ def _video(session: ReviewSession, request: Request) -> Response:
 def _strip(session: ReviewSession, request: Request) -> Response:
     path = session.previews.strip(session.media(*_key(request)))
     return FileResponse(path, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
+
+
+def _report(session: ReviewSession) -> Response:
+    from framescribe.report.page import policy
+
+    try:
+        page = session.report.page()
+    except UsageError as error:
+        return _told(str(error), 422)
+    if page is None:
+        return _told("It is being made, and appears here once it is there.", 202, {"refresh": "1"})
+    return Response(
+        page, media_type="text/html", headers={"content-security-policy": f"{policy()}; {LOCKED}"}
+    )
+
+
+def _told(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(_TOLD.format(html.escape(text)), status, headers, "text/html")
 
 
 def _page_file(name: str) -> Any:

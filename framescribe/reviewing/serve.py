@@ -72,6 +72,7 @@ def review(
         raise UsageError(f"`cache_gb` must be above 0, not {cache_gb}")
     from framescribe.reviewing.folder import ReviewedFolder
     from framescribe.reviewing.previews import Previews
+    from framescribe.reviewing.report import FolderReport
     from framescribe.reviewing.session import ReviewSession
 
     names = [fspath(each) for each in (folder, compare) if each is not None]
@@ -81,8 +82,8 @@ def review(
     with _listening(host, port) as listening:
         previews = Previews(home.parent / "previews", int(cache_gb * 1e9))
         folders = [ReviewedFolder(name, reviewer or None) for name in names]
-        who = folders[0].decisions.reviewer
-        with contextlib.closing(ReviewSession(folders, who, previews, tokenizer_files)) as session:
+        who, page = folders[0].decisions.reviewer, FolderReport(folders[0], home / "report.html")
+        with contextlib.closing(ReviewSession(folders, who, previews, page, tokenizer_files)) as session:
             session.start()
             token, taken = _token(home), listening.getsockname()[1]
             address = f"http://{f'[{host}]' if ':' in host else host}:{taken}/?token={token}"

@@ -18,6 +18,7 @@ from framescribe.reviewing.folder import ReviewedFolder
 from framescribe.reviewing.given import bulk_edit_of, decision_of, keys_of, text_of
 from framescribe.reviewing.presence import Presence
 from framescribe.reviewing.previews import Previews
+from framescribe.reviewing.report import FolderReport
 from framescribe.reviewing.token_budgets import LIMITS, TokenBudgets
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ReviewSession:
         folders: what is reviewed, and perhaps another with captions of the same clips, to compare with.
         reviewer: whose decisions they are where a page does not say.
         previews: makes what browsers show.
+        report: of the first folder.
         tokenizer_files: as ``TokenBudgets`` takes them.
     """
 
@@ -55,9 +57,10 @@ class ReviewSession:
         folders: Sequence[ReviewedFolder],
         reviewer: str,
         previews: Previews,
+        report: FolderReport,
         tokenizer_files: Mapping[str, Path],
     ) -> None:
-        self.folder, self.reviewer, self.previews = folders[0], reviewer, previews
+        self.folder, self.reviewer, self.previews, self.report = folders[0], reviewer, previews, report
         self.index, self.decisions = self.folder.index, self.folder.decisions
         self.presence = Presence()
         self._folders = folders
@@ -73,6 +76,7 @@ class ReviewSession:
 
     def close(self) -> None:
         """Ends what is under way."""
+        self.report.close()
         self.previews.close()
         for folder in self._folders:
             folder.close()

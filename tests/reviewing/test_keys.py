@@ -62,7 +62,7 @@ def test_each_key_does_what_the_list_says(own, pages):
     saved(page)
     until(page, f"{VIDEO}.readyState >= 2")
     assert listed(page, "Clip") == set(CLIP)
-    assert listed(page, "Everywhere") == set(EVERYWHERE)
+    assert listed(page, "Everywhere") == {*EVERYWHERE, "o"}
     for key, condition in CLIP.items():
         if key == "Space":
             until(page, f"!{VIDEO}.paused && {VIDEO}.currentTime > 0")
@@ -82,6 +82,10 @@ def test_each_key_does_what_the_list_says(own, pages):
         until(page, condition)
         if key in "?b/s":
             page.keyboard.press("Escape")
+    with page.expect_popup() as tab:
+        page.keyboard.press("o")
+    assert tab.value.url == f"{own.origin}/report"
+    tab.value.close()
     page.keyboard.press("g")
     page.wait_for_selector(".card[data-clip].here")
     assert listed(page, "Grid") == set(GRID)

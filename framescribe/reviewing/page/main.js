@@ -47,11 +47,12 @@ export class Page {
     this.fresh = h("button", { class: "fresh", hidden: true, onclick: () => this.find(this.filters.query) });
     for (const [name, text] of [["focus", "Clip"], ["grid", "Grid"], ["blind", "Compare"]]) this.tabs[name] = h("button", { onclick: () => this.open(/** @type {any} */ (name)) }, text);
     this.bulkButton = h("button", { onclick: () => this.#bulk(), title: "Bulk edit (b)" }, "Edit all…");
+    const report = h("a", { href: "/report", target: "_blank", rel: "noopener", title: "Report, in a new tab (o)" }, "Report");
     const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
-    bar.append(h("div", { class: "row" }, h("h1", {}, nameOf(this.folder.name)), h("nav", { class: "row", "aria-label": "Views" }, ...Object.values(this.tabs)), this.found, this.fresh, h("span", { class: "gap" }), this.here, this.who, this.state,
+    bar.append(h("div", { class: "row" }, h("h1", {}, nameOf(this.folder.name)), h("nav", { class: "row", "aria-label": "Views" }, ...Object.values(this.tabs), report), this.found, this.fresh, h("span", { class: "gap" }), this.here, this.who, this.state,
       this.bulkButton, h("button", { "aria-label": "Keys", title: "Keys (?)", onclick: showKeys }, "?")), this.filters.element);
     setKeys("everywhere", [["?", "show the keys", showKeys], ["/", "search", () => this.filters.search.focus()], ["s", "write a condition in SQL", () => this.filters.sql.focus()], ["g", "grid", () => this.open("grid")], ["f", "one clip", () => this.open("focus")],
-      ["c", "compare two captions blind", () => this.open("blind")], ["b", "bulk edit", () => this.#bulk()], ["R", "look for the rows anew", () => this.find(this.filters.query)]]);
+      ["c", "compare two captions blind", () => this.open("blind")], ["b", "bulk edit", () => this.#bulk()], ["o", "report, in a new tab", () => report.click()], ["R", "look for the rows anew", () => this.find(this.filters.query)]]);
     this.#saving();
   }
 
