@@ -50,7 +50,7 @@ class Card:
         edited: the text that a person put in the caption's place.
         question: the prompt, where it is not the usual one.
         message: what failed, or is damaged.
-        stills: ``data:`` URIs, in the order of time.
+        stills: a ``data:`` URI of a few pictures side by side, in the order of time; empty where there are none.
         no_stills: why there are none.
         address: of the video; None where a browser cannot open it.
     """
@@ -65,7 +65,7 @@ class Card:
     question: str
     message: str
     tags: list[Tag]
-    stills: list[str]
+    stills: str
     no_stills: str
     address: str | None
     words: int
@@ -78,7 +78,7 @@ class Strip:
 
     source: str
     name: str
-    stills: list[str]
+    stills: str
     no_stills: str
     address: str | None
     value: str
@@ -126,11 +126,11 @@ def _cut(text: str, chars: int) -> str:
     return text if len(text) <= chars else f"{text[:chars]}…"
 
 
-def _pictures(row: Row, stills: Stills) -> tuple[list[str], str]:
+def _pictures(row: Row, stills: Stills) -> tuple[str, str]:
     try:
         return stills(row), ""
     except ClipError as error:
-        return [], short_reason(error)
+        return "", short_reason(error)
 
 
 def _tags(row: Row) -> list[Tag]:

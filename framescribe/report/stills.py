@@ -1,4 +1,4 @@
-"""What a clip shows, as a few small pictures inside the page."""
+"""What a clip shows, as a strip of a few small pictures inside the page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from framescribe.errors import ClipError, UsageError
 from framescribe.report.overview import Row
-from framescribe.types import Clip, FrameSampling
+from framescribe.types import Clip
 from framescribe.video.cpus import usable_cpus
-from framescribe.video.decode import decode_frames
-from framescribe.video.encode import encode_jpeg
+from framescribe.video.preview import strip
 from framescribe.video.workers import DecodeWorkers
 
-STILLS = 4
-LONG_SIDE_PX = 280
+STILLS, SIZE_PX = 4, (280, 280)
 TIMEOUT_S = 30.0
 
-Stills = Callable[[Row], list[str]]
+Stills = Callable[[Row], str]
 
 
 def stills_of(rows: Iterable[Row], progress: Callable[[], None]) -> Stills:
@@ -29,10 +27,10 @@ def stills_of(rows: Iterable[Row], progress: Callable[[], None]) -> Stills:
         progress: called after each.
 
     Returns:
-        What gives a row's stills as ``data:`` URIs, in the order of time; it raises ClipError, with the reason, where
-        there are none.
+        What gives a row's stills side by side, in the order of time, as a ``data:`` URI; it raises ClipError, with the
+        reason, where there are none.
     """
-    found: dict[str, Future[list[str]]] = {}
+    found: dict[str, Future[str]] = {}
     with DecodeWorkers([], TIMEOUT_S) as workers, ThreadPoolExecutor(usable_cpus()) as pool:
         for row in rows:
             future = found[str(row["clip_id"])] = pool.submit(_stills, row, workers)
@@ -40,9 +38,9 @@ def stills_of(rows: Iterable[Row], progress: Callable[[], None]) -> Stills:
     return lambda row: found[str(row["clip_id"])].result()
 
 
-def _stills(row: Row, workers: DecodeWorkers) -> list[str]:
-    jpegs = workers.call(encoded_stills, _seen(row))
-    return [f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for jpeg in jpegs]
+def _stills(row: Row, workers: DecodeWorkers) -> str:
+    jpeg = workers.call(encoded_stills, _seen(row))
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _seen(row: Row) -> Clip:
@@ -56,14 +54,13 @@ def _seen(row: Row) -> Clip:
         raise ClipError("open", str(error)) from error
 
 
-def encoded_stills(clip: Clip) -> list[bytes]:
-    """JPEGs of up to ``STILLS`` frames, evenly over the clip. Called in a worker.
+def encoded_stills(clip: Clip) -> bytes:
+    """The JPEG of up to ``STILLS`` frames, evenly over the clip. Called in a worker.
 
     Raises:
         ClipError: there is no picture to be had; why.
     """
-    frames = decode_frames(clip, FrameSampling("uniform", STILLS))
-    return [encode_jpeg(picture, LONG_SIDE_PX) for picture in frames.pixels]
+    return strip(clip, STILLS, SIZE_PX, is_padded=False)
 
 
 def short_reason(error: ClipError) -> str:

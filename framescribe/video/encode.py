@@ -46,16 +46,6 @@ def write_mp4(
         container.mux(stream.encode(None))
 
 
-def encode_jpeg(picture_u8: np.ndarray[Any, np.dtype[np.uint8]], long_side: int) -> bytes:
-    """Shrink a picture until its long side has ``long_side`` pixels, and encode it as JPEG.
-
-    Args:
-        picture_u8: uint8 [3, H, W], RGB.
-        long_side: in pixels; a smaller picture stays as large as it is.
-    """
-    return _alone(_shrunk(picture_u8, long_side, "yuvj420p"), "mjpeg", {"qmin": "4", "qmax": "4"})
-
-
 def encode_still(
     picture_u8: np.ndarray[Any, np.dtype[np.uint8]], jpeg_q: int | None = None, long_side: int | None = None
 ) -> bytes:

@@ -20,6 +20,7 @@ from framescribe.video.source import open_source
 
 PREVIEW_SIDE_PX = 854
 STRIP_PICTURES, STRIP_SIZE_PX = 8, (256, 144)
+_GAP_PX = 4
 _TIME_BASE = Fraction(1, 90_000)
 _CRF = 27
 _FAST = (
@@ -98,7 +99,7 @@ class _Small(Filters):
 
 
 def write_strip(clip: Clip, path: Path) -> None:
-    """Writes a JPEG of pictures side by side, evenly over the clip; a short clip's last one is repeated.
+    """Writes the strip that plays in a grid, picture by picture, whatever the clip's shape and length.
 
     Called in a worker.
 
@@ -106,8 +107,28 @@ def write_strip(clip: Clip, path: Path) -> None:
         ClipError: no picture can be read.
         OSError: the file cannot be written.
     """
-    pixels = decode_frames(clip, FrameSampling("uniform", STRIP_PICTURES)).pixels
-    if len(pixels) == 0:
+    write_file(path, strip(clip, STRIP_PICTURES, STRIP_SIZE_PX, is_padded=True))
+
+
+def strip(clip: Clip, num_pictures: int, size_px: tuple[int, int], *, is_padded: bool) -> bytes:
+    """A JPEG of pictures side by side, evenly over the clip. Called in a worker.
+
+    Args:
+        num_pictures: at most.
+        size_px: width and height into which each is put.
+        is_padded: each has all of that room, and a short clip's last one is repeated, so that all strips are of one
+            size; otherwise they stand close to each other.
+
+    Raises:
+        ClipError: no picture can be read.
+    """
+    pixels_u8 = decode_frames(clip, FrameSampling("uniform", num_pictures)).pixels
+    if len(pixels_u8) == 0:
         raise UsageError("the clip has no picture")
-    places = np.minimum(np.arange(STRIP_PICTURES), len(pixels) - 1)
-    write_file(path, encode_strip(pixels[places], *STRIP_SIZE_PX))
+    if is_padded:
+        places = np.minimum(np.arange(num_pictures), len(pixels_u8) - 1)
+        return encode_strip(pixels_u8[places], *size_px)
+    height, width = pixels_u8.shape[2:]
+    scale = min(1.0, size_px[0] / width, size_px[1] / height)
+    across, down = (max(2, round(side * scale / 2) * 2) for side in (width, height))
+    return encode_strip(pixels_u8, across + _GAP_PX, down)

@@ -6,7 +6,7 @@ import pytest
 
 from framescribe.types import Clip, FrameSampling
 from framescribe.video.decode import decode_frames
-from framescribe.video.encode import encode_jpeg, write_mp4
+from framescribe.video.encode import encode_strip, write_mp4
 
 
 @pytest.fixture
@@ -42,15 +42,16 @@ def test_a_missing_folder_is_an_os_error(tmp_path, frames_u8):
         write_mp4(tmp_path / "nowhere" / "video.mp4", frames_u8, 8)
 
 
-def test_jpegs_show_the_picture_and_are_small():
-    ramp = np.linspace(0, 255, 640, dtype=np.uint8)
-    picture = np.stack(
-        [np.tile(ramp, (360, 1)), np.full((360, 640), 40, np.uint8), np.full((360, 640), 200, np.uint8)]
-    )
-    for side, size in ((160, (160, 90)), (4000, (640, 360)), (1, (1, 1))):
-        jpeg = encode_jpeg(picture, side)
-        with av.open(io.BytesIO(jpeg)) as file:
-            shown = next(file.decode(video=0)).to_ndarray(format="rgb24").astype(int)
-        assert shown.shape == (size[1], size[0], 3)
-        assert np.abs(shown.mean((0, 1)) - (127.5, 40, 200)).max() < 6
-    assert len(encode_jpeg(picture, 160)) < 5000
+def test_strips_show_each_picture_whole_in_its_field_and_are_small():
+    """Pictures that are twice as wide as high, in fields that are as high as wide."""
+    colours = np.array([(200, 40, 40), (40, 160, 40), (40, 40, 200)], np.uint8)
+    pictures = np.broadcast_to(colours[:, :, None, None], (3, 3, 320, 640))
+    jpeg = encode_strip(pictures, 160, 160)
+    with av.open(io.BytesIO(jpeg)) as file:
+        shown = next(file.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert shown.shape == (160, 480, 3)
+    for place, colour in enumerate(colours.astype(int)):
+        field = shown[:, 160 * place : 160 * (place + 1)]
+        assert np.abs(field[44:116, 4:-4].mean((0, 1)) - colour).max() < 6
+        assert np.abs(field[[0, 36, -36, -1]].mean((0, 1)) - 24).max() < 6
+    assert len(jpeg) < 5000
