@@ -57,8 +57,8 @@ WRONG = [
         "--temperature 1 --top-p 2", "--top-p must lie in",
     ),
     (
-        generated(repetition_penalty=0.0), "`repetition_penalty` must be",
-        "--repetition-penalty 0", "--repetition-penalty must be",
+        generated(repetition_penalty=0.0), "`repetition_penalty` must lie between",
+        "--repetition-penalty 0", "--repetition-penalty must lie between",
     ),
     (generated(seed=-1), "`seed` must be", "--seed -1", "--seed must be"),
     (asked(prompt=" "), "prompt is empty", ["--prompt", " "], "prompt is empty"),

@@ -135,3 +135,21 @@ def test_the_grid_shows_what_was_decided_on_clips_that_were_left_at_once(own, pa
     page.keyboard.press("g")
     until(page, "[...document.querySelectorAll('.card .accept')].length === 2")
     until(page, "document.activeElement.matches('.card.here button.open')")
+
+
+def test_a_view_that_is_left_before_its_rows_are_there_does_not_come_back(own, pages):
+    page = pages(own)
+    saved(page)
+    held = []
+    page.context.route("**/api/rows?*", lambda route: held.append(route))
+    page.keyboard.press("g")
+    until(page, "document.querySelector('.grid')")
+    while not held:
+        page.wait_for_timeout(20)
+    page.keyboard.press("f")
+    until(page, "document.querySelector('.focus')")
+    for route in tuple(held):
+        with page.expect_response("**/api/rows?*"):
+            route.continue_()
+    page.wait_for_timeout(100)
+    until(page, "document.querySelector('.focus') && !document.querySelector('.grid')")

@@ -166,7 +166,11 @@ def test_the_command(tmp_path: Path) -> None:
 PATIENT = ServerSettings(limits=DecodeLimits(2, timeout_s=300))
 
 
-@pytest.mark.parametrize("trouble", ["/nowhere/at/all", 7])
+# Beneath a device nothing can be made, by root or by a library that makes the folders it misses.
+NOWHERE = "/dev/null/nowhere"
+
+
+@pytest.mark.parametrize("trouble", [NOWHERE, 7])
 def test_a_line_that_fails_for_a_moment_or_by_a_bug_is_left_for_the_next_run(
     tmp_path: Path,
     clip: Path,
@@ -196,7 +200,7 @@ def test_a_line_that_failed_for_a_moment_is_tried_again(
     requests, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     requests.write_text(line("text", "hello") + "\n" + line("film", video(clip)))
     usual = tempfile.gettempdir()
-    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    monkeypatch.setattr(tempfile, "tempdir", NOWHERE)
     monkeypatch.setattr(batches, "_PAUSES_S", (20.0, 20.0))
     pauses: list[float] = []
 

@@ -99,6 +99,7 @@ export class Page {
     if (name === "blind") return this.views.blind.show();
     if (!this.results.count) return this.#nothing();
     if (name === "grid" && name !== before) this.results.chunks.clear(), await this.tried(this.results.fetch(at, at + 1));  // decided on since
+    if (name !== this.view) return;  // another one was opened meanwhile
     if (!this.views[name].element.isConnected) this.element.replaceChildren(this.views[name].element);
     await this.tried(this.views[name].show(Math.min(at, this.results.count - 1)));
   }
