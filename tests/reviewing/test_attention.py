@@ -141,7 +141,7 @@ def test_a_view_that_is_left_before_its_rows_are_there_does_not_come_back(own, p
     page = pages(own)
     saved(page)
     held = []
-    page.context.route("**/api/rows?*", lambda route: held.append(route))
+    page.context.route("**/api/rows?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
     page.keyboard.press("g")
     until(page, "document.querySelector('.grid')")
     while not held:
