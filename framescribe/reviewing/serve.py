@@ -85,12 +85,16 @@ def review(
         who, page = folders[0].decisions.reviewer, FolderReport(folders[0], home / "report.html")
         with contextlib.closing(ReviewSession(folders, who, previews, page, tokenizer_files)) as session:
             session.start()
-            token, taken = _token(home), listening.getsockname()[1]
-            address = f"http://{f'[{host}]' if ':' in host else host}:{taken}/?token={token}"
-            on_address(address)
+            token = _token(home)
+            on_address(address := _address(host, listening, token))
             if open_browser:
                 webbrowser.open(address)
             _serve(session, listening, token)
+
+
+def _address(host: str, listening: socket.socket, token: str) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}/?token={token}"
 
 
 def _serve(session: ReviewSession, listening: socket.socket, token: str) -> None:
