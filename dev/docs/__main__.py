@@ -1,4 +1,4 @@
-"""``python -m dev.docs`` writes the generated pages anew; with ``strip`` or ``report`` also a picture."""
+"""``python -m dev.docs`` writes the generated pages anew; with ``strip``, ``report``, ``review`` its pictures too."""
 
 import sys
 from pathlib import Path
@@ -23,5 +23,9 @@ if __name__ == "__main__":
         from dev.docs.report import write_picture
 
         write_picture(ROOT, ROOT / "docs" / "report.png")
+    if sys.argv[1:] == ["review"]:
+        from dev.docs.review import write_pictures
+
+        write_pictures(ROOT, ROOT / "docs")
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8")
