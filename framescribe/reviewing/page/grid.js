@@ -138,17 +138,17 @@ export class Grid {
   }
 
   /** @param {number} place */
-  select(place) {
-    const row = this.page.results.peek(place);
+  async select(place) {
+    const row = await this.page.results.at(place);  // it may be read anew just now
     if (!row) return;
     if (!this.selected.delete(keyOf(row))) this.selected.set(keyOf(row), row);
-    this.#content(this.cards.get(place), place);
+    if (this.cards.has(place)) this.#content(this.cards.get(place), place);
     this.page.selectionChanged(this.selected.size);
   }
 
   /** @param {any} decision */
-  #decide(decision) {
-    const rows = this.selected.size ? [...this.selected.values()] : [this.page.results.peek(this.at)].filter(Boolean);
+  async #decide(decision) {
+    const rows = this.selected.size ? [...this.selected.values()] : [await this.page.results.at(this.at)].filter(Boolean);
     if (rows.length) this.page.decide({ ...decision, rows: rows.map(({ clip_id, prompt_index, caption }) => ({ clip_id, prompt_index, caption })) });
     this.selected.clear();
     this.page.selectionChanged(0);
