@@ -124,3 +124,24 @@ def test_next_is_not_approval(lively, pages):
         until(page, f"{AT}.startsWith('{place} of')")
     saved(page)
     assert Decisions(lively.folder).position == before
+
+
+def test_keys_in_the_grid_act_on_what_is_shown_while_rows_are_read_anew(own, pages):
+    rows = own.all_rows()
+    page = pages(own, "view=grid")
+    page.wait_for_selector(".card[data-clip].here")
+    held = []
+    page.context.route("**/api/rows?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
+    own.decide("others-accept", "accept", rows[5], reviewer="ben")
+    while not held:
+        page.wait_for_timeout(20)
+    for key in ("x", "ArrowRight", "x", "a", "ArrowRight", "r", "ArrowRight"):
+        page.keyboard.press(key)
+    for route in tuple(held):
+        route.continue_()
+    page.context.unroute("**/api/rows?*")
+    until(page, "document.querySelectorAll('.card .tag.accept').length === 3")
+    until(page, "document.querySelectorAll('.card .tag.reject').length === 1")
+    saved(page)
+    mine = [Decisions(own.folder).current(row["clip_id"]).verdict for row in rows[:4]]
+    assert mine == ["accept", "accept", "reject", None]

@@ -11,6 +11,8 @@ export class Grid {
     this.at = 0;
     /** @type {Map<number, HTMLElement>} */
     this.cards = new Map();
+    /** @type {WeakMap<HTMLElement, any>} the row that each card shows: keys act on it, whatever is read meanwhile */
+    this.rows = new WeakMap();
     /** @type {Map<string, any>} */
     this.selected = new Map();
     this.sheet = h("ul", { class: "sheet", "aria-label": "Clips" });
@@ -80,8 +82,9 @@ export class Grid {
 
   /** @param {any} card @param {number} place */
   #content(card, place) {
-    const row = this.page.results.peek(place);
+    const row = this.page.results.peek(place) ?? this.rows.get(card);
     if (!row) return;
+    this.rows.set(card, row);
     card.dataset.clip = row.clip_id;
     const text = row.edited_caption ?? row.caption ?? row.error_message ?? "";
     const picture = h("img", { alt: "", loading: "lazy", src: `/media/strip?clip=${encodeURIComponent(row.clip_id)}&prompt=${row.prompt_index}`,
@@ -137,19 +140,26 @@ export class Grid {
     if (row) this.page.moved(row);
   }
 
+  /** The row that is shown at a place, if one is. @param {number} place */
+  #shownAt(place) {
+    const card = this.cards.get(place);
+    return card && this.rows.get(card);
+  }
+
   /** @param {number} place */
-  async select(place) {
-    const row = await this.page.results.at(place);  // it may be read anew just now
-    if (!row) return;
+  select(place) {
+    const row = this.#shownAt(place);
+    if (!row) return this.page.say("This clip is not shown yet.");
     if (!this.selected.delete(keyOf(row))) this.selected.set(keyOf(row), row);
-    if (this.cards.has(place)) this.#content(this.cards.get(place), place);
+    this.#content(this.cards.get(place), place);
     this.page.selectionChanged(this.selected.size);
   }
 
   /** @param {any} decision */
-  async #decide(decision) {
-    const rows = this.selected.size ? [...this.selected.values()] : [await this.page.results.at(this.at)].filter(Boolean);
-    if (rows.length) this.page.decide({ ...decision, rows: rows.map(({ clip_id, prompt_index, caption }) => ({ clip_id, prompt_index, caption })) });
+  #decide(decision) {
+    const rows = this.selected.size ? [...this.selected.values()] : [this.#shownAt(this.at)].filter(Boolean);
+    if (!rows.length) return this.page.say("This clip is not shown yet.");
+    this.page.decide({ ...decision, rows: rows.map(({ clip_id, prompt_index, caption }) => ({ clip_id, prompt_index, caption })) });
     this.selected.clear();
     this.page.selectionChanged(0);
     this.refresh();
