@@ -68,6 +68,8 @@ def test_the_revision_must_be_the_same_and_the_path_may_differ(tmp_path):
         content(tensors=TENSORS | {"weight": np.ones((2, 4), np.float64)}),
         content(tensors=TENSORS | {"weight": np.full((2, 4), np.nan, np.float32)}),
         content(tensors=TENSORS | {"more": np.zeros(1, np.float32)}),
+        content(tensors=TENSORS | {"weight": np.ones((2, 0), np.float32)}),
+        content(tensors={**HIDDEN, "hidden_weight": np.zeros((2, 3, 0), np.float32)}),
         content(tensors={**HIDDEN, "hidden_bias": np.zeros((2, 4), np.float32)}),
         content(tensors={**HIDDEN, "hidden_weight": np.zeros((2, 4, 4), np.float32)}),
         content(tensors={**HIDDEN, "hidden_weight": np.zeros(3, np.float32)}),
