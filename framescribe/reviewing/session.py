@@ -179,6 +179,8 @@ class ReviewSession:
         group_id, action = (
             (given.get("group_id"), given.get("action")) if isinstance(given, dict) else (None, None)
         )
+        if not isinstance(group_id, str):
+            group_id = None  # it may be nested too deep to be written into an answer
         try:
             if action == "choose":
                 return {"group_id": group_id, "is_saved": True, "sides": self._comparison.choose(given)}

@@ -380,6 +380,7 @@ def raw(port, method, path, headers):
         b'{"decisions": [{"action": "accept", "rows": [1]}]}',
         b'{"decisions": [{"action": "edit", "text": "Of no row."}]}',
         b'{"decisions": [{"action": "accept", "rows": []}]}',
+        b'{"decisions": [{"action": "choose", "group_id": ' + b"[" * 900 + b"]" * 900 + b"}]}",
         b'{"decisions": [{"action": "accept", "rows": [{"clip_id": "a", "prompt_index": 99999999999999999999}]}]}',
         b"\xff",
     ],
