@@ -153,3 +153,22 @@ def test_a_view_that_is_left_before_its_rows_are_there_does_not_come_back(own, p
             route.continue_()
     page.wait_for_timeout(100)
     until(page, "document.querySelector('.focus') && !document.querySelector('.grid')")
+
+
+def test_rows_that_come_after_others_were_looked_for_are_not_shown_among_them(own, pages):
+    row = own.all_rows()[5]
+    page = pages(own, "view=grid")
+    page.wait_for_selector(".card[data-clip].here")
+    held = []
+    page.context.route("**/api/rows?*", lambda route: route.continue_() if held else held.append(route))
+    own.decide("others-accept", "accept", row, reviewer="ben")
+    while not held:
+        page.wait_for_timeout(20)
+    page.locator("input[type=search]").fill("Clip 5:")
+    until(page, "document.querySelectorAll('.card').length === 1")
+    with page.expect_response("**/api/rows?*"):
+        held[0].continue_()
+    own.decide("others-reject", "reject", row, reviewer="ben")
+    until(page, "document.querySelector('.card').textContent.includes('rejected')")
+    assert page.locator(".card").count() == 1
+    assert "Clip 5:" in page.locator(".card").inner_text()

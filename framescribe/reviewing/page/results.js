@@ -50,8 +50,8 @@ export class Results extends EventTarget {
       if (this.chunks.has(chunk)) continue;
       if (!this.asked.has(chunk)) {
         const asked = get("/api/rows", { ...this.query, view: this.view, offset: chunk * CHUNK, limit: CHUNK })
-          .then((answer) => this.#take(answer, chunk))
-          .finally(() => this.asked.delete(chunk));
+          .then((answer) => this.asked.get(chunk) === asked && this.#take(answer, chunk))  // not where others were looked for since
+          .finally(() => this.asked.get(chunk) === asked && this.asked.delete(chunk));
         this.asked.set(chunk, asked);
       }
       waiting.push(this.asked.get(chunk));
