@@ -90,8 +90,8 @@ def teach(
         UsageError: labels or features cannot be read, or no label has enough clips.
         OSError: the head cannot be written.
     """
-    if not 0 <= hidden <= MOST_HIDDEN:
-        raise UsageError(f"`hidden` must be from 0 to {MOST_HIDDEN}, not {hidden}")
+    if hidden not in range(MOST_HIDDEN + 1):
+        raise UsageError(f"`hidden` must be from 0 to {MOST_HIDDEN}, not {hidden!r}")
     path = Path(fspath(output))
     if path.suffix != ".safetensors":
         raise UsageError(f"`output` names a head, such as lectures.safetensors, not {shown(str(path))}")

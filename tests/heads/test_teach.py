@@ -97,8 +97,9 @@ def test_a_hidden_layer_learns_what_no_line_tells(tmp_path):
         assert others.auc > 0.9 and others.calibration_error < 0.1 if hidden else others.auc < 0.65
     assert heads[6].hidden_KHD.shape == (1, 6, 40)
     assert apply_heads(features, heads[6]) == 900
-    with pytest.raises(UsageError, match="`hidden` must be from 0 to 256, not 257"):
-        teach(labels_of(has_it), tmp_path / "head.safetensors", features=features, hidden=257)
+    for hidden in (-1, 257, 1.5, "16"):
+        with pytest.raises(UsageError, match=f"`hidden` must be from 0 to 256, not {hidden!r}"):
+            teach(labels_of(has_it), tmp_path / "head.safetensors", features=features, hidden=hidden)
 
 
 def test_a_head_is_taught_saved_and_applied(folder, tmp_path):
