@@ -139,7 +139,7 @@ def print_caption(row: CaptionRow) -> None:
         screen.print(Text(f"  {caption}\n"), soft_wrap=False)
     else:
         # Not through rich, which would turn the tab into spaces.
-        print(name, caption, sep="\t", flush=True)
+        print(f"{name}\t{caption}\n", end="", flush=True)  # in one piece: other threads may print, too
 
 
 def os_message(error: OSError) -> str:

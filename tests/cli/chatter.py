@@ -31,7 +31,7 @@ def warn() -> None:
         time.sleep(0.05)
         logging.getLogger("framescribe").warning("log line %d " + "and more of it " * 8, number)
         warnings.warn(f"warning {number} from a library", stacklevel=1)
-        print(f"printed {number}")
+        print(f"printed {number}\n", end="")
 
 
 def main() -> None:
