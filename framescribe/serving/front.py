@@ -60,6 +60,8 @@ class Front:
         try:
             if (error := two_lengths(headers)) is not None:
                 raise error
+            if not scope["raw_path"].startswith(b"/"):  # after a server's address, "@host" would name another
+                raise ApiError(404, "not_found", "Not Found")
             if scope["path"] == "/health/live":
                 await JSONResponse({"status": "alive"})(scope, receive, send)
             elif scope["path"] in ("/health", "/health/ready"):
@@ -86,8 +88,13 @@ class Front:
     def _request(self, engine: Engine, scope: Any, content: AsyncIterator[bytes] | None) -> httpx2.Request:
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         path = scope["raw_path"].decode("latin-1").partition("?")[0]
-        headers = [each for each in scope["headers"] if each[0] not in _OF_A_CONNECTION]
-        return httpx2.Request(scope["method"], f"{engine.url}{path}{query}", headers=headers, content=content)
+        left_out = _OF_A_CONNECTION if content is not None else {*_OF_A_CONNECTION, b"content-length"}
+        headers = [each for each in scope["headers"] if each[0] not in left_out]
+        try:
+            url = httpx2.URL(f"{engine.url}{path}{query}")
+        except httpx2.InvalidURL as error:
+            raise ApiError(400, "invalid_request", f"the URL cannot be used: {error}") from error
+        return httpx2.Request(scope["method"], url, headers=headers, content=content)
 
     def _http(self) -> httpx2.AsyncClient:
         if self._client is None:

@@ -22,6 +22,7 @@ import pytest
 from framescribe.caption_row import CaptionRow
 from framescribe.captioner import Captioner
 from framescribe.errors import UsageError
+from framescribe.model_spec import ModelSpec
 from framescribe.serving.front import Front, summed
 from framescribe.serving.listening import Server, config_of
 from framescribe.serving.run import listen, serve
@@ -105,6 +106,7 @@ def test_keys_and_limits_hold_behind_it(tiny: Captioner) -> None:
         headers = {"content-type": "application/json"}
         assert client.post("/v1/chat/completions", content=chunks, headers=headers).status_code == 413
         assert client.get("/metrics").status_code == 200
+        assert "framescribe_" in client.request("GET", "/metrics", content=b"a body").text
 
 
 @contextmanager
@@ -160,6 +162,23 @@ def test_one_that_is_gone_is_said_and_none_is_said(served: Served) -> None:
             assert ask(client, "hello").json()["error"]["code"] == "stopping"
 
 
+@pytest.mark.parametrize(
+    "target", ["@127.0.0.1:{port}/v1/models", "http://127.0.0.1:{port}/", "*", "x", "/" + "x" * 66_000]
+)
+def test_no_request_reaches_another_host(target: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        fronted(Backend("http://127.0.0.1:9")) as (_, client),
+    ):
+        target = target.format(port=other.getsockname()[1])
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as asking:
+            asking.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            assert asking.recv(4096).startswith(b"HTTP/1.1 40")
+        other.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
 def test_samples_are_summed_and_times_are_not() -> None:
     one = '# HELP a of it\n# TYPE a counter\na_total{status="200"} 3.0\na_created{status="200"} 1.7e+09\nb 2.0\n'
     other = '# HELP a of it\n# TYPE a counter\na_total{status="200"} 4.0\na_total{status="404"} 1.0\nb 0.5\n'
@@ -173,6 +192,11 @@ def test_devices_that_are_refused() -> None:
     for devices in (("cuda:x",), ("cpu", "")):
         with pytest.raises(UsageError, match="device"):
             serve("tiny", port=0, devices=devices)
+
+
+def test_an_adapter_reaches_each_device(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no adapter_config"):
+        serve(ModelSpec("tiny", adapter=tmp_path), port=0, devices=("cpu",))
 
 
 @pytest.mark.slow
