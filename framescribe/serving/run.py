@@ -114,7 +114,7 @@ def _front(
     spec = model if isinstance(model, ModelSpec) else ModelSpec(model)
     if spec.device != "auto":
         raise UsageError("`device` and `devices` do not go together; name all of them in `devices`")
-    specs = [ModelSpec(spec.name, spec.revision, device, spec.dtype, spec.quant) for device in devices]
+    specs = [replace(spec, device=device) for device in devices]
     settings: ServerSettings = rest["settings"]
     workers = settings.limits.workers or max(1, usable_cpus() // len(devices))
     settings = replace(settings, limits=replace(settings.limits, workers=workers))
