@@ -190,12 +190,16 @@ class Client:
         """
         assert self._learned is not None
         async with self._checking:
-            try:
-                await self._probe.again(self._http, server, self._learned)
-            except Failure as failure:
-                if failure.trouble == "denied":
-                    raise UsageError(f"{server.url}: {failure}") from None
-                return False
+            for is_last in (False, True):
+                try:
+                    await self._probe.again(self._http, server, self._learned)
+                    break
+                except Failure as failure:
+                    if failure.trouble == "denied":
+                        raise UsageError(f"{server.url}: {failure}") from None
+                    # The connection may be that of the answer before, which the server was about to close.
+                    if is_last or failure.trouble != "broken":
+                        return False
         self._servers.last_answer = time.monotonic()
         return True
 

@@ -90,7 +90,7 @@ def test_the_key_is_in_no_answer_and_no_message(values, monkeypatch):
 
     with FakeServer(fault, key=KEY, echoes=False) as server:
         client = Client(Endpoint(server.url, key=KEY, tries=2))
-        with client, pytest.raises(ClipError, match=r"failed [23] times") as raised:
+        with client, pytest.raises(ClipError, match="failed 2 times") as raised:
             client.chat(QUESTION)
     assert KEY not in str(raised.value)
 
