@@ -1,5 +1,6 @@
 """Servers that mean harm: each answer costs little time and memory, is no caption, and the key stays secret."""
 
+import asyncio
 import json
 import time
 import tracemalloc
@@ -82,6 +83,8 @@ def test_the_key_is_in_no_answer_and_no_message(values, monkeypatch):
 
     async def answer(writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(whole), whole))
+        await writer.drain()
+        await asyncio.sleep(0.05)  # the next request comes before this connection is closed
 
     monkeypatch.setitem(HOSTILE, "key", answer)
 
@@ -89,7 +92,7 @@ def test_the_key_is_in_no_answer_and_no_message(values, monkeypatch):
         return "key" if body["messages"] == QUESTION else None
 
     with FakeServer(fault, key=KEY, echoes=False) as server:
-        client = Client(Endpoint(server.url, key=KEY, tries=2))
+        client = Client(Endpoint(server.url, key=KEY, tries=2, patience_s=9.0))
         with client, pytest.raises(ClipError, match="failed 2 times") as raised:
             client.chat(QUESTION)
     assert KEY not in str(raised.value)
