@@ -26,6 +26,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+# Training takes some tens; what is no number, or endless, would make weights of the same kind.
+_MOST_ALPHA = 1_000_000
 # What would change the product of the two matrices; `read_adapter` reads adapters without it.
 _OTHER_FORMS = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "lora_bias")
 
@@ -102,7 +104,9 @@ def read_adapter(folder: Path, expected: Mapping[str, Tensor]) -> Adapter:
     if config.get("peft_type") != "LORA" or config.get("bias", "none") != "none" or other:
         raise UsageError(f"{folder}: is no plain LoRA adapter{f' ({other} is set)' if other else ''}")
     if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float):
-        raise UsageError(f"{folder / ADAPTER_CONFIG}: r and lora_alpha must be numbers")
+        raise UsageError(f"{folder / ADAPTER_CONFIG}: r must be a whole number above 0, lora_alpha a number")
+    if isinstance(alpha, bool) or not abs(alpha) <= _MOST_ALPHA:  # nor NaN
+        raise UsageError(f"{folder / ADAPTER_CONFIG}: lora_alpha must be a number up to {_MOST_ALPHA:,}")
     factors = {}
     names = set(check_header(path))
     try:
@@ -119,6 +123,8 @@ def read_adapter(folder: Path, expected: Mapping[str, Tensor]) -> Adapter:
                 factors[f"{layer}.weight"] = a, b
     except (OSError, SafetensorError) as error:
         raise UsageError(f"{path} is not a readable safetensors file ({error})") from error
+    if not factors:
+        raise UsageError(f"{path} holds no layer")
     return Adapter(alpha / (math.sqrt(rank) if config.get("use_rslora") else rank), factors)
 
 

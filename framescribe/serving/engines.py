@@ -124,11 +124,17 @@ def main() -> None:
 
     arguments = pickle.load(sys.stdin.buffer)  # of the process that started this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        serve(**arguments, on_address=lambda address: print(json.dumps({"url": address}), flush=True))
-    except (UsageError, DeviceError) as error:
-        print(json.dumps({"failure": str(error), "kind": type(error).__name__}), flush=True)
-        raise SystemExit(1) from None
+    with os.fdopen(os.dup(1), "w") as told:
+        os.dup2(2, 1)  # what a library prints is no message
+
+        def tell(**message: str) -> None:
+            print(json.dumps(message), file=told, flush=True)
+
+        try:
+            serve(**arguments, on_address=lambda address: tell(url=address))
+        except (UsageError, DeviceError) as error:
+            tell(failure=str(error), kind=type(error).__name__)
+            raise SystemExit(1) from None
 
 
 def _end_with_parent() -> None:

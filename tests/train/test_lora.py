@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from framescribe.captioner import Captioner
 from framescribe.checkpoint import open_checkpoint
@@ -207,7 +208,10 @@ def test_an_adapter_over_its_model_is_the_merged_checkpoint(tuned: tuple[Path, P
         ({"peft_type": "IA3"}, "no plain LoRA adapter"),
         ({"base_model_name_or_path": None}, "names no base model"),
         ({"r": 4}, "do not fit this model's"),
-        ({"r": 0}, "must be numbers"),
+        ({"r": 0}, "above 0"),
+        ({"lora_alpha": math.nan}, "a number up to"),
+        ({"lora_alpha": 10**400}, "a number up to"),
+        ({"lora_alpha": True}, "a number up to"),
         ({"base_model_name_or_path": "tiny-random"}, "do not fit this model's|is no linear layer"),
     ],
 )
@@ -219,6 +223,13 @@ def test_an_adapter_that_does_not_fit_is_refused(
     path = tmp_path / "adapter" / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(UsageError, match=said):
+        Captioner.from_pretrained(adapter=tmp_path / "adapter", device="cpu")
+
+
+def test_an_adapter_without_layers_is_refused(tuned: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(tuned[1] / "adapter", tmp_path / "adapter")
+    save_file({}, tmp_path / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(UsageError, match="holds no layer"):
         Captioner.from_pretrained(adapter=tmp_path / "adapter", device="cpu")
 
 
