@@ -7,16 +7,19 @@ import hashlib
 import os
 import re
 import secrets
+import signal
 import socket
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from framescribe.errors import UsageError
+from framescribe.event_loop import run
 from framescribe.extras import require
 from framescribe.reviewing.guard import LOOPBACK_HOSTS
 from framescribe.shown import shown
@@ -112,8 +115,9 @@ def _serve(session: ReviewSession, listening: socket.socket, token: str) -> None
         limit_concurrency=200,
         proxy_headers=False,
     )
+    server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        run(server.serve(sockets=[listening]), partial(server.handle_exit, signal.SIGINT, None))
 
 
 @contextmanager

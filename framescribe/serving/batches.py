@@ -6,14 +6,14 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from framescribe.captioner import Captioner
 from framescribe.errors import UsageError
+from framescribe.event_loop import run
 from framescribe.extras import require
 from framescribe.model_spec import ModelSpec
 from framescribe.serving.batch_files import answered_in, ids_of, lines_of, open_answers
@@ -95,33 +95,10 @@ def run_batch(
         try:
             batch = _Batch(service, file, before, len(ids), progress)
             lines = ((each, line) for each, line in lines_of(requests, longest) if each not in done)
-            _run(batch.run(lines))
+            run(batch.run(lines))
         finally:
             service.close()
     return BatchSummary(batch.done - before, before, batch.failed, batch.left)
-
-
-def _run(batch: Coroutine[Any, Any, None]) -> None:
-    """``asyncio.run``, also where a loop runs already, as in a notebook: in a thread then."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(batch)
-        return
-    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
-
-    async def noted() -> None:
-        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
-        await batch
-
-    with ThreadPoolExecutor(1) as threads:
-        try:
-            threads.submit(asyncio.run, noted()).result()
-        except KeyboardInterrupt:
-            for loop, task in begun:
-                if task is not None:
-                    loop.call_soon_threadsafe(task.cancel)
-            raise
 
 
 _pause = asyncio.sleep

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from framescribe.errors import UsageError
+from framescribe.event_loop import run
 from framescribe.extras import require
 from framescribe.model_spec import ModelSpec
 from framescribe.serving.settings import ServerSettings
@@ -76,7 +77,8 @@ def serve(
         name, taken = f"[{host}]" if ":" in host else host, listening.getsockname()[1]
         on_address(f"http://{name}:{taken}/v1")
         try:
-            server.run(sockets=[listening])
+            with contextlib.suppress(KeyboardInterrupt):
+                run(server.serve(sockets=[listening]), server.stop)
         finally:
             service.close()
     if service.failure is not None:
@@ -92,14 +94,7 @@ def _service(
     from framescribe.serving.service import Service
 
     service = Service(settings)
-
-    def load() -> None:
-        try:
-            service.open(Captioner.from_pretrained(model, **decoding))
-        except Exception as error:  # noqa: BLE001 - raised again by who serves
-            service.fail(error)
-
-    threading.Thread(target=load, name="load", daemon=True).start()
+    service.load(lambda progress: Captioner.from_pretrained(model, progress=progress, **decoding))
     return service, app_of(service, keys)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ from pathlib import Path
 from framescribe.captioner import Captioner
 from framescribe.engine.request import Request
 from framescribe.errors import ClipError, DeviceError, UsageError
+from framescribe.model.checkpoint import Progress
 from framescribe.model.device_errors import is_device_failure
 from framescribe.serving.bodies import Held
 from framescribe.serving.engine_thread import EngineThread, Job
@@ -27,11 +30,20 @@ from framescribe.task import ClipTask, Question
 from framescribe.types import Frames, VideoFacts
 from framescribe.video.caller import Caller
 
+log = logging.getLogger("framescribe")
+
 _READERS = 2
 """Requests that are read at once: for a moment each takes up to three times its size."""
 
 _NEARLY_DONE_S = 1.0
 """A decoder whose client left may go on for so long: it may be nearly done, and a new one takes its time to start."""
+
+_LOADING_ENDS_WITHIN_S = 30.0
+"""A thread that is left inside torch when Python ends takes the process down with it (SIGABRT)."""
+
+
+class _Ended(Exception):
+    """Loading ends, as the server does."""
 
 
 class Service:
@@ -51,14 +63,35 @@ class Service:
         self.in_work = self._coming = 0
         self.held = Held(settings)
         self._opened: _Opened | None = None
+        self._loading: threading.Thread | None = None
         self._failure: Exception | None = None
 
     def open(self, captioner: Captioner) -> None:
         """Begins to answer."""
         self._opened = _Opened(captioner, self.settings)
 
+    def load(self, loaded: Callable[[Progress], Captioner]) -> None:
+        """Begins to answer with a captioner that a thread loads meanwhile, and that is told how far it is."""
+        self._loading = threading.Thread(target=self._load, args=(loaded,), name="load", daemon=True)
+        self._loading.start()
+
+    def _load(self, loaded: Callable[[Progress], Captioner]) -> None:
+        try:
+            self.open(loaded(self._go_on))
+        except _Ended:
+            log.debug("the server ended while the model was loaded")
+        except Exception as error:  # noqa: BLE001 - raised again by who serves
+            self._failure = error
+
+    def _go_on(self, loaded: int, total: int) -> None:
+        if self.is_draining:
+            raise _Ended
+
     def close(self) -> None:
-        """Ends all that is in work."""
+        """Ends all that is in work, loading too."""
+        self.is_draining = True
+        if self._loading is not None:
+            self._loading.join(_LOADING_ENDS_WITHIN_S)
         if self._opened is not None:
             self._opened.close()
 
@@ -66,10 +99,6 @@ class Service:
     def failure(self) -> Exception | None:
         """Of the model's loading, or of the device: there are no answers any more."""
         return self._failure if self._opened is None else self._opened.engine.failure
-
-    def fail(self, error: Exception) -> None:
-        """It will never be ready."""
-        self._failure = error
 
     def check_ready(self) -> None:
         """

@@ -51,6 +51,15 @@ def test_a_server_ends_after_its_last_answer(clip: Path) -> None:
     assert json.loads(answers[0].text)["choices"][0]["message"]["content"]
 
 
+def test_a_server_may_end_while_it_loads() -> None:
+    for _ in range(3):
+        process, url = started()
+        with process:
+            assert httpx.get(f"{url.removesuffix('/v1')}/health/live", timeout=60).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+
+
 def test_a_model_that_cannot_be_had_ends_it() -> None:
     process, _ = started("--model", "no-such-model")
     with process:
