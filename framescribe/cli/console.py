@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -116,6 +116,22 @@ def loading_bar(model: ModelSpec) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("load", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def tracked(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress as long runs show it, from the first call of what is yielded: what is done, and how much there is."""
+    from framescribe.pipeline.progress import Tracker
+
+    with ExitStack() as stack:
+        trackers: list[Tracker] = []
+
+        def show(done: int, total: int) -> None:
+            if not trackers:
+                trackers.append(stack.enter_context(Tracker(total, err, unit=unit)))
+            trackers[0].show(done)
+
+        yield show
 
 
 def load_captioner(

@@ -40,11 +40,13 @@ def teach(
         framescribe teach labels.csv -o lectures.safetensors --features captions/
         framescribe teach captions/ -o mine.safetensors --features captions/
     """
-    from framescribe.cli.console import err, path_errors
+    from framescribe.cli.console import err, path_errors, tracked
     from framescribe.heads.teach import teach as teach_head
 
-    with path_errors():
-        lesson = teach_head(labels, output, features=features, features_of=features_of, hidden=hidden)
+    with path_errors(), tracked("steps") as progress:
+        lesson = teach_head(
+            labels, output, features=features, features_of=features_of, hidden=hidden, progress=progress
+        )
     print(lesson.table())
     for note in lesson.notes:
         err.print(note, markup=False)

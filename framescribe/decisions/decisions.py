@@ -105,12 +105,14 @@ class Decisions:
         return self._decide("untag", rows, where, step, tags=_tags(tags))
 
     def choose(self, better: Rows = (), worse: Rows = (), *, reason: str | None = None, **step: Any) -> Group:
-        """Accepts some captions and rejects others in one step: all of it is written, or nothing."""
+        """Accepts some captions and rejects others, none of them both, in one step: all is written, or nothing."""
         reason = None if reason is None else _text("reason", reason)
         make = self._maker(**step)
-        entries = [make(each.key, each.digest, "accept") for each in select(self._folder, better, None)]
-        for each in select(self._folder, worse, None):
-            entries.append(make(each.key, each.digest, "reject", reason=reason))
+        accepted, rejected = (list(select(self._folder, rows, None)) for rows in (better, worse))
+        if both := {each.key for each in accepted} & {each.key for each in rejected}:
+            raise UsageError(f"the caption of {shown_value(min(both)[0])} is among both `better` and `worse`")
+        entries = [make(each.key, each.digest, "accept") for each in accepted]
+        entries += [make(each.key, each.digest, "reject", reason=reason) for each in rejected]
         return self._append(entries)
 
     def take(self, file: str | PathLike[str], **step: Any) -> Group:

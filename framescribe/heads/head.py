@@ -19,6 +19,7 @@ from framescribe.errors import UsageError
 from framescribe.feature_row import are_alike
 from framescribe.files import new_file
 from framescribe.reading import open_regular
+from framescribe.scores.catalogue import COPY_SCORES, SCORERS
 from framescribe.shown import shown, shown_value
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -29,6 +30,13 @@ _MAX_BYTES = 256 << 20
 _MAX_LABELS = 1000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CARD = "framescribe.head"
+_LARGEST = 1e12
+"""Of a weight: products with features, which are float16, stay finite."""
+_TAKEN = {
+    *CaptionRow.__dataclass_fields__,
+    *COPY_SCORES,
+    *(score.name for scorer in SCORERS for score in scorer.scores),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +149,8 @@ class Head:
             name, labels, features_of = card["name"], card["labels"], card["features_of"]
             if not isinstance(features_of, str) or not isinstance(card["card"], dict):
                 raise TypeError("its card lacks something")
-            labels = check_labels(name, labels)
+            check_name(name)
+            labels = check_labels(labels)
             count, (_, size) = len(labels), shapes["weight"][1]
             expected = {"weight": [count, size], "bias": [count]}
             if "hidden_weight" in shapes:
@@ -157,28 +166,34 @@ class Head:
             raise UsageError(
                 f"it is not as `framescribe teach` writes one ({shown_value(str(error))})"
             ) from error
-        if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-            raise UsageError("it has weights that are no numbers")
+        if not all((np.abs(tensor) <= _LARGEST).all() for tensor in tensors.values()):
+            raise UsageError(f"it has weights that are no numbers, or above {_LARGEST:g}")
         weights = (tensors.get(each) for each in ("hidden_weight", "hidden_bias"))
         return cls(name, labels, features_of, tensors["weight"], tensors["bias"], card["card"], *weights)
 
 
-def check_labels(name: Any, labels: Any) -> tuple[str, ...]:
+def check_name(name: Any) -> None:
+    """Raises UsageError for what cannot name a head or a label."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{shown_value(name)} is no name; use small letters, digits and _, such as `lecture`"
+        )
+
+
+def check_labels(labels: Any) -> tuple[str, ...]:
     """The labels of a head, which become names of scores.
 
     Raises:
-        UsageError: a name is none, taken, or there twice.
+        UsageError: a label is no name, taken, or there twice.
     """
     if not isinstance(labels, list | tuple) or not 0 < len(labels) <= _MAX_LABELS:
         raise UsageError(f"it has {shown_value(labels)} for labels")
-    for each in (name, *labels):
-        if not isinstance(each, str) or not _NAME.fullmatch(each):
-            raise UsageError(
-                f"{shown_value(each)} is no name; use small letters, digits and _, such as `lecture`"
-            )
-    taken = [each for each in labels if each in CaptionRow.__dataclass_fields__]
-    if taken or len(set(labels)) < len(labels):
-        raise UsageError(f"the label {(taken or labels)[0]} is a column of rows already, or there twice")
+    for each in labels:
+        check_name(each)
+    if taken := [each for each in labels if each in _TAKEN]:
+        raise UsageError(f"the label {taken[0]} is a column or a score already; give it another name")
+    if twice := [each for number, each in enumerate(labels) if each in labels[:number]]:
+        raise UsageError(f"it has the label {twice[0]} twice")
     return tuple(labels)
 
 

@@ -67,6 +67,8 @@ def read_labels(source: GivenLabels) -> Labels:
     """
     if isinstance(source, Mapping):
         return _given(source)
+    if not isinstance(source, str | PathLike):
+        raise UsageError(f"labels are a file, a folder, or a mapping by clip, not {shown_value(source)}")
     name = fspath(source)
     if not name.endswith((".csv", ".jsonl")):
         return _tagged((clip, list(tags)) for clip, tags in _reviewed(name).items())
@@ -79,7 +81,8 @@ def read_labels(source: GivenLabels) -> Labels:
     clip = next((column for column in _CLIP if column in columns), None)
     if clip is None:
         raise UsageError(
-            f"{shown(name)} names no clips: it needs a column {', '.join(_CLIP[:-1])} or {_CLIP[-1]}"
+            f"{shown(name)} names no clips: it needs a column {', '.join(_CLIP[:-1])} or {_CLIP[-1]}, and commas "
+            "between its cells"
         )
     for number, row in rows:
         if not isinstance(row.get(clip), str) or not row[clip]:
@@ -91,7 +94,7 @@ def read_labels(source: GivenLabels) -> Labels:
         for column in columns.keys() - set(_CLIP):
             answer = str(row.get(column, "")).strip().lower()
             if answer in _YES | _NO:
-                labels.add(row[clip], slug(str(column)), answer in _YES)
+                labels.add(row[clip], _label(column), answer in _YES)
             elif answer not in ("", "none"):
                 raise UsageError(
                     f"{shown(name)}, line {number}: {shown(column)} is {shown_value(row[column])}, not 1 or 0"
@@ -110,20 +113,35 @@ def _reviewed(folder: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _given(source: Mapping[str, Any]) -> Labels:
+    for clip, answers in source.items():
+        if (
+            not isinstance(clip, str)
+            or not isinstance(answers, Collection)
+            or isinstance(answers, str | bytes)
+        ):
+            raise UsageError(
+                f"the labels of {shown_value(clip)} are {shown_value(answers)}: give a list of labels, or a mapping of "
+                "labels to True and False"
+            )
     if not all(isinstance(answers, Mapping) for answers in source.values()):
         return _tagged((clip, list(tags)) for clip, tags in source.items())
     labels = Labels()
     for clip, answers in source.items():
         for label, has_it in answers.items():
-            labels.add(clip, slug(label), bool(has_it))
+            labels.add(clip, _label(label), bool(has_it))
     return labels
+
+
+def _label(given: Any) -> str:
+    """A label as the name of a score; as it was given, where nothing of it can be one."""
+    return slug(str(given)) or str(given)
 
 
 def _tagged(tagged: Iterable[tuple[str, list[str]]]) -> Labels:
     """Of clips that were looked at whole: a clip has not the labels that others have and it was not given."""
     tags_of: dict[str, set[str]] = defaultdict(set)
     for clip, given in tagged:
-        tags_of[clip].update(map(slug, given))
+        tags_of[clip].update(map(_label, given))
     labels = Labels()
     for name in dict.fromkeys(sorted(name for tags in tags_of.values() for name in tags)):
         for clip, tags in tags_of.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,7 +16,7 @@ import numpy as np
 from framescribe.dataset.stored_features import StoredFeatures
 from framescribe.errors import UsageError
 from framescribe.feature_row import PARTS, PIXEL_NUMBERS
-from framescribe.heads.head import Floats, Head, check_labels, slug
+from framescribe.heads.head import Floats, Head, check_labels, check_name, slug
 from framescribe.heads.labels import GivenLabels, Labels, read_labels
 from framescribe.shown import shown
 from framescribe.version import __version__
@@ -28,6 +29,9 @@ FEWEST = 10
 MOST_HIDDEN = 256
 """Units of a hidden layer."""
 _SHOWN = 3
+
+Vectors = dict[str, np.ndarray[Any, Any]]
+"""The features of each labelled clip, by the name that its labels have for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def teach(
     features: str | PathLike[str],
     features_of: str | None = None,
     hidden: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Lesson:
     """Teaches a head labels, from clips whose features are stored, and writes it.
 
@@ -82,6 +87,7 @@ def teach(
         features: the dataset's folder that holds the clips' features.
         features_of: which features, where there are those of several models.
         hidden: units of each label's hidden layer, at most ``MOST_HIDDEN``; 0 for a logistic regression.
+        progress: called with the steps of training that are done, and how many there are.
 
     Returns:
         The head with its numbers, and what could not be used.
@@ -96,15 +102,19 @@ def teach(
     if path.suffix != ".safetensors":
         raise UsageError(f"`output` names a head, such as lectures.safetensors, not {shown(str(path))}")
     name = slug(path.stem)
+    check_name(name)
+    if not path.parent.is_dir():
+        raise UsageError(f"`output` lies in {shown(str(path.parent))}, which is no folder")
     known = read_labels(labels)
     stored = StoredFeatures(fspath(features), features_of)
     vectors, notes = _labelled(stored, known)
-    fitted = _fitted(known, vectors, hidden, notes)
-    if not fitted:
+    chosen = list(_teachable(known, vectors, notes))
+    if not chosen:
         raise UsageError("; ".join(("no label can be taught", *notes)))
+    fitted = _fitted(known, vectors, chosen, hidden, progress or (lambda done, total: None))
     head = Head(
         name,
-        check_labels(name, tuple(fitted)),
+        tuple(fitted),
         stored.features_of,
         np.stack([each.weight_D for each in fitted.values()]).astype(np.float32),
         np.array([each.bias for each in fitted.values()], np.float32),
@@ -121,38 +131,62 @@ def _hidden_layers(fitted: Sequence[Fitted]) -> tuple[Floats, Floats] | tuple[No
     return (np.stack(weights), np.stack(biases)) if weights else (None, None)
 
 
-def _fitted(
-    known: Labels, vectors: dict[str, np.ndarray[Any, Any]], hidden: int, notes: list[str]
-) -> dict[str, Fitted]:
-    """What is fitted for each label that enough clips have and have not; the others are noted."""
-    if hidden:
-        from framescribe.heads.hidden import fit_hidden
+def _teachable(known: Labels, vectors: Vectors, notes: list[str]) -> Iterator[str]:
+    """The labels that can name a score, and that enough clips have and have not; the others are noted."""
+    for label in known.names:
+        try:
+            check_labels([label])
+        except UsageError as error:
+            notes.append(f"{shown(label)} is left out: {error}")
+            continue
+        answers = [known.by_clip[clip][label] for clip in vectors if label in known.by_clip[clip]]
+        if min(sum(answers), len(answers) - sum(answers)) < FEWEST:
+            notes.append(
+                f"{label} is left out: it takes {FEWEST} clips with it and {FEWEST} without, and there are "
+                f"{sum(answers)} and {len(answers) - sum(answers)}"
+            )
+        else:
+            yield label
 
-        fit = partial(fit_hidden, units=hidden)
+
+def _fitted(
+    known: Labels,
+    vectors: Vectors,
+    labels: Sequence[str],
+    hidden: int,
+    progress: Callable[[int, int], None],
+) -> dict[str, Fitted]:
+    """What is fitted for each label."""
+    done = itertools.count(1)
+
+    def step() -> None:
+        progress(next(done), total)
+
+    if hidden:
+        from framescribe.heads.hidden import STEPS, fit_hidden
+
+        fit, total = partial(fit_hidden, units=hidden, step=step), len(labels) * STEPS
     else:
         from framescribe.heads.logistic import fit as fit_logistic
 
-        size = len(next(iter(vectors.values()), ()))
+        size = len(next(iter(vectors.values())))
         quarter = size // PARTS
-        fit = partial(fit_logistic, ends=(*range(quarter, size, quarter), size - PIXEL_NUMBERS))
+        ends = (*range(quarter, size, quarter), size - PIXEL_NUMBERS)
+        fit, total = partial(fit_logistic, ends=ends), len(labels)
 
     fitted = {}
-    for label in known.names:
+    for label in labels:
         clips = [clip for clip in vectors if label in known.by_clip[clip]]
         has_it = np.array([known.by_clip[clip][label] for clip in clips], bool)
-        if min(has_it.sum(), (~has_it).sum()) < FEWEST:
-            notes.append(
-                f"{label} is left out: it takes {FEWEST} clips with it and {FEWEST} without, and there are "
-                f"{has_it.sum()} and {(~has_it).sum()}"
-            )
-            continue
         fitted[label] = fit(np.stack([vectors[clip] for clip in clips]).astype(np.float32), has_it)
+        if not hidden:
+            step()
     return fitted
 
 
-def _labelled(stored: StoredFeatures, labels: Labels) -> tuple[dict[str, np.ndarray[Any, Any]], list[str]]:
+def _labelled(stored: StoredFeatures, labels: Labels) -> tuple[Vectors, list[str]]:
     """The vectors of labelled clips, by the name that labels have for them; and what is wrong with the others."""
-    vectors: dict[str, np.ndarray[Any, Any]] = {}
+    vectors: Vectors = {}
     several: set[str] = set()
     for batch in stored:
         ids, sources = batch.clip_ids, batch.clips["source_video"].to_pylist()

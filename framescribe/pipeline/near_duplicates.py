@@ -17,12 +17,12 @@ from framescribe.dataset.store import RowFolder
 from framescribe.errors import UsageError
 from framescribe.score_row import ScoreRow
 from framescribe.scores import near_duplicates as comparing
+from framescribe.scores.catalogue import COPY_SCORES
 from framescribe.scores.fingerprint import FEATURES_OF, PARTS, SIDE
 from framescribe.shown import shown
 from framescribe.version import __version__
 
 SCORER, VERSION = "near_duplicates", 1
-NAMES = ("near_duplicates", "duplicate_number")
 
 _CLIP = ("clip_id", "source_video", "start_s", "end_s")
 _SIZE = 2 * PARTS * SIDE * SIDE
@@ -101,6 +101,6 @@ def _rows(clips: list[dict[str, Any]], first: NDArray[np.int64]) -> Iterator[Sco
             values = float(sizes[group] - 1), float(seen[group])
             seen[group] += 1
         yield ScoreRow(
-            **clip, scorer=SCORER, version=VERSION, names=NAMES, values=values,
+            **clip, scorer=SCORER, version=VERSION, names=COPY_SCORES, values=values,
             engine_version=__version__, created_at=now,
         )  # fmt: skip

@@ -9,6 +9,9 @@ from framescribe.scores.scorer import Score, Scorer
 
 _OPENCV = "opencv-python-headless"
 
+COPY_SCORES = ("near_duplicates", "duplicate_number")
+"""Of a clip among the others: how many are copies of it, and which of them it is."""
+
 SCORERS: tuple[Scorer, ...] = (
     Scorer(
         "video",

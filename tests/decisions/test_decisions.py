@@ -100,6 +100,8 @@ def test_a_choice_is_one_step_that_is_undone_as_a_whole(folder):
     decisions.undo("a-choice-1")
     assert not any(state.verdict for state in decisions.state().values())
     assert decisions.choose().entries == ()
+    with pytest.raises(UsageError, match="the caption of 'c1' is among both `better` and `worse`"):
+        decisions.choose(["c0", "c1"], ["c2", "c1"])
 
 
 def test_columns_follow_decisions_that_come_between_two_answers(folder):

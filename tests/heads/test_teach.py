@@ -137,6 +137,68 @@ def test_what_cannot_be_used_is_said_and_the_rest_goes_on(folder, tmp_path):
         teach(labels_of(has_it, range(12)), tmp_path / "head.safetensors", features=features)
 
 
+def test_labels_of_clips_without_features_teach_nothing(folder, tmp_path):
+    features, _ = folder
+    for labels in ({"elsewhere": ["lecture"]}, {}, {"c0": {}}):
+        with pytest.raises(UsageError, match="no label can be taught"):
+            teach(labels, tmp_path / "head.safetensors", features=features)
+
+
+def test_labels_that_cannot_name_a_score_are_left_out(folder, tmp_path):
+    features, has_it = folder
+    labels = labels_of(has_it)
+    for number in range(200):
+        labels[f"c{number}"] |= dict.fromkeys(("讲座", "motion", "Duplicate number"), bool(has_it[number]))
+    lesson = teach(labels, tmp_path / "head.safetensors", features=features)
+    assert lesson.head.labels == ("planted_kind",)
+    for words in (
+        "讲座 is left out: '讲座' is no name",
+        "motion is left out: the label motion is a column or a score already",
+        "duplicate_number is left out",
+    ):
+        assert any(words in note for note in lesson.notes), words
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"c0": "lecture"}, "the labels of 'c0' are 'lecture'"),
+        ({"c0": 1}, "the labels of 'c0' are 1"),
+        (None, "labels are a file, a folder, or a mapping by clip, not None"),
+        ([], "labels are a file, a folder, or a mapping"),
+    ],
+)
+def test_labels_of_other_types_are_refused(labels, reason):
+    with pytest.raises(UsageError, match=reason):
+        read_labels(labels)
+
+
+def test_where_a_head_goes_is_checked_before_anything_is_read(tmp_path):
+    for name, reason in (
+        ("no/head.safetensors", "which is no folder"),
+        ("讲座.safetensors", "'' is no name"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            teach(tmp_path / "labels.csv", tmp_path / name, features=tmp_path)
+
+
+@pytest.mark.parametrize("hidden", [0, 2])
+def test_progress_counts_each_step_once(folder, tmp_path, hidden):
+    features, has_it = folder
+    labels = {f"c{n}": {"one": bool(has_it[n]), "other": not has_it[n]} for n in range(60)}
+    told = []
+    teach(
+        labels,
+        tmp_path / "head.safetensors",
+        features=features,
+        hidden=hidden,
+        progress=lambda *each: told.append(each),
+    )
+    total = told[-1][0]
+    assert told == [(done, total) for done in range(1, total + 1)]
+    assert total == 2 if not hidden else total > 100
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
