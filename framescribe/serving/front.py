@@ -28,14 +28,15 @@ class Front:
 
     Args:
         engines: which there are.
+        read_timeout_s: how long a request that is being sent may stand still.
 
     Attributes:
         is_draining: no further requests are taken; those in work are answered.
         in_work: requests that are not answered.
     """
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self._engines = engines
+    def __init__(self, engines: Sequence[Engine], read_timeout_s: float) -> None:
+        self._engines, self._read_timeout_s = engines, read_timeout_s
         self.is_draining = False
         self.in_work = 0
         self._client: httpx2.AsyncClient | None = None
@@ -112,7 +113,8 @@ class Front:
         self.in_work += 1
         engine.in_work += 1
         try:
-            client = _Client(receive, send, any(name in _LENGTHS for name, _ in scope["headers"]))
+            has_body = any(name in _LENGTHS for name, _ in scope["headers"])
+            client = _Client(receive, send, has_body, self._read_timeout_s)
             with contextlib.suppress(ClientLeft):
                 await unless_gone(client.gone(), self._exchange(engine, scope, client))
         finally:
@@ -153,8 +155,8 @@ _LENGTHS = (b"content-length", b"transfer-encoding")
 class _Client:
     """Who asks: its body as it comes, and its answer."""
 
-    def __init__(self, receive: Receive, send: Any, has_body: bool) -> None:
-        self._receive, self._send = receive, send
+    def __init__(self, receive: Receive, send: Any, has_body: bool, read_timeout_s: float) -> None:
+        self._receive, self._send, self._read_timeout_s = receive, send, read_timeout_s
         self.has_body = has_body
         self.has_begun = False
         self._is_read = asyncio.Event()
@@ -163,7 +165,11 @@ class _Client:
 
     async def body(self) -> AsyncIterator[bytes]:
         while not self._is_read.is_set():
-            message = await self._receive()
+            try:
+                async with asyncio.timeout(self._read_timeout_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise ApiError(408, "timeout", "the request came too slowly", closes=True) from None
             if message["type"] == "http.disconnect":
                 raise ClientLeft
             if not message.get("more_body", False):

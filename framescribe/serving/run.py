@@ -114,7 +114,8 @@ def _front(
     workers = settings.limits.workers or max(1, usable_cpus() // len(devices))
     settings = replace(settings, limits=replace(settings.limits, workers=workers))
     common = rest | {"host": "127.0.0.1", "port": 0, "settings": settings}
-    front = Front([Engine(each.device, common | {"model": each}) for each in specs])
+    engines = [Engine(each.device, common | {"model": each}) for each in specs]
+    front = Front(engines, settings.read_timeout_s)
     return front, front
 
 

@@ -44,8 +44,8 @@ class Backend:
 
 
 @contextmanager
-def fronted(*backends: Backend) -> Iterator[tuple[Front, httpx.Client]]:
-    front = Front(backends)
+def fronted(*backends: Backend, read_timeout_s: float = 60.0) -> Iterator[tuple[Front, httpx.Client]]:
+    front = Front(backends, read_timeout_s)
     with listen("127.0.0.1", 0) as listening:
         server = Server(config_of(front), front, drain_timeout_s=20)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -141,6 +141,17 @@ def test_the_least_busy_one_is_asked_and_a_client_that_leaves_frees_it(tiny: Cap
             assert [float(each) for each in found] == [2.0]
             assert ask(client, "hello", max_tokens=1).status_code == 200
         wait_until(lambda: [each.service.in_work for each in behind] == [0, 0])
+        wait_until(lambda: front.in_work == 0)
+
+
+def test_a_request_that_stands_still_is_given_up(served: Served) -> None:
+    with (
+        fronted(backend(served), read_timeout_s=0.2) as (front, client),
+        socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as slow,
+    ):
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+        slow.sendall(head + b"Content-Type: application/json\r\n\r\n{")
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408")
         wait_until(lambda: front.in_work == 0)
 
 
