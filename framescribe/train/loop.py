@@ -74,22 +74,36 @@ def train(
     if (steps := finished_steps(run, settings)) and (checkpoint / CONFIG_FILE).is_file():
         log.info("%s: finished already, after %d steps; nothing is done again", run, steps)
         return checkpoint
+    deadline = time.monotonic() + 60 * max_minutes if max_minutes else math.inf
     with processes(chosen_device(device)) as group:
-        with group.first_goes_first():
-            setup = set_up(settings, run, group.device)
-        loop = _Loop(settings, run, setup, report, group)
-        if not loop.finish(time.monotonic() + 60 * max_minutes if max_minutes else math.inf):
-            return None
-        if group.rank == 0:
-            if settings.lora_rank:
-                base = str(settings.model)
-                base = str(Path(base).resolve()) if Path(base).is_dir() else base
-                save_adapter(setup.tuning.adapter(), settings.lora_rank, base, run / ADAPTER_FOLDER)
-            dtype = torch.bfloat16 if settings.bf16 else torch.float32
-            save_checkpoint(
-                setup.tuning.merged().to(dtype), checkpoint, setup.checkpoint.folder, max_shard_bytes
-            )
-        return checkpoint
+        # In a function of its own, so that nothing holds the group when it is to end: a thread of the group that frees
+        # a tensor while Python ends takes the process down (SIGABRT).
+        is_done = _train(settings, run, report, group, deadline, max_shard_bytes)
+    return checkpoint if is_done else None
+
+
+def _train(
+    settings: TrainSettings,
+    run: Path,
+    report: Report,
+    group: Processes,
+    deadline: float,
+    max_shard_bytes: int,
+) -> bool:
+    """Goes to the last step and writes the checkpoint, or ends before it at the deadline; whether it is done."""
+    with group.first_goes_first():
+        setup = set_up(settings, run, group.device)
+    if not _Loop(settings, run, setup, report, group).finish(deadline):
+        return False
+    if group.rank == 0:
+        if settings.lora_rank:
+            base = str(settings.model)
+            base = str(Path(base).resolve()) if Path(base).is_dir() else base
+            save_adapter(setup.tuning.adapter(), settings.lora_rank, base, run / ADAPTER_FOLDER)
+        dtype = torch.bfloat16 if settings.bf16 else torch.float32
+        merged = setup.tuning.merged().to(dtype)
+        save_checkpoint(merged, run / CHECKPOINT_FOLDER, setup.checkpoint.folder, max_shard_bytes)
+    return True
 
 
 class _Loop:

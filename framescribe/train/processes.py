@@ -74,6 +74,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
     if count == 1:
         yield Processes(0, 1, device)
         return
+    import torch.distributed.nn  # before there is a group: its functions' defaults would hold it for good
     from torch import distributed
 
     if device.type == "cuda":

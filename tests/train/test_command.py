@@ -69,15 +69,28 @@ def test_killed_and_resumed_equals_uninterrupted(clips: Path, checkpoint: Path, 
         torch.testing.assert_close(killed[name], whole[name], rtol=1e-3, atol=1e-4)
 
 
+PROGRAM = """
+from pathlib import Path
+from framescribe.cli.main import app
+
+app(standalone_mode=False)
+# Whichever lives on while Python ends may take the process down.
+names = [each.read_text().strip() for each in Path("/proc/self/task").glob("*/comm")]
+print(f"threads of the group: {[each for each in names if 'gloo' in each]}\\n", end="")
+"""
+
+
 def test_two_processes_are_one_with_twice_the_batch(clips: Path, checkpoint: Path, tmp_path: Path) -> None:
     # A clip that cannot be read, and so belongs to one process only, must not stop the other.
     (clips / "3.mp4").write_bytes(b"no video")
     changes = {"data": str(clips), "model": str(checkpoint), "steps": 5, "validation_clips": 1}
     path = settings_file(tmp_path, batch_size=1, accumulation=2, **changes)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = ["-m", "framescribe", "train", path, "-o", tmp_path / "two", "--device", "cpu"]
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [tmp_path / "program.py", "train", path, "-o", tmp_path / "two", "--device", "cpu"]
     result = subprocess.run([*torchrun, *command], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+    assert result.stdout.count("threads of the group: []") == 2
     run_training(small_settings(tmp_path, batch_size=4, **changes), tmp_path / "one")
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
