@@ -22,7 +22,7 @@ from framescribe.scores.fingerprint import FEATURES_OF, PARTS, SIDE
 from framescribe.shown import shown
 from framescribe.version import __version__
 
-SCORER, VERSION = "near_duplicates", 1
+SCORER, VERSION = "near_duplicates", 2
 
 _CLIP = ("clip_id", "source_video", "start_s", "end_s")
 _SIZE = 2 * PARTS * SIDE * SIDE

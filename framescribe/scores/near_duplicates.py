@@ -2,17 +2,16 @@
 
 A copy shows the same picture, maybe a little less of it, and the same happens in it: the mean pictures have to agree,
 and so has what changes about them, everywhere, so that other clips of the same scene are no copies. ``nearest.py`` says
-which clips to compare.
+which clips to compare, and ``grouping.py`` which make a group.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framescribe.scores.fingerprint import SIDE, shares
+from framescribe.scores.grouping import grouped
 from framescribe.scores.nearest import candidates
 
 Floats = NDArray[np.float32]
@@ -23,36 +22,15 @@ FLAT_LEVELS = 3.0
 STILL_LEVELS = 0.6
 """A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
 
-LEAST_STILL = 0.97
-"""Least correlation of mean pictures where nothing changes."""
+MOST_PICTURE, MOST_CHANGE = (5.5, 0.04), (0.55, 0.77)
+"""By how much a sixteenth of the mean picture, and of the changes about it, differs at most between copies, root mean
+square: levels of 255, which coding costs however faint a clip is, and a share of the whole clip's deviation, for cuts
+and moments that are not quite the same. Another subject before the same background differs in one place only, which a
+correlation of all places hardly shows."""
 
-
-class Way(NamedTuple):
-    """What makes two moving clips copies.
-
-    Attributes:
-        picture, change: least correlations of the mean pictures, and of the changes about them.
-        other_picture, other_change: by how much a sixteenth of the picture may differ in these at most, as a share of
-            the whole one's deviation. Another subject before the same background differs in one place only, which a
-            correlation of all places hardly shows.
-        picture_levels, change_levels: the same in levels of 255. Coding costs a few, however faint a picture is.
-    """
-
-    picture: float
-    change: float
-    other_picture: float = np.inf
-    other_change: float = np.inf
-    picture_levels: float = np.inf
-    change_levels: float = np.inf
-
-
-WAYS = (
-    Way(0.95, 0.9, other_change=0.55),
-    Way(0.99, 0.75, other_picture=0.25),
-    Way(0.92, 0.77, picture_levels=4, change_levels=3),
-)
-MOST_OTHER_STILL = 0.45
-"""As ``Way.other_picture``, where nothing changes."""
+MOST_GAIN, MOST_LIGHTER = 1.25, 20.0
+"""How much more contrast (and a level, for what has none), and how much lighter in levels, a copy is at most. A video
+whose range was taken for another has 1.16 times the contrast."""
 
 _INNER, _BLOCK = 16, 4  # pixels of a side at which cuts, and parts of them, are compared
 _CUTS = tuple((left / 40, right / 40) for left in range(6) for right in range(6) if left + right <= 5)
@@ -77,48 +55,51 @@ _AT_ONCE = 64
 def near_duplicates(fingerprints_NKSS: NDArray[np.float16]) -> NDArray[np.int64]:
     """int64 [N]: for each clip the first one of its copies, itself included; -1 for clips of one colour.
 
-    Copies of copies are copies: a group is whatever hangs together.
-
     Args:
         fingerprints_NKSS: of N clips, by ``fingerprint``.
     """
-    flat = np.array([each.std(dtype=np.float32) < FLAT_LEVELS for each in fingerprints_NKSS], bool)
-    places = np.flatnonzero(~flat)
-    first = np.where(flat, -1, np.arange(len(flat)))
+    parts = [
+        fingerprints_NKSS[start : start + _AT_ONCE] for start in range(0, len(fingerprints_NKSS), _AT_ONCE)
+    ]
+    deviations = [part.astype(np.float32).std((1, 2, 3)) for part in parts]
+    places = np.flatnonzero(np.concatenate([*deviations, np.empty(0)]) >= FLAT_LEVELS)
 
     def described(part: slice, with_cuts: bool) -> Floats:
         return _described(fingerprints_NKSS[places[part]], _COARSE_CUTS if with_cuts else _COARSE_CUTS[:1])
 
-    for pairs in candidates(described, len(places)):
-        for start in range(0, len(pairs), _AT_ONCE):
-            some = places[pairs[start : start + _AT_ONCE]]
-            one, other = fingerprints_NKSS[some.T].astype(np.float32)
-            for a, b in some[are_copies(one, other) | are_copies(other, one)]:
-                roots = sorted((_root(first, int(a)), _root(first, int(b))))
-                first[roots[1]] = roots[0]
-    return np.array([_root(first, each) if first[each] >= 0 else -1 for each in range(len(first))], np.int64)
+    def differ(pairs_P2: NDArray[np.int64]) -> Floats:
+        parts = [places[pairs_P2[start : start + _AT_ONCE]] for start in range(0, len(pairs_P2), _AT_ONCE)]
+        found = [differences(*fingerprints_NKSS[some.T].astype(np.float32)) for some in parts]
+        return np.concatenate([*found, np.empty(0, np.float32)])
+
+    pairs_P2 = candidates(described, len(places))
+    first = np.full(len(fingerprints_NKSS), -1)
+    first[places] = places[grouped(pairs_P2, differ(pairs_P2), len(places), differ)]
+    return first
 
 
-def are_copies(whole_PKSS: Floats, part_PKSS: Floats) -> NDArray[np.bool_]:
-    """bool [P]: whether some cut of the first clip of each pair agrees with the whole second one."""
+def differences(one_PKSS: Floats, other_PKSS: Floats) -> Floats:
+    """float32 [P]: by how much the clips of each pair differ, at most 1 where they are copies: one shows what the other
+    does, or a cut of it.
+    """
+    found = _differences_of_cuts(one_PKSS, other_PKSS)
+    apart = np.flatnonzero(found > 1)
+    if len(apart):
+        found[apart] = np.minimum(found[apart], _differences_of_cuts(other_PKSS[apart], one_PKSS[apart]))
+    return found
+
+
+def _differences_of_cuts(whole_PKSS: Floats, part_PKSS: Floats) -> Floats:
+    """float32 [P]: by how much the best cut of the first clip of each pair differs from the whole second one."""
     mean, change = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
     means, changes = _parted(_best_cuts(whole_PKSS, mean))
-    same_picture, same_change = _correlation(means, mean[:, None]), _correlation(changes, change[:, None])
-    levels = _rms(changes), _rms(change)[:, None]
-    low, high = np.minimum(*levels), np.maximum(*levels)
-    picture_levels, change_levels = _most_other(means, mean), _most_other(changes, change)
-    other_picture = picture_levels / np.maximum(_rms(mean)[:, None], 1e-6)
-    other_change = change_levels / np.maximum(levels[1], STILL_LEVELS)
-    is_still = low < STILL_LEVELS
-    still = is_still & (high < 2 * STILL_LEVELS) & (same_picture >= LEAST_STILL)
-    still &= other_picture <= MOST_OTHER_STILL
-    moving = np.zeros_like(still)
-    for way in WAYS:
-        agrees = (same_picture >= way.picture) & (same_change >= way.change)
-        agrees &= (other_picture <= way.other_picture) & (other_change <= way.other_change)
-        agrees &= (picture_levels <= way.picture_levels) & (change_levels <= way.change_levels)
-        moving |= agrees
-    return np.asarray((still | ~is_still & moving).any(1))
+    of_picture = _most_other(means, mean) / (MOST_PICTURE[0] + MOST_PICTURE[1] * _rms(mean)[:, None])
+    levels = np.maximum(_rms(change), STILL_LEVELS)[:, None]
+    of_change = _most_other(changes, change) / (MOST_CHANGE[0] + MOST_CHANGE[1] * levels)
+    low, high = (way(_rms(mean)[:, None], _rms(means)) for way in (np.minimum, np.maximum))
+    lighter = np.abs(part_PKSS.mean((1, 2, 3)) - whole_PKSS.mean((1, 2, 3)))
+    is_graded = (high > MOST_GAIN * low + 1) | (lighter[:, None] > MOST_LIGHTER)
+    return np.asarray(np.where(is_graded, np.inf, np.maximum(of_picture, of_change)).min(1), np.float32)
 
 
 def _best_cuts(whole_PKSS: Floats, mean_PF: Floats) -> Floats:
@@ -132,11 +113,11 @@ def _best_cuts(whole_PKSS: Floats, mean_PF: Floats) -> Floats:
     coarse = across[best // number], across[best % number]
     near = [fine[_NEAR_CUTS[each]] for each in (best[:, -1] // number, best[:, -1] % number)]
     steps = _NEAR_CUTS.shape[1]
-    of_pictures = np.einsum("prai,pij,pcbj->prcab", near[0], pictures_PSS, near[1], optimize=True)
+    of_pictures = (near[0] @ pictures_PSS[:, None])[:, :, None] @ near[1][:, None].swapaxes(-1, -2)
     best = _most_alike(of_pictures.reshape(len(mean_PF), steps * steps, -1), mean_PF)
     rows = np.concatenate([coarse[0], near[0][pair, best // steps]], axis=1)
     columns = np.concatenate([coarse[1], near[1][pair, best % steps]], axis=1)
-    return np.asarray(np.einsum("pvai,pkij,pvbj->pvkab", rows, whole_PKSS, columns, optimize=True))
+    return np.asarray(rows[:, :, None] @ whole_PKSS[:, None] @ columns[:, :, None].swapaxes(-1, -2))
 
 
 def _most_alike(of_pictures: Floats, mean_PF: Floats) -> NDArray[np.int64]:
@@ -205,10 +186,3 @@ def _correlation(one: Floats, other: Floats) -> Floats:
 
 def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6))
-
-
-def _root(first: NDArray[np.int64], place: int) -> int:
-    while first[place] != place:
-        first[place] = first[first[place]]
-        place = int(first[place])
-    return place

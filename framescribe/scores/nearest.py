@@ -7,7 +7,6 @@ neighbor search*, 2011).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Protocol
 
@@ -19,7 +18,7 @@ Floats = NDArray[np.float32]
 LEAST_SIMILARITY = 0.8
 """Least cosine of two vectors that are near."""
 
-_DIMENSIONS, _PROBES, _NEAREST = 64, 8, 6
+_DIMENSIONS, _PROBES, _NEAREST = 64, 8, 7  # itself among the nearest
 _SAMPLE, _ROUNDS = 20_000, 6
 _RUNS, _RUN = 16, 256
 _ONE_CELL = 4096
@@ -34,15 +33,16 @@ class Described(Protocol):
         """float32 [n, variants, features], each of length 1: the first variant of each, or all."""
 
 
-def candidates(described: Described, count: int) -> Iterator[NDArray[np.int64]]:
-    """Pairs of near vectors, int64 [P, 2], the lower number first; each pair once in what is given at a time.
+def candidates(described: Described, count: int) -> NDArray[np.int64]:
+    """int64 [P, 2]: pairs of near vectors, the lower number first, each pair once, in ascending order.
 
     Args:
         described: each variant of a vector asks for what is near; the first one is what is found.
         count: how many vectors there are.
     """
+    pairs = [np.empty((0, 2), np.int64)]
     if count < 2:
-        return
+        return pairs[0]
     rng = np.random.default_rng(0)
     sample = np.concatenate([described(slice(at, at + _RUN), False)[:, 0] for at in _spread(count)])
     basis = np.linalg.eigh(sample.T @ sample)[1][:, -_DIMENSIONS:]
@@ -58,13 +58,16 @@ def candidates(described: Described, count: int) -> Iterator[NDArray[np.int64]]:
         variants = asking.shape[1]
         asking = asking.reshape(-1, asking.shape[-1])
         who = np.repeat(np.arange(part.start, part.start + len(asking) // variants), variants)
-        pairs = [np.empty((0, 2), np.int64)]
+        near = pairs[:1]
         probed = _nearest_cells(asking, centres, min(_PROBES, len(centres)))
-        for number, cell in enumerate(cells):
-            rows = np.flatnonzero((probed == number).any(1))
+        in_turn = np.argsort(probed, axis=None, kind="stable")
+        starts = np.searchsorted(probed.ravel()[in_turn], np.arange(len(cells) + 1))
+        for cell, (start, end) in zip(cells, pairwise(starts), strict=True):
+            rows = in_turn[start:end] // probed.shape[1]
             if len(rows) and len(cell):
-                pairs.append(_near(asking[rows], who[rows], found[cell], cell))
-        yield np.unique(np.concatenate(pairs), axis=0)
+                near.append(_near(asking[rows], who[rows], found[cell], cell))
+        pairs.append(np.unique(np.concatenate(near), axis=0))
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _near(
@@ -72,13 +75,14 @@ def _near(
 ) -> NDArray[np.int64]:
     """Of each asking vector the nearest others that are near, as pairs."""
     alike = asking @ found.T
-    alike[who[:, None] == cell] = -1
-    if len(cell) > _NEAREST:
-        best = np.argpartition(alike, -_NEAREST, axis=1)[:, -_NEAREST:]
-    else:
-        best = np.broadcast_to(np.arange(len(cell)), alike.shape)
-    row, rank = np.nonzero(np.take_along_axis(alike, best, 1) >= LEAST_SIMILARITY)
-    return np.sort(np.stack([who[row], cell[best[row, rank]]], axis=1), axis=1)
+    is_near = alike >= LEAST_SIMILARITY
+    crowded = np.flatnonzero(is_near.sum(1) > _NEAREST)
+    is_near[crowded] = False
+    best = np.argpartition(alike[crowded], -_NEAREST, axis=1)[:, -_NEAREST:] if len(crowded) else crowded
+    row, column = np.nonzero(is_near)
+    one = np.concatenate([who[row], who[crowded].repeat(_NEAREST)])
+    other = cell[np.concatenate([column, best.ravel()])]
+    return np.sort(np.stack([one, other], axis=1)[one != other], axis=1)
 
 
 def _unit(vectors: Floats) -> Floats:
