@@ -1,11 +1,12 @@
-"""The picture of the report in the documentation: the example clips, captioned by the bundled model; needs Chromium."""
+"""The picture of the report in the documentation: the example clips, captioned by `tiny`; needs Playwright."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
+
+from playwright.sync_api import sync_playwright
 
 from framescribe.captioner import Captioner
 from framescribe.dataset.dataset import Dataset
@@ -13,21 +14,20 @@ from framescribe.dataset.row_file import RowFile
 
 _EXAMPLES = "examples"
 _WIDTH_PX, _HEIGHT_PX = 1200, 1350
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def write_picture(root: Path, target: Path) -> None:
     """Captions the examples below the project's root, and writes the top of their report's page as PNG."""
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if browser is None:
-        raise SystemExit(f"one of {', '.join(_BROWSERS)} has to be installed")
     with tempfile.TemporaryDirectory() as name:
-        rows, page, picture = (Path(name, each) for each in ("captions.jsonl", "page.html", "page.png"))
+        rows, page = Path(name, "captions.jsonl"), Path(name, "page.html")
         with RowFile(rows) as file:
             for row in Captioner.from_pretrained().caption(root / _EXAMPLES):
                 file.write(row)
         Dataset(rows).report(page)
-        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        command += ["--hide-scrollbars", f"--window-size={_WIDTH_PX},{_HEIGHT_PX}", f"--screenshot={picture}"]
-        subprocess.run([*command, page.as_uri()], check=True, capture_output=True, timeout=120)
-        target.write_bytes(picture.read_bytes())
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+            window = browser.new_page(viewport={"width": _WIDTH_PX, "height": _HEIGHT_PX})
+            window.goto(page.as_uri())
+            window.wait_for_load_state("networkidle")
+            window.screenshot(path=target)
+            browser.close()
