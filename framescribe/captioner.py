@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from os import fspath
 from pathlib import Path
+from weakref import WeakSet
 
 import torch
 
@@ -18,6 +20,7 @@ from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.checkpoint import OpenCheckpoint, open_checkpoint
 from framescribe.counted import CaptionProgress, CountedTasks, told_of
+from framescribe.decoders import Decoders, decoding_threads
 from framescribe.distinct import Distinct
 from framescribe.engine.engine import Engine
 from framescribe.engine.request import Request
@@ -31,7 +34,7 @@ from framescribe.pipeline.given import Source, as_clip, given_clips
 from framescribe.prepare import Preparer, check_can_decode, gpu_decoders
 from framescribe.prompt import History
 from framescribe.rows import RowMaker
-from framescribe.session import CaptionSession, Decoding
+from framescribe.session import CaptionSession, Decoding, answer
 from framescribe.side_rows import Beside, Scoring
 from framescribe.task import (
     DEFAULT_MEMORY_GB,
@@ -43,14 +46,8 @@ from framescribe.task import (
     check_prompts,
 )
 from framescribe.types import CaptionSettings
-from framescribe.video.cpus import usable_cpus
-from framescribe.video.worker_process import Worker
-from framescribe.video.workers import DecodeWorkers
 
 log = logging.getLogger("framescribe")
-
-# 8 of an H100's 16 cores kept it busy 82 % of the time with 720p clips of 6 s.
-_MAX_DECODERS = 32
 
 
 class Captioner:
@@ -61,8 +58,8 @@ class Captioner:
     Attributes:
         checkpoint: what it loaded.
         precision: in which it computes.
-        engine, preparer, batch_size: for callers that drive the engine themselves, such as a server; the batch size is
-            of clips that decode together.
+        engine, preparer, decoders, batch_size: for callers that drive the engine themselves, such as a server; the
+            batch size is of clips that decode together.
     """
 
     def __init__(
@@ -76,18 +73,17 @@ class Captioner:
         self.checkpoint = checkpoint
         self.precision = precision
         self.batch_size = batch_size
-        self._gpu_decoders = gpu_decoders(decoder, model.device)
+        self.decoders = Decoders(gpu_decoders(decoder, model.device))
         # One for all calls, which may overlap: its KV cache takes most of the memory.
         self.engine = Engine(
             model,
             checkpoint.stop_ids,
             batch_size,
             kv_dtype=precision.kv_dtype,
-            reserved_bytes=0 if self._gpu_decoders is None else self._gpu_decoders.memory_bytes,
+            reserved_bytes=0 if self.decoders.gpu is None else self.decoders.gpu.memory_bytes,
         )
-        self._rows = RowMaker(checkpoint.name, checkpoint.revision, str(precision))
-        self.preparer = Preparer(checkpoint, self._rows, device=model.device, dtype=model.dtype)
-        self._idle_workers: list[Worker] = []
+        self.preparer = Preparer(checkpoint, self._row_maker(), device=model.device, dtype=model.dtype)
+        self._sessions: WeakSet[CaptionSession] = WeakSet()
 
     @classmethod
     def from_pretrained(
@@ -213,29 +209,12 @@ class Captioner:
             UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
         """
         session = self.session(settings, beside)
-        workers, threads = None, min(_MAX_DECODERS, usable_cpus())
+        workers, threads = None, decoding_threads()
         if limits.workers != 0:
-            workers, threads = self.decode_workers(limits)
+            workers, threads = self.decoders.within(limits)
         prepare = partial(self.preparer.prepare, settings=settings, workers=workers, scoring=scoring)
         decoding = Decoding(prepare, threads, workers)
         return session.caption(tasks, decoding, self.batch_size, spent or TimeSpent())
-
-    def decode_workers(self, limits: DecodeLimits = DecodeLimits()) -> tuple[DecodeWorkers, int]:
-        """The processes that decode clips within ``limits``, and how many threads keep them busy.
-
-        Raises:
-            UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none; or for no processes.
-        """
-        if limits.workers == 0:
-            raise UsageError(
-                "`decode_workers` must be at least 1 here: a video is decoded in a process of its own"
-            )
-        if limits.decoder == "gpu" and self._gpu_decoders is None:
-            raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
-        gpu = None if limits.decoder == "cpu" else self._gpu_decoders
-        workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb, gpu)
-        threads = limits.workers or min(_MAX_DECODERS, usable_cpus())
-        return workers, threads + (0 if gpu is None else gpu.count)
 
     def longest_in_progress(self) -> int:
         """Tokens of the longest caption that is being written, of whichever call; to show how far it is."""
@@ -243,8 +222,41 @@ class Captioner:
 
     def session(self, settings: CaptionSettings, beside: Beside | None = None) -> CaptionSession:
         """For callers that prepare clips themselves (``Preparer``): prepared clips in, rows out."""
-        tokenizer = self.checkpoint.tokenizer
-        return CaptionSession(self.engine, self.preparer, tokenizer, self._rows, settings, beside)
+        with self.engine.lock:  # not while `use_adapter` is at work
+            tokenizer = self.checkpoint.tokenizer
+            session = CaptionSession(self.engine, self.preparer, tokenizer, settings, beside)
+            self._sessions.add(session)
+        return session
+
+    def use_adapter(self, adapter: str | Path | None) -> None:
+        """Goes on with another LoRA adapter over the loaded model.
+
+        Only the layers that it or the one before changes are read from the checkpoint again, merged and quantized as
+        they are on loading, and written where they are: memory does not grow. Captions and rows are from then on those
+        of ``from_pretrained(model, adapter=adapter)``. What fails leaves the captioner as it was.
+
+        Args:
+            adapter: its folder; None: the model alone.
+
+        Raises:
+            UsageError: captions are in work, the adapter is not one of this model, or the checkpoint has changed.
+            DeviceError: memory ran out.
+
+        Examples:
+            >>> captioner.use_adapter("runs/style/adapter")
+            >>> captioner.use_adapter(None)
+        """
+        with self.engine.lock:
+            if len(self.engine) or not all(session.is_closed for session in self._sessions):
+                raise UsageError("captions are in work; read them to the end, or drop their iterator, first")
+            other = self.checkpoint.with_adapter(None if adapter is None else fspath(adapter))
+            with explain_out_of_memory("for another adapter's layers"):
+                self.checkpoint.rewrite(self.engine.model, self.precision, other)
+            self.checkpoint = other
+            self.preparer.rows = self._row_maker()
+
+    def _row_maker(self) -> RowMaker:
+        return RowMaker(self.checkpoint.name, self.checkpoint.revision, str(self.precision))
 
     def __repr__(self) -> str:
         return f"Captioner({self.checkpoint.name!r}, {self.precision}, {self.precision.device})"
@@ -277,22 +289,12 @@ class Captioner:
         if history and settings.resolved_template == "base":
             raise UsageError("the base template has no turns; use `template='chat'` for a conversation")
         clip = as_clip(source)
-        with (
-            DecodeWorkers(self._idle_workers, DEFAULT_TIMEOUT_S) as workers,
-            workers.decoded(clip, settings.sampling) as frames,
-        ):
+        decoders, _ = self.decoders.within(DecodeLimits(decoder="cpu"))
+        with decoders as workers, workers.decoded(clip, settings.sampling) as frames:
             task = ClipTask(clip, (Question(0, question),))
             prepared = self.preparer.ready(task, frames, settings, history)
         (prompt,) = prepared.prompts
         request = Request(
             clip.id, prompt, prepared.pixels_P3SS, settings.generation, prepared.picture_of_frame
         )
-        tokenizer = self.checkpoint.tokenizer
-        token_ids: list[int] = []
-        sent = 0
-        for token_id in self.engine.stream(request):
-            token_ids.append(token_id)
-            if piece := tokenizer.decode_settled(token_ids)[sent:]:
-                yield piece
-                sent += len(piece)
-        yield tokenizer.decode(token_ids)[sent:]
+        yield from answer(self.engine, self.checkpoint.tokenizer, request)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framescribe.errors import UsageError
+from framescribe.interrupts import uninterrupted
 from framescribe.model.adapter import Adapter, read_adapter
-from framescribe.model.checkpoint import Merge, Progress, empty_model, load_model, read_stop_ids
+from framescribe.model.checkpoint import Progress, Quantize, empty_model, load_model, read_stop_ids
 from framescribe.model.config import ModelConfig
-from framescribe.model.hub import fetch_checkpoint
-from framescribe.model.layout import CONFIG_FILE, official_tensors
+from framescribe.model.hub import Checkpoint, fetch_checkpoint
+from framescribe.model.layout import CONFIG_FILE, linear_weights, official_tensors
 from framescribe.model.model import CaptionModel
 from framescribe.model.precision import Precision
 from framescribe.model.quantize import quantizer
+from framescribe.model.rewrite import rewrite
+from framescribe.model.stored import Merge, checked_tensors
 from framescribe.prompt import PromptBuilder
 from framescribe.tokenizer import CaptionTokenizer
 
@@ -30,6 +33,7 @@ class OpenCheckpoint:
         tokenizer: the model's.
         stop_ids: tokens that end a caption.
         adapter: LoRA weights that are merged into the checkpoint's.
+        base: the checkpoint without its adapter, where it has one.
     """
 
     folder: Path
@@ -39,6 +43,7 @@ class OpenCheckpoint:
     tokenizer: CaptionTokenizer
     stop_ids: frozenset[int]
     adapter: Adapter | None = None
+    base: Checkpoint | None = None
 
     @property
     def prompts(self) -> PromptBuilder:
@@ -53,8 +58,48 @@ class OpenCheckpoint:
 
     def load(self, precision: Precision, progress: Progress | None = None) -> CaptionModel:
         """Loads the weights (see ``load_model``)."""
-        quantize = None if precision.quant is None else quantizer(precision.quant)
+        quantize = _quantize(precision)
         return load_model(self.folder, precision.device, precision.dtype, quantize, progress, self.merge)
+
+    def with_adapter(self, adapter: str | None) -> OpenCheckpoint:
+        """The same checkpoint under another adapter, or under none; only that adapter is read.
+
+        Args:
+            adapter: its folder.
+
+        Raises:
+            UsageError: it is no adapter of this model, or the checkpoint is another by now.
+        """
+        base = self.base or Checkpoint(self.folder, self.name, self.revision)
+        base.check_unchanged()
+        if adapter is None:
+            return replace(self, name=base.name, revision=base.revision, adapter=None, base=None)
+        found = base.with_adapter(adapter)
+        read = _read_adapter(adapter, self.config)
+        return replace(self, name=found.name, revision=found.revision, adapter=read, base=base)
+
+    def rewrite(self, model: CaptionModel, precision: Precision, other: OpenCheckpoint) -> None:
+        """Makes a loaded model that of the same checkpoint under another adapter.
+
+        Only the layers that either adapter changes are read, and written where they are. Whatever fails leaves the
+        model as it was.
+
+        Args:
+            model: loaded from this one, in ``precision``.
+            other: from ``with_adapter``.
+
+        Raises:
+            UsageError: the checkpoint is not there any more, or damaged.
+        """
+        names = {name for each in (self, other) if each.adapter is not None for name in each.adapter.factors}
+        stored = checked_tensors(self.folder, official_tensors(empty_model(self.config)))
+        quantize = _quantize(precision)
+        try:
+            rewrite(model, stored, names, quantize, other.merge)
+        except BaseException:
+            with uninterrupted():
+                rewrite(model, stored, names, quantize, self.merge)
+            raise
 
     @property
     def merge(self) -> Merge | None:
@@ -83,5 +128,15 @@ def open_checkpoint(
     stop_ids = read_stop_ids(found.folder, config)
     merged = None
     if adapter is not None:
-        merged = read_adapter(Path(adapter).expanduser(), official_tensors(empty_model(config)))
-    return OpenCheckpoint(found.folder, found.name, found.revision, config, tokenizer, stop_ids, merged)
+        merged = _read_adapter(adapter, config)
+    return OpenCheckpoint(
+        found.folder, found.name, found.revision, config, tokenizer, stop_ids, merged, found.base
+    )
+
+
+def _read_adapter(folder: str, config: ModelConfig) -> Adapter:
+    return read_adapter(Path(folder).expanduser(), linear_weights(empty_model(config)))
+
+
+def _quantize(precision: Precision) -> Quantize | None:
+    return None if precision.quant is None else quantizer(precision.quant)

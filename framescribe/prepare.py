@@ -139,9 +139,12 @@ class Preparer:
 
     Args:
         checkpoint: the model's.
-        rows: makes the rows of clips that cannot be prepared.
+        rows: makes the model's rows; here, those of clips that cannot be prepared.
         device, dtype: the model's. Frames for a GPU are transformed there, others on the CPU; in fp32 either way, and
             rounded at the end.
+
+    Attributes:
+        rows: likewise.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class Preparer:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._image_size = checkpoint.config.vision_config.image_size
-        self._rows = rows
+        self.rows = rows
         self._device = device
         self._dtype = dtype
         # Copies and transforms on a GPU go beside the engine's work, and before what of it has not begun: they are
@@ -204,14 +207,14 @@ class Preparer:
             with workers.decoded(clip, settings.sampling, scorers) as frames:
                 return self.ready(task, frames, settings)
         except ClipError as error:
-            return self._rows.failed(task, settings, error.stage, str(error))
+            return self.rows.failed(task, settings, error.stage, str(error))
         except Exception as error:  # the one boundary: whatever a clip does, it is one row
             if is_device_failure(error):
                 # No clip's fault: with rows that say so, a run would go through all the others in vain.
                 raise DeviceError(f"{self._device} failed: {error}") from error
             log.debug("%s", clip.source_video, exc_info=True)
             message = f"{clip.source_video}: {type(error).__name__}: {error}"
-            return self._rows.failed(task, settings, "decode", message)
+            return self.rows.failed(task, settings, "decode", message)
 
     def ready(
         self, task: ClipTask, frames: Frames, settings: CaptionSettings, history: History = ()

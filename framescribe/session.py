@@ -16,7 +16,7 @@ from framescribe.engine.request import Completion, Request
 from framescribe.engine.sequence import Sequence
 from framescribe.prepare import Prepared, Preparer
 from framescribe.quality.repair import Attempt, Repair
-from framescribe.rows import RowMaker, created_now
+from framescribe.rows import created_now
 from framescribe.side_rows import Beside
 from framescribe.task import ClipTask, Question
 from framescribe.tokenizer import CaptionTokenizer
@@ -65,9 +65,12 @@ class CaptionSession:
 
     Args:
         engine: generates; may serve other sessions too.
-        preparer, tokenizer, rows: of the same model.
+        preparer, tokenizer: of the same model.
         settings: the same for all clips.
         beside: is given what a clip gives beside captions, before its caption's row; None wants nothing.
+
+    Attributes:
+        is_closed: whether it has come to its end.
     """
 
     def __init__(
@@ -75,18 +78,18 @@ class CaptionSession:
         engine: Engine,
         preparer: Preparer,
         tokenizer: CaptionTokenizer,
-        rows: RowMaker,
         settings: CaptionSettings,
         beside: Beside | None = None,
     ) -> None:
         self._engine = engine
         self._preparer = preparer
         self._tokenizer = tokenizer
-        self._rows = rows
+        self._rows = preparer.rows
         self._settings = settings
         self._beside = beside
         self._in_engine: set[_Asked] = set()
         self._completed: deque[tuple[_Asked, Completion]] = deque()
+        self.is_closed = False
 
     def __len__(self) -> int:
         """Captions that are on their way: questions of added clips that have no row yet."""
@@ -166,6 +169,7 @@ class CaptionSession:
         """Drops what has no row yet."""
         self._engine.cancel([asked.sequence for asked in self._in_engine if asked.sequence is not None])
         self._in_engine.clear()
+        self.is_closed = True
 
     def _request(self, asked: _Asked, generation: GenerationSettings) -> None:
         prepared = asked.prepared
@@ -218,3 +222,15 @@ class CaptionSession:
         asked.prompt = self._preparer.prompt(prepared.frames, settings, text)
         self._request(asked, outcome.generation)
         return None
+
+
+def answer(engine: Engine, tokenizer: CaptionTokenizer, request: Request) -> Iterator[str]:
+    """The text of one request, piece by piece as it grows; what may still change is held back."""
+    token_ids: list[int] = []
+    sent = 0
+    for token_id in engine.stream(request):
+        token_ids.append(token_id)
+        if piece := tokenizer.decode_settled(token_ids)[sent:]:
+            yield piece
+            sent += len(piece)
+    yield tokenizer.decode(token_ids)[sent:]

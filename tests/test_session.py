@@ -77,7 +77,7 @@ def run(tokenizer, preparer, script, **settings):
     """The rows of one clip with a prompt of its own, and the engine that it came from."""
     wanted = CaptionSettings(RUN, **settings)
     engine = ScriptedEngine(tokenizer, script)
-    session = CaptionSession(engine, preparer, tokenizer, ROWS, wanted)
+    session = CaptionSession(engine, preparer, tokenizer, wanted)
     session.add(prepared(preparer, wanted, Clip("a.mp4", prompt=OWN)))
     rows = []
     while len(session):
@@ -130,7 +130,7 @@ def test_without_repair_there_is_one_try(tokenizer, preparer):
 def test_the_questions_of_a_clip_have_a_row_each_and_are_repaired_each_for_itself(tokenizer, preparer):
     wanted = CaptionSettings(RUN, repair=True)
     engine = ScriptedEngine(tokenizer, lambda times: BAD if times == 2 else GOOD)
-    session = CaptionSession(engine, preparer, tokenizer, ROWS, wanted)
+    session = CaptionSession(engine, preparer, tokenizer, wanted)
     session.add(prepared(preparer, wanted, Clip("a.mp4"), RUN, OWN))
     assert len(session) == 2
     rows = []
@@ -163,7 +163,7 @@ def test_an_error_of_the_engine_is_a_row_whose_message_has_a_sane_length(tokeniz
 def test_a_session_that_is_closed_takes_its_clips_out_of_the_engine(tokenizer, preparer):
     wanted = CaptionSettings(RUN, generation=GenerationSettings(3))
     engine = ScriptedEngine(tokenizer, lambda times: GOOD)
-    session = CaptionSession(engine, preparer, tokenizer, ROWS, wanted)
+    session = CaptionSession(engine, preparer, tokenizer, wanted)
     for name in ("a.mp4", "b.mp4"):
         session.add(prepared(preparer, wanted, Clip(name)))
     (row,) = session.step()

@@ -13,6 +13,7 @@ import numpy as np
 from framescribe.bound import TimeSpent
 from framescribe.caption_row import CaptionRow
 from framescribe.counted import CaptionProgress, CountedTasks, told_of
+from framescribe.decoders import Decoders
 from framescribe.distinct import Distinct
 from framescribe.endpoint.client import Client
 from framescribe.endpoint.media import file_media, frames_media, probe_media
@@ -33,13 +34,10 @@ from framescribe.task import (
     check_prompts,
 )
 from framescribe.types import CaptionSettings, Frames, FrameSampling
-from framescribe.video.cpus import usable_cpus
-from framescribe.video.worker_process import Worker
 from framescribe.video.workers import DecodeWorkers
 
 log = logging.getLogger("framescribe")
 
-_MAX_DECODERS = 32
 _NO_PIXELS = np.empty((0, 3, 0, 0), np.uint8)
 
 
@@ -65,7 +63,7 @@ class EndpointCaptioner:
         self._client = Client(
             self.endpoint, [probe_media(self.endpoint, sampling or FrameSampling()).message("What is this?")]
         )
-        self._idle_workers: list[Worker] = []
+        self._decoders = Decoders()
 
     def __enter__(self) -> EndpointCaptioner:
         return self
@@ -78,9 +76,7 @@ class EndpointCaptioner:
     def close(self) -> None:
         """Ends what is in flight."""
         self._client.close()
-        for worker in self._idle_workers:
-            worker.close()
-        self._idle_workers.clear()
+        self._decoders.close()
 
     def learn(self) -> Learned:
         """What the endpoint is, found out by a request like those to come.
@@ -135,11 +131,8 @@ class EndpointCaptioner:
         Raises:
             UsageError, DeviceError: as ``caption``.
         """
-        if limits.workers == 0:
-            raise UsageError("with an endpoint `decode_workers` must be at least 1")
+        workers, threads = self._decoders.within(limits)
         asking = self._asking(settings)
-        workers = DecodeWorkers(self._idle_workers, limits.timeout_s, limits.memory_gb)
-        threads = limits.workers or min(_MAX_DECODERS, usable_cpus())
         prepare = partial(self._prepare, asking=asking, workers=workers, scoring=scoring)
         return asking.caption(tasks, prepare, threads, workers, spent or TimeSpent())
 
@@ -160,7 +153,8 @@ class EndpointCaptioner:
             raise UsageError("the question is empty")
         asking = self._asking(settings)
         task = ClipTask(as_clip(source), (Question(0, question),))
-        with DecodeWorkers(self._idle_workers, DEFAULT_TIMEOUT_S) as workers:
+        decoders, _ = self._decoders.within()
+        with decoders as workers:
             ready = self._ready(task, asking, workers, None)
         questions = [*(asked for asked, _ in history), question]
         messages = [ready.media.message(questions[0])]

@@ -54,6 +54,9 @@ class Engine:
         use_cuda_graphs: whether decode steps run as CUDA graphs, where there is CUDA.
         observer: told of each phase.
 
+    Attributes:
+        lock: held by each step; whoever holds it has the model alone.
+
     Raises:
         UsageError: ``max_batch`` is below 1, or the memory left holds no cache worth having.
     """
@@ -86,12 +89,12 @@ class Engine:
         self._runner = ModelRunner(model, max_batch, num_blocks, dtype, use_cuda_graphs=use_cuda_graphs)
         self._in_flight = Readback()
         self._steps_ahead = _STEPS_AHEAD[device.type]
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._has_failed = False
 
     def __len__(self) -> int:
         """Requests that are not done."""
-        with self._lock:
+        with self.lock:
             return len(self._scheduler) + self._in_flight.num_ending()
 
     def longest_in_progress(self) -> int:
@@ -109,7 +112,7 @@ class Engine:
             What ``cancel`` takes.
         """
         sequence = Sequence.of(request, deliver)
-        with self._lock:
+        with self.lock:
             try:
                 self._scheduler.add(sequence)
             except UsageError as error:
@@ -118,7 +121,7 @@ class Engine:
 
     def cancel(self, sequences: list[Sequence]) -> None:
         """Drops requests, wherever they are, and frees what they held; nothing is delivered."""
-        with self._lock, torch.inference_mode(), on_device(self.model.device):
+        with self.lock, torch.inference_mode(), on_device(self.model.device):
             if not self._has_failed:
                 self._remove(sequences)
             for sequence in sequences:
@@ -130,7 +133,7 @@ class Engine:
         Raises:
             DeviceError: the device failed; nothing more can be done on it.
         """
-        with self._lock, torch.inference_mode(), on_device(self.model.device):
+        with self.lock, torch.inference_mode(), on_device(self.model.device):
             try:
                 phase = self._scheduler.schedule()
                 if phase is not None:
@@ -181,7 +184,7 @@ class Engine:
         Args:
             pixels_P3SS, picture_of_frame: as in ``Request``.
         """
-        with self._lock, torch.inference_mode(), on_device(self.model.device):
+        with self.lock, torch.inference_mode(), on_device(self.model.device):
             return self._runner.pool(pixels_P3SS, picture_of_frame, self._scheduler.limits.frames).cpu()
 
     def _run(self, phase: Phase[Sequence]) -> None:

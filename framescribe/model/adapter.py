@@ -17,8 +17,8 @@ from torch import Tensor
 
 from framescribe.errors import UsageError
 from framescribe.files import new_file, write_file
-from framescribe.model.checkpoint import check_header
 from framescribe.model.config import MAX_JSON_BYTES
+from framescribe.model.stored import check_header
 from framescribe.reading import read_json
 from framescribe.shown import shown_value
 
@@ -91,7 +91,7 @@ def base_of(folder: Path) -> str:
 
 
 def read_adapter(folder: Path, expected: Mapping[str, Tensor]) -> Adapter:
-    """Reads an adapter for the model whose tensors are ``expected``, by their official names.
+    """Reads an adapter for the model whose linear layers' weights are ``expected``, by their official names.
 
     Raises:
         UsageError: it is no plain LoRA adapter, or not one of this model.
@@ -114,12 +114,14 @@ def read_adapter(folder: Path, expected: Mapping[str, Tensor]) -> Adapter:
             for layer in {name.removeprefix(_PREFIX).removesuffix(_A).removesuffix(_B) for name in names}:
                 weight = expected.get(f"{layer}.weight")
                 pair = f"{_PREFIX}{layer}{_A}", f"{_PREFIX}{layer}{_B}"
-                if weight is None or weight.ndim != 2 or not names.issuperset(pair):
+                if weight is None or not names.issuperset(pair):
                     raise UsageError(f"{path}: {shown_value(layer)} is no linear layer of this model")
                 shapes = [file.get_slice(name).get_shape() for name in pair]
                 if shapes != [[rank, weight.shape[1]], [weight.shape[0], rank]]:
                     raise UsageError(f"{path}: the matrices of {layer} do not fit this model's")
                 a, b = (file.get_tensor(name).float() for name in pair)
+                if not (a.isfinite().all() and b.isfinite().all()):
+                    raise UsageError(f"{path}: the matrices of {layer} are not all numbers")
                 factors[f"{layer}.weight"] = a, b
     except (OSError, SafetensorError) as error:
         raise UsageError(f"{path} is not a readable safetensors file ({error})") from error

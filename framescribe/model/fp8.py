@@ -90,6 +90,10 @@ class Fp8Linear(nn.Module):
         bias = self.scales_1O.new_zeros(()) if self.bias is None else self.bias.abs().max().float()
         return (norms_O * self.scales_1O[0]).max(), bias
 
+    def forget_largest(self) -> None:
+        """Has ``largest`` computed anew, of other weights."""
+        self.__dict__.pop("largest", None)
+
     def forward(self, x: Operand) -> Tensor:
         rows = x if isinstance(x, QuantizedTensor) else quantize_rows(x)
         if not rows.values.is_cuda:

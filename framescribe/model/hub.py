@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from framescribe.errors import UsageError
@@ -17,6 +17,8 @@ OFFICIAL_MODEL = "THUDM/cogvlm2-llama3-caption"
 MODELSCOPE_PREFIX = "modelscope:"
 _BUNDLED_FOLDER = Path(__file__).parent.parent / "models"
 _FILES = ["*.json", "*.safetensors"]
+# How the revisions of local folders begin.
+_LOCAL = "sha256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,33 @@ class Checkpoint:
         folder: holds the official layout.
         name: as the user gave it; goes into the rows.
         revision: commit of a hub's repository, or a fingerprint of a local folder's weights.
+        base: the same without its adapter, where it has one.
     """
 
     folder: Path
     name: str
     revision: str
+    base: Checkpoint | None = None
+
+    def with_adapter(self, adapter: str) -> Checkpoint:
+        """It under a LoRA adapter, which is in the name and the revision, too.
+
+        Args:
+            adapter: the adapter's folder.
+
+        Raises:
+            UsageError: it is no such folder.
+        """
+        revision = f"{self.revision}+{_fingerprint(_adapter_folder(adapter))}"
+        return Checkpoint(self.folder, f"{self.name}+{adapter}", revision, self)
+
+    def check_unchanged(self) -> None:
+        """
+        Raises:
+            UsageError: the folder holds other weights by now.
+        """
+        if self.revision.startswith(_LOCAL) and self.revision != _fingerprint(self.folder):
+            raise UsageError(f"{self.folder} has changed since it was loaded; load it again")
 
 
 def bundled_models() -> list[str]:
@@ -83,15 +107,10 @@ def fetch_checkpoint(
         UsageError: no such folder or repository, no network, or a revision of a local folder.
     """
     if adapter is not None:
-        folder = Path(adapter).expanduser()
-        if not (folder / ADAPTER_CONFIG).is_file():
-            raise UsageError(f"{adapter} holds no {ADAPTER_CONFIG}: not the folder of an adapter")
+        folder = _adapter_folder(adapter)
         base = fetch_checkpoint(base_of(folder) if model is None else model, revision)
-        return Checkpoint(
-            base.folder,
-            adapter if model is None else f"{model}+{adapter}",
-            f"{base.revision}+{_fingerprint(folder)}",
-        )
+        found = base.with_adapter(adapter)
+        return found if model is not None else replace(found, name=adapter)
     if model is None:
         raise UsageError("give `model`, or an `adapter` that names one")
     bundled = _BUNDLED_FOLDER / model
@@ -112,6 +131,13 @@ def fetch_checkpoint(
             f"bundled models: {', '.join(bundled_models())}; the official one: {OFFICIAL_MODEL}"
         )
     return _from_hugging_face(model, revision)
+
+
+def _adapter_folder(adapter: str) -> Path:
+    folder = Path(adapter).expanduser()
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise UsageError(f"{adapter} holds no {ADAPTER_CONFIG}: not the folder of an adapter")
+    return folder
 
 
 def _from_hugging_face(model: str, revision: str | None) -> Checkpoint:
@@ -159,4 +185,4 @@ def _fingerprint(folder: Path) -> str:
                 digest.update(file.read(window))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    return f"sha256:{digest.hexdigest()[:16]}"
+    return _LOCAL + digest.hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from framescribe.model.config import ModelConfig
 from framescribe.model.model import CaptionModel
@@ -99,4 +99,15 @@ def official_tensors(model: CaptionModel) -> dict[str, Tensor]:
     return {
         official: native[name.path] if name.row is None else native[name.path][name.row]
         for official, name in native_names(model.config).items()
+    }
+
+
+def linear_weights(model: CaptionModel) -> dict[str, Tensor]:
+    """Those of ``official_tensors`` that are weights of linear layers."""
+    tensors = official_tensors(model)
+    return {
+        official: tensors[official]
+        for official, name in native_names(model.config).items()
+        if name.path.endswith(".weight")
+        and isinstance(model.get_submodule(name.path.removesuffix(".weight")), nn.Linear)
     }

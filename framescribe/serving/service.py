@@ -27,7 +27,7 @@ from framescribe.serving.schema import ChatRequest, ModelCard
 from framescribe.serving.settings import ServerSettings
 from framescribe.serving.text_stream import TextStream
 from framescribe.task import ClipTask, Question
-from framescribe.types import Frames, VideoFacts
+from framescribe.types import CaptionSettings, Frames, VideoFacts
 from framescribe.video.caller import Caller
 
 log = logging.getLogger("framescribe")
@@ -205,7 +205,9 @@ class _Opened:
         self._settings = settings
         self.captioner = captioner
         self.engine = EngineThread(captioner.engine)
-        self.workers, threads = captioner.decode_workers(settings.limits)
+        # As long as it is open, the captioner is in work: answers name its model and adapter.
+        self._session = captioner.session(CaptionSettings())
+        self.workers, threads = captioner.decoders.within(settings.limits)
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self.reading = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         # Pixels of as many as the engine can take next, as when a run captions: enough to keep it busy.
@@ -222,6 +224,7 @@ class _Opened:
 
     def close(self) -> None:
         self.engine.close()
+        self._session.close()
         self.reading.shutdown(wait=False, cancel_futures=True)
         self.pool.shutdown(wait=False, cancel_futures=True)
         self.workers.__exit__(None, None, None)

@@ -10,7 +10,8 @@ import pytest
 
 import framescribe
 from tests.docs.pages import PAGES, blocks, name_of
-from tests.reference import ROOT
+from tests.integrations.adapters import write_adapter
+from tests.reference import ROOT, TINY
 from tests.serving.served import serving
 
 SERVED = "http://127.0.0.1:8000/v1"
@@ -26,13 +27,15 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A folder with what examples name: a clip, folders of clips, a dataset folder and a file of rows."""
+    """A folder with what examples name: a clip, folders of clips, adapters, a dataset folder and a file of rows."""
     from tests.cli.run import invoke
 
     folder = tmp_path_factory.mktemp("workspace")
     for name in ("clips/kite.mp4", "examples/kite.mp4", "clip.mp4"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "examples" / "kite.mp4", folder / name)
+    for seed, name in enumerate(("style", "short")):
+        write_adapter(folder / "runs" / name / "adapter", seed=seed, model=TINY.parent / "tiny")
     with contextlib.chdir(folder):
         assert invoke("caption", "--model", "tiny", "clips", "-o", "captions").exit_code == 0
         Path("rows.jsonl").write_text(invoke("rows", "captions", "--json").stdout, encoding="utf-8")

@@ -21,19 +21,28 @@ _LAYERS = (
 )
 
 
-def write_adapter(folder: Path, change: Callable[[str, Tensor], Tensor] = lambda _, factor: factor) -> None:
-    """Writes it, of random weights for the decoder's layers.
+def write_adapter(
+    folder: Path,
+    change: Callable[[str, Tensor], Tensor] = lambda _, factor: factor,
+    layers: tuple[str, ...] = _LAYERS,
+    seed: int = 0,
+    model: Path = TINY,
+) -> None:
+    """Writes it, of random weights, unless told otherwise for the layers of tiny-random's decoder.
 
     Args:
         folder: made for it.
         change: what is done with each factor, for layers of another shape: to the side that is the layer's.
+        layers: how the names of the weights end.
+        seed: of the draw.
+        model: another one.
     """
-    drawn = torch.Generator().manual_seed(0)
+    drawn = torch.Generator().manual_seed(seed)
     factors = {}
-    for name, weight in official_tensors(load_model(TINY, CPU, torch.float32)).items():
-        if name.endswith(_LAYERS):
+    for name, weight in official_tensors(load_model(model, CPU, torch.float32)).items():
+        if name.endswith(layers):
             rows, columns = weight.shape
             a, b = (torch.randn(shape, generator=drawn) / 8 for shape in ((4, columns), (rows, 4)))
             is_out = "dense" in name  # padding is of its input, and of the output of others
             factors[name] = (change(name, a), b) if is_out else (a, change(name, b))
-    save_adapter(Adapter(2.0, factors), 4, str(TINY), folder)
+    save_adapter(Adapter(2.0, factors), 4, str(model), folder)

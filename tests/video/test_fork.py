@@ -213,7 +213,7 @@ def test_captions_in_a_fork(captioner, clips, tmp_path):
     list(captioner.caption(clips, settings, decode_workers=2))
 
     def decode() -> int:
-        with DecodeWorkers(captioner._idle_workers, 60) as run, run.decoded(clips[3], ONE) as frames:
+        with DecodeWorkers(captioner.decoders.idle, 60) as run, run.decoded(clips[3], ONE) as frames:
             return int(abs(float(frames.pixels.mean()) - LEVELS[3]) > 6)
 
     child = in_fork(decode)

@@ -232,7 +232,7 @@ def test_the_last_clips_wait_for_it_if_that_is_sooner():
 def test_rows_say_what_decoded_them_and_are_the_same(captioner, monkeypatch):
     settings = CaptionSettings(generation=GenerationSettings(max_new_tokens=3))
     (wanted,) = captioner.caption(HORSE, settings)
-    monkeypatch.setattr(captioner, "_gpu_decoders", hardware.decoders())
+    monkeypatch.setattr(captioner.decoders, "gpu", hardware.decoders())
     (row,) = captioner.caption(HORSE, settings)
     (again,) = captioner.caption_tasks(iter([hardware.task(HORSE)]), settings, DecodeLimits(decoder="cpu"))
     assert (wanted.decoder, row.decoder, again.decoder) == ("cpu", "gpu", "cpu")

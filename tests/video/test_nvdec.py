@@ -164,7 +164,7 @@ def test_a_run_survives_its_decoders(gpu):
     rows = []
     for row in captioner.caption(clips, settings):
         rows.append(row)
-        for seat in captioner._gpu_decoders._free:
+        for seat in captioner.decoders.gpu._free:
             for worker in seat._workers:
                 os.kill(worker._process.pid, signal.SIGKILL)
     assert sorted(row.clip_id for row in rows) == sorted(clip.id for clip in clips)
