@@ -58,7 +58,7 @@ print(len(found.groups), "clips have copies")
 kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
 ```
 
-`framescribe similar captions/ --duplicates` prints the groups.
+`framescribe similar captions/ --duplicates` prints the groups, a clip a line, with its source.
 
 Two clips are copies where their mean pictures agree and so does what changes about them, each over an eighth of the
 clip's time; still clips need the same picture. So another moment of a scene is no copy, unless it looks the same all

@@ -34,11 +34,14 @@ class NearDuplicates:
 
     Attributes:
         groups: the ids of clips that are copies of one another, two or more a group; the first was scored first.
+        rows: a dict for each of these clips, in the same order: ``group`` (0, 1, ...), ``clip_id``, ``source_video``,
+            ``start_s``, ``end_s``.
         num_clips: that were compared.
         num_flat: that were not, as they are of one colour.
     """
 
     groups: tuple[tuple[str, ...], ...]
+    rows: tuple[dict[str, Any], ...]
     num_clips: int
     num_flat: int
 
@@ -69,12 +72,17 @@ def near_duplicates(folder: str | PathLike[str]) -> NearDuplicates:
             if writer.is_due:
                 writer.flush()
         writer.flush()
-    members: dict[int, list[str]] = {}
+    members: dict[int, list[dict[str, Any]]] = {}
     for clip, group in zip(clips, first.tolist(), strict=True):
-        members.setdefault(group, []).append(clip["clip_id"])
+        members.setdefault(group, []).append(clip)
     num_flat = len(members.pop(-1, ()))
-    groups = tuple(tuple(ids) for ids in members.values() if len(ids) > 1)
-    return NearDuplicates(groups, len(clips) - num_flat, num_flat)
+    found = [group for group in members.values() if len(group) > 1]
+    return NearDuplicates(
+        groups=tuple(tuple(clip["clip_id"] for clip in group) for group in found),
+        rows=tuple({"group": number} | clip for number, group in enumerate(found) for clip in group),
+        num_clips=len(clips) - num_flat,
+        num_flat=num_flat,
+    )
 
 
 def _read(dataset: RowFolder) -> tuple[list[dict[str, Any]], list[NDArray[np.float16]]]:

@@ -191,8 +191,16 @@ def test_a_folder_gets_scores_that_filter_copies(tmp_path, films):
     assert sorted(rows[ids[name]]["duplicate_number"] for name in "abc") == [0, 0, 1]
     assert Dataset.scored(folder).count("duplicate_number = 0") == 2
     told = invoke("similar", str(folder), "--duplicates", "--json")
-    assert [set(json.loads(line)) for line in told.stdout.splitlines()] == [{ids["a"], ids["c"]}]
-    assert "3 clips were compared; 1 of one colour" in told.stderr
+    rows = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [(row["group"], row["clip_id"]) for row in rows] == [(0, each) for each in found.groups[0]]
+    told = invoke("similar", str(folder), "--duplicates")
+    lines = [line.split("\t") for line in told.stdout.splitlines()]
+    assert {(clip, name.rsplit("/", 1)[-1]) for _, clip, name in lines} == {
+        (ids["a"], "a.mp4"),
+        (ids["c"], "c.mp4"),
+    }
+    assert "1 group of copies among 3 clips; of one colour and not compared: 1" in told.stderr
+    assert invoke("similar", str(folder), "--duplicates", "--limit", "3").exit_code == 2
 
 
 def test_a_fingerprint_is_of_parts_of_time_and_picture():
