@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framescribe.cli import filter_options as given
+from framescribe.shown import shown
 
 if TYPE_CHECKING:
     from framescribe.profiles.filter import FilterReport, Outcome
@@ -51,10 +52,10 @@ def filter(
     if as_json:
         print(json.dumps(asdict(report)))
     else:
-        _print(report)
+        _print(report, shown(folder))
 
 
-def _print(report: FilterReport) -> None:
+def _print(report: FilterReport, folder: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -76,6 +77,12 @@ def _print(report: FilterReport) -> None:
     for missing in report.missing:
         advice = f"; nearest: {missing.advice}" if missing.advice else ""
         err.print(f"not measured: {missing.name} ({missing.published}){advice}", markup=False)
+    if report.to_measure:
+        scorers = ",".join(report.to_measure)
+        err.print(
+            f"no clip has these scores yet: `framescribe score {folder} --scores {scorers}` measures them",
+            markup=False,
+        )
     if report.where:
         out.print(f"--where {_quoted(report.where)}", markup=False, soft_wrap=True)
 

@@ -36,12 +36,12 @@ def report(
     from rich.progress import Progress
 
     from framescribe.cli.console import err, out, path_errors
-    from framescribe.report.write import either
+    from framescribe.dataset.dataset import Dataset
 
     path = output or options.beside_rows(rows, "-report.html")
     with path_errors(), Progress(console=err, disable=not err.is_terminal, transient=True) as bar:
         task = bar.add_task("Pictures", total=None)
-        either(rows).report(
+        Dataset.either(rows).report(
             path,
             max_clips=clips,
             profile=profile,

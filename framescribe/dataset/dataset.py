@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 CAPTION_COLUMNS = ("clip_id", "source_video", "caption_status")
 """What every row of ``caption`` has."""
 _ROWS_SHOWN = 5
+_COLUMNS_SHOWN = 12
 
 
 class Dataset:
@@ -64,7 +65,7 @@ class Dataset:
     def scored(cls, folder: str | Path) -> Dataset:
         """The scored clips of a folder, one row each: ``clip_id``, ``source_video``, its span, and a column a score.
 
-        They need no captions. A score is null where a clip has none.
+        They need no captions. A score is null where a clip has none; ``error_message`` says why a scorer failed.
 
         Raises:
             UsageError: the folder has no scores.
@@ -74,11 +75,29 @@ class Dataset:
         dataset._reader = open_scored(folder)
         return dataset
 
+    @classmethod
+    def either(cls, source: str | Path) -> Dataset:
+        """The captions of a source; where a folder has none yet, its scored clips.
+
+        Raises:
+            UsageError: it has neither.
+        """
+        try:
+            return cls(source)
+        except UsageError:
+            with suppress(UsageError):
+                return cls.scored(source)
+            raise
+
     def __repr__(self) -> str:
         return f"Dataset({self.name!r})"
 
     def _repr_html_(self) -> str:
         """The first rows and their number, as a notebook shows them."""
+        note = f"{self.name}: {self.count():,} rows"
+        if not self.has_captions:
+            shown_columns = [name for name in self.columns if name != "clip_id"][:_COLUMNS_SHOWN]
+            return rows_html(self.rows(limit=_ROWS_SHOWN, columns=shown_columns), shown_columns, note)
         rows = self.rows(
             limit=_ROWS_SHOWN, columns=(*CAPTION_COLUMNS, "start_s", "end_s", "flags", "caption")
         )
@@ -91,7 +110,7 @@ class Dataset:
             }
             for row in rows
         ]
-        return rows_html(lines, ("clip", "status", "flags", "caption"), f"{self.name}: {self.count():,} rows")
+        return rows_html(lines, ("clip", "status", "flags", "caption"), note)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self.rows()

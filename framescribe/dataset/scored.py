@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from framescribe.dataset.readers import Row
 
 _Turned = tuple["pyarrow.Array", list["pyarrow.Array"]]
-_CLIP_COLUMNS = ("clip_id", "source_video", "start_s", "end_s")
+_SPAN = ("clip_id", "source_video", "start_s", "end_s")
+_FAILURE = ("error_stage", "error_message")
+CLIP_COLUMNS = (*_SPAN, *_FAILURE)
+"""What a scored clip's row has besides scores: which clip it is, and why a scorer failed, where one did."""
 
 
 class ScoreColumns:
@@ -60,8 +63,8 @@ class ScoredClips:
     def schema(self) -> pyarrow.Schema:
         import pyarrow as pa
 
-        clip = [self._table.schema.arrow.field(name) for name in _CLIP_COLUMNS]
-        scores = [name for name in self._names() if name not in _CLIP_COLUMNS]
+        clip = [self._table.schema.arrow.field(name) for name in CLIP_COLUMNS]
+        scores = [name for name in self._names() if name not in CLIP_COLUMNS]
         return pa.schema([*clip, *(pa.field(name, pa.float64()) for name in scores)])
 
     def names(self) -> list[str]:
@@ -74,12 +77,12 @@ class ScoredClips:
     def batches(self, columns: Sequence[str]) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow as pa
 
-        clip = [name for name in columns if name in _CLIP_COLUMNS]
-        names = [name for name in columns if name not in _CLIP_COLUMNS]
+        names = [name for name in columns if name not in CLIP_COLUMNS]
         clip_ids, values = _turned(self._table, names)
         arrays: dict[str, Any] = dict(zip(names, values, strict=True))
-        if clip:
-            arrays |= zip(clip, _first_of_each(self._table, clip_ids, clip), strict=True)
+        for kind in (_SPAN, _FAILURE):
+            if clip := [name for name in columns if name in kind]:
+                arrays |= zip(clip, _first_of_each(self._table, clip_ids, clip), strict=True)
         whole = pa.table([arrays[name] for name in columns], list(columns))
         yield from whole.to_batches(max_chunksize=BATCH_ROWS)
 
@@ -139,11 +142,14 @@ def _turned(table: Table, names: Sequence[str]) -> _Turned:
 
 
 def _first_of_each(table: Table, clip_ids: pyarrow.Array, names: Sequence[str]) -> list[pyarrow.Array]:
-    """What the first row of each clip says in some columns."""
+    """What the first row of each clip says in some columns; of failures, the first row that tells of one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     batches = list(table.batches(["clip_id", *(name for name in names if name != "clip_id")]))
-    whole = pa.Table.from_batches(batches).combine_chunks()
+    whole = pa.Table.from_batches(batches)
+    if names[0] in _FAILURE:
+        whole = whole.filter(pc.is_valid(whole[names[0]]))
+    whole = whole.combine_chunks()
     places = pc.index_in(clip_ids, value_set=whole["clip_id"].combine_chunks())
     return [whole[name].combine_chunks().take(places) for name in names]

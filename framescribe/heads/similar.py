@@ -8,6 +8,7 @@ Shape legend: N clips, Q examples, D features, K kept of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -101,10 +102,15 @@ def similar(
         raise UsageError(f"`limit` must be at least 1, not {limit}")
     stored = StoredFeatures(fspath(folder), features_of)
     sample_ND, found = _pass(stored, set(names))
-    if missing := [name for name in names if name not in found]:
-        raise UsageError(f"{shown(fspath(folder))} has no features of {shown(missing[0])}")
+    for name in names:
+        if name not in found:
+            raise UsageError(
+                f"{shown(fspath(folder))} has no features of {shown(name)}: name clips by id or source, as `rows` does"
+            )
+        if len(found[name]) > 1:
+            raise UsageError(f"{shown(name)} names {len(found[name])} clips: use the clip_id of one")
     if names:
-        whitening, examples_QD = _Whitening(sample_ND, slice(0, 2)), np.stack(list(found.values()))
+        whitening, examples_QD = _Whitening(sample_ND, slice(0, 2)), np.concatenate(list(found.values()))
     else:
         # A single picture has no deviation, and mostly another background: the maximum tells best what is in it.
         whitening, examples_QD = _Whitening(sample_ND, slice(1, 2)), _seen(shown_pictures, stored, captioner)
@@ -119,16 +125,17 @@ def similar(
 
 def _pass(
     stored: StoredFeatures, names: set[str]
-) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
-    """Evenly drawn vectors of the dataset, and those of the clips that are named."""
+) -> tuple[np.ndarray[Any, Any], dict[str, list[np.ndarray[Any, Any]]]]:
+    """Evenly drawn vectors of the dataset, and those of the clips that have each name."""
     step = max(1, stored.num_clips // _SAMPLE)
-    sample, found, start = [], dict[str, np.ndarray[Any, Any]](), 0
+    sample, found, start = [], defaultdict[str, list[np.ndarray[Any, Any]]](list), 0
     for batch in stored:
         sample.append(batch.vectors_ND[-start % step :: step])
         start += len(batch.vectors_ND)
         if names:
             for number, keys in enumerate(_keys(batch)):
-                found.update(dict.fromkeys(names.intersection(keys), batch.vectors_ND[number]))
+                for name in names.intersection(keys):
+                    found[name].append(batch.vectors_ND[number])
     return np.concatenate(sample), found
 
 

@@ -244,8 +244,7 @@ def run_scores(run: ScoreRun, observer: Observer) -> RunSummary:
         total = min(left, run.limit or left)
         if not total:
             return _finished(observer, RunSummary(output=run.folder, note=_NOTHING))
-        left_of = scored.left_of_bytes if run.hash_sources else scored.left
-        tasks = ((clip, scorers) for clip in clips if (scorers := left_of(clip)))
+        tasks = scored.tasks_of_bytes(clips) if run.hash_sources else scored.tasks(clips)
         return _carry_out(run, score_all(islice(tasks, total)), total, scored, folder, observer)
 
 

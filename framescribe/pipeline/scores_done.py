@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from framescribe.dataset.ahead import ahead
 from framescribe.dataset.store import RowFolder
 from framescribe.feature_row import are_alike
 from framescribe.pipeline.hashes import source_sha256
 from framescribe.score_row import ScoreRow
 from framescribe.scores.scorer import Scorer
 from framescribe.types import Clip
+
+_READ_AT_A_TIME = 8
 
 
 class ScoresDone:
@@ -51,14 +54,21 @@ class ScoresDone:
         has = self._has.get(clip.id, 0)
         return tuple(scorer for place, scorer in enumerate(self._scorers) if not has >> place & 1)
 
-    def left_of_bytes(self, clip: Clip) -> tuple[Scorer, ...]:
-        """As ``left``; all scorers of a clip whose bytes have changed. Rows without a hash tell of no change."""
-        sha256 = source_sha256(clip)
-        has_changed = self._recorded.get(clip.id) not in (None, sha256 or "")
-        left = self._scorers if has_changed else self.left(clip)
-        if left:
-            self._hashes[clip.id] = sha256
-        return left
+    def tasks(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, tuple[Scorer, ...]]]:
+        """The clips that are not done, with the scorers that each has no row of."""
+        return ((clip, left) for clip in clips if (left := self.left(clip)))
+
+    def tasks_of_bytes(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, tuple[Scorer, ...]]]:
+        """As ``tasks``; all scorers of a clip whose bytes have changed. Rows without a hash tell of no change.
+
+        Sources are read several at a time, as each may be far away.
+        """
+        hashed = ahead(lambda clip: (clip, source_sha256(clip)), clips, _READ_AT_A_TIME)
+        for clip, sha256 in hashed:
+            has_changed = self._recorded.get(clip.id) not in (None, sha256 or "")
+            if left := self._scorers if has_changed else self.left(clip):
+                self._hashes[clip.id] = sha256
+                yield clip, left
 
     def with_hash(self, rows: Iterable[ScoreRow]) -> list[ScoreRow]:
         """A clip's rows with the hash of its source, if that was taken; it is forgotten then."""

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.scored import CLIP_COLUMNS
 from framescribe.errors import UsageError
 from framescribe.profiles.profile import Missing, Profile, find_profile, near
 from framescribe.profiles.threshold import Threshold, overridden
@@ -65,6 +66,12 @@ class FilterReport:
         """What the profile's source filters by as well, and is not measured here."""
         return self.profile.missing if self.profile else ()
 
+    @property
+    def to_measure(self) -> tuple[str, ...]:
+        """Names of the scorers that would give thresholds a value, where no clip has one."""
+        without = {each.threshold.score for each in self.outcomes if each.unknown == self.clips}
+        return tuple(each.name for each in SCORERS if any(score.name in without for score in each.scores))
+
 
 def filter(
     folder: str | PathLike[str],
@@ -121,7 +128,7 @@ def chosen_thresholds(profile: Profile | None, own: str | Iterable[str | Thresho
 def check_scores(thresholds: Iterable[Threshold], columns: Sequence[str]) -> None:
     """Raises UsageError for a threshold on a score that neither exists nor is among a folder's columns."""
     known = dict.fromkeys(score.name for scorer in SCORERS for score in scorer.scores)
-    known |= dict.fromkeys(name for name in columns if name not in ("clip_id", "source_video"))
+    known |= dict.fromkeys(name for name in columns if name not in CLIP_COLUMNS)
     for each in thresholds:
         if each.score not in known:
             raise UsageError(

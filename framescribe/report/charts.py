@@ -63,8 +63,7 @@ class Histogram:
         marks: places of lines; those outside are left out.
     """
 
-    width, height = 360, 160
-    top, floor = 30, 138
+    width, height, floor = 360, 160, 138
 
     def __init__(
         self,
@@ -74,8 +73,9 @@ class Histogram:
     ) -> None:
         self._low, self._high = bars[0].start, bars[-1].end
         peak = max(bars, key=lambda bar: bar.value)
-        self.columns = [self._column(bar, peak.value or 1) for bar in bars]
         inside = [(place, text) for place, text in marks if self._low < place < self._high]
+        self.top = 30 if len(inside) < 2 else 42  # below the lines' texts
+        self.columns = [self._column(bar, peak.value or 1) for bar in bars]
         self.lines = [self._line(place, text, number) for number, (place, text) in enumerate(inside)]
         most = f"{peak.value:,.0f}" if peak.value >= 1000 else f"{peak.value:.4g}"
         self.labels = [self._label((peak.start + peak.end) / 2, self.top - 5, most)]

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from framescribe.dataset.dataset import Dataset
+from framescribe.dataset.scored import CLIP_COLUMNS
 from framescribe.profiles.filter import FilterReport, Outcome
 from framescribe.profiles.threshold import Threshold
 from framescribe.report.charts import Bar, Histogram
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 EDGE_CLIPS = 3
 """Clips that are shown on either side of a threshold."""
 
-CLIP_COLUMNS = ("clip_id", "source_video", "start_s", "end_s")
+_CLIP = ("clip_id", "source_video", "start_s", "end_s")
 _KNOWN = {score.name: score for scorer in SCORERS for score in scorer.scores}
 _OPPOSITE = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 
@@ -66,12 +67,14 @@ class Scores:
 
     Attributes:
         clips: that were scored.
+        failed: of them, those that a scorer failed of.
         filter: what the chosen thresholds do; None where none are chosen.
         limited: scores with thresholds.
         others: the other ones.
     """
 
     clips: int
+    failed: int
     filter: FilterReport | None
     limited: list[ScoreChart]
     others: list[ScoreChart]
@@ -93,11 +96,12 @@ def scores_of(dataset: Dataset, chosen: FilterReport | None) -> Scores:
     names = [name for name in dataset.columns if name not in CLIP_COLUMNS]
     outcomes = chosen.outcomes if chosen else ()
     limited = list(dict.fromkeys(each.threshold.score for each in outcomes))
-    with dataset.database([*CLIP_COLUMNS, *names]) as rows:
+    with dataset.database([*_CLIP, "error_message", *names]) as rows:
         rows.execute("CREATE TEMP TABLE scored AS SELECT * FROM rows")
-        clips = int(_one(rows, "SELECT count(*) FROM scored")[0])
+        clips, failed = _one(rows, "SELECT count(*), count(error_message) FROM scored")
         return Scores(
             clips,
+            failed,
             chosen,
             [
                 _chart(rows, name, [each for each in outcomes if each.threshold.score == name], names)
@@ -163,7 +167,7 @@ def _edges(rows: DuckDBPyConnection, threshold: Threshold) -> tuple[Edge, ...]:
 def _nearest(rows: DuckDBPyConnection, threshold: Threshold, operator: str) -> list[Row]:
     score, value = threshold.score, threshold.value
     found = rows.execute(
-        f"""SELECT {", ".join(CLIP_COLUMNS)}, "{score}" AS value FROM scored WHERE "{score}" {operator} {value!r}
+        f"""SELECT {", ".join(_CLIP)}, "{score}" AS value FROM scored WHERE "{score}" {operator} {value!r}
         ORDER BY abs("{score}" - {value!r}), clip_id LIMIT {EDGE_CLIPS}"""
     ).fetchall()
-    return [dict(zip((*CLIP_COLUMNS, "value"), clip, strict=True)) for clip in found]
+    return [dict(zip((*_CLIP, "value"), clip, strict=True)) for clip in found]

@@ -20,22 +20,6 @@ Limits = tuple[str | Path | None, str | Sequence[str], bool]
 """A profile, thresholds of one's own, and whether the profile's nearest ones count."""
 
 
-def either(source: str | Path) -> Dataset:
-    """The captions of a source; where a folder has none yet, its scored clips.
-
-    Raises:
-        UsageError: it has neither.
-    """
-    try:
-        return Dataset(source)
-    except UsageError:
-        try:
-            return Dataset.scored(source)
-        except UsageError:
-            pass
-        raise
-
-
 def write_report(
     dataset: Dataset,
     target: Path,

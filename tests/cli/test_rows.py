@@ -3,8 +3,10 @@ import re
 
 import pytest
 
+from framescribe.dataset.store import RowFolder
 from tests.cli.run import invoke
 from tests.dataset.test_row_file import ERROR, row
+from tests.dataset.test_scored import failed_row, score_row
 from tests.dataset.test_store import write
 
 
@@ -35,6 +37,42 @@ def test_filters(folder):
     ]
     assert ids(folder, "--where", "caption IS NULL") == ["1"]
     assert ids(folder, "--where", "num_frames > 2 AND len(flags) = 2 -- both") == ["2"]
+
+
+@pytest.fixture
+def scored(tmp_path):
+    folder = RowFolder(str(tmp_path / "scored"))
+    folder.prepare()
+    folder.scores.make()
+    rows = [score_row("a", "motion", motion=1.25), score_row("b", "motion", motion=8.0)]
+    folder.scores.append([*rows, failed_row("c", "motion", "cannot\nbe read")], "run", 0)
+    return tmp_path / "scored"
+
+
+def test_scored_clips_without_captions(scored):
+    assert invoke("rows", scored).stdout.splitlines() == [
+        "a\tscored\ta.mp4\t", "b\tscored\tb.mp4\t", "c\terror\tc.mp4\tcannot be read",
+    ]  # fmt: skip
+    assert ids(scored, "--where", "motion > 2") == ["b"]
+    assert invoke("rows", scored, "--count").stdout == "rows\t3\nstatus\tscored\t2\nstatus\terror\t1\n"
+    assert invoke("rows", scored, "--count", "--where", "motion > 2").stdout == "rows\t1\nstatus\tscored\t1\n"
+    refused = invoke("rows", scored, "--status", "error")
+    assert (refused.exit_code, "has no captions yet: leave out --status" in refused.stderr) == (2, True)
+
+
+def test_columns_of_choice(scored, folder):
+    sorted_by = ("--order-by", "motion DESC")
+    lines = invoke("rows", scored, "--columns", "source_video, motion", *sorted_by).stdout.splitlines()
+    assert lines == ["b.mp4\t8", "a.mp4\t1.25", "c.mp4\t"]
+    shown = invoke("rows", folder, "--columns", "caption,flags", "--json", "--limit", "1")
+    assert json.loads(shown.stdout) == {"caption": "Caption 0.", "flags": []}
+    for arguments, reason in (
+        (("--columns", "beauty"), "there is no column beauty"),
+        (("--columns", "caption", "--count"), "leave out --columns"),
+        (("--columns", "caption", "--flag", "duplicate"), "leave out --columns"),
+    ):
+        refused = invoke("rows", folder, *arguments)
+        assert (refused.exit_code, reason in refused.stderr) == (2, True)
 
 
 def test_sorting_and_paging(folder):

@@ -66,12 +66,36 @@ def test_scores_are_columns_of_captions(folder):
 def test_clips_that_were_only_scored(folder):
     store, _, expected = folder
     dataset = Dataset.scored(store.name)
-    assert dataset.columns == ["clip_id", "source_video", "start_s", "end_s", "motion", "shake", "blur"]
+    clip = ["clip_id", "source_video", "start_s", "end_s", "error_stage", "error_message"]
+    assert dataset.columns == [*clip, "motion", "shake", "blur"]
     assert {row["clip_id"]: row["motion"] for row in dataset} == {
         clip_id: scores["motion"] for clip_id, scores in expected.items()
     }
     assert all(row["source_video"] == f"{row['clip_id']}.mp4" for row in dataset)
     assert dataset.count("shake >= 1") == sum(scores["shake"] >= 1 for scores in expected.values())
+
+
+def failed_row(clip_id: str, scorer: str, message: str) -> dict:
+    return score_row(clip_id, scorer) | {"error_stage": "decode", "error_message": message}
+
+
+def test_a_clip_says_why_a_scorer_failed_until_it_did_not(tmp_path):
+    folder = RowFolder(str(tmp_path / "set"))
+    folder.prepare()
+    folder.scores.make()
+    rows = [score_row("a", "motion", motion=1.0), failed_row("b", "motion", "gone")]
+    rows += [score_row("c", "motion", motion=2.0), failed_row("c", "blur", "too large")]
+    folder.scores.append(rows, "run", 0)
+    dataset = Dataset.scored(folder.name)
+    assert {row["clip_id"]: row["error_message"] for row in dataset} == {
+        "a": None, "b": "gone", "c": "too large",
+    }  # fmt: skip
+    assert dataset.count("error_stage = 'decode' AND motion IS NULL") == 1
+    folder.scores.append([score_row("b", "motion", motion=3.0)], "run", 1)
+    assert [row["clip_id"] for row in dataset.rows("error_message IS NOT NULL")] == ["c"]
+    table = dataset._repr_html_()
+    for text in ("too large", "motion", "3 rows"):
+        assert text in table
 
 
 def test_folders_without_captions_or_scores(tmp_path):
@@ -84,4 +108,7 @@ def test_folders_without_captions_or_scores(tmp_path):
     with pytest.raises(UsageError, match="has no captions yet"):
         Dataset(folder.name)
     assert Dataset.scored(folder.name).count("motion = 1") == 1
+    assert not Dataset.either(folder.name).has_captions
+    with pytest.raises(UsageError, match="rows are read from"):
+        Dataset.either(tmp_path / "nowhere")
     assert SCORES.key == ("clip_id", "scorer")

@@ -44,6 +44,11 @@ def test_examples_that_are_not_there(tmp_path):
     folder = write_features(tmp_path / "set", families(20)[0])
     with pytest.raises(UsageError, match="has no features of nobody"):
         similar(folder, like="nobody")
+    spans = [feature_row(f"s{n}", np.ones(120)) | {"source_video": "film.mp4"} for n in range(3)]
+    film = write_features(tmp_path / "film", spans)
+    with pytest.raises(UsageError, match=r"film\.mp4 names 3 clips: use the clip_id of one"):
+        similar(film, like="film.mp4")
+    assert len(similar(film, like="s1")) == 2
     with pytest.raises(UsageError, match="by either `like` or `pictures`"):
         similar(folder)
     with pytest.raises(UsageError, match=r"holds no features.*caption --features"):

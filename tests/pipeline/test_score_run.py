@@ -31,8 +31,10 @@ from framescribe import (
 from framescribe.dataset.lock import locked
 from framescribe.dataset.store import RowFolder
 from framescribe.pipeline.score_run import ScoreOptions, ScoreRun
+from framescribe.pipeline.scores_done import ScoresDone
 from framescribe.pipeline.scoring import scored_here
 from framescribe.scores import registry
+from tests.attacks.server import send, serving
 from tests.awkward import AWKWARD, make
 from tests.cli.run import invoke
 from tests.pipeline.kill_resume import make_list
@@ -98,6 +100,25 @@ def test_what_has_changed_is_scored_again_where_sources_are_hashed(videos, tmp_p
     (row,) = Dataset.scored(out).rows(where="width = 96")
     assert row["source_video"] == str(there)
     assert quick(videos, out, hash_sources=True, limit=1).statuses == {}
+
+
+def test_sources_are_hashed_several_at_a_time(tmp_path):
+    """A server that answers only once two ask at the same time."""
+    together = threading.Barrier(2, timeout=20)
+
+    def answer(handler):
+        together.wait()
+        send(handler, 200, b"bytes")
+
+    folder = RowFolder(str(tmp_path / "out"))
+    folder.prepare()
+    folder.scores.make()
+    with serving() as server:
+        server.pages = {f"/{number}.mp4": answer for number in range(6)}
+        clips = [Clip(server.url + path) for path in server.pages]
+        tasks = list(ScoresDone(folder, registry.scorers_named(["video"])).tasks_of_bytes(clips))
+    assert [clip for clip, _ in tasks] == clips
+    assert not together.broken
 
 
 def test_rows_without_a_hash_tell_of_no_change(videos, tmp_path):

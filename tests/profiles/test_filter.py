@@ -106,6 +106,14 @@ def test_what_is_only_nearest_counts_on_request(clips, folder, tmp_path):
     assert counted.missing[0].name == "aesthetic score"
 
 
+def test_what_would_have_to_be_measured_is_named(folder):
+    report = framescribe.filter(folder, thresholds=["motion >= 2", "text_area_share <= 0.02", "cuts < 1"])
+    assert report.to_measure == ("cuts", "text")
+    assert framescribe.filter(folder, thresholds=THRESHOLDS).to_measure == ()
+    said = invoke("filter", folder, "--set", "text_area_share<=0.02").stderr
+    assert f"framescribe score {folder} --scores text` measures them" in said.replace("\n", " ")
+
+
 def test_a_score_that_no_clip_has_is_unknown_of_all(clips, folder):
     report = framescribe.filter(folder, thresholds=["bits_per_pixel >= 0.02"])
     assert (report.kept, report.dropped, report.unknown) == (0, 0, len(clips))

@@ -44,7 +44,12 @@ def test_facts_are_those_of_the_file():
 
 def test_scorers_come_in_the_order_of_the_registry_and_unknown_ones_are_refused():
     assert scorers_named(reversed([each.name for each in SCORERS])) == SCORERS
-    with pytest.raises(UsageError, match="no scorer 'beauty'; choose of video"):
+    with pytest.raises(UsageError, match="no scorer 'beauty'; choose from all, video"):
         scorers_named(["video", "beauty"])
+    default = tuple(each for each in SCORERS if each.is_default)
+    assert scorers_named(["all"]) == scorers_named("all") == default
+    assert [each.name for each in scorers_named(["motion_vectors", "all"])] == [
+        each.name for each in SCORERS if each.is_default or each.name == "motion_vectors"
+    ]
     with pytest.raises(UsageError, match="names no scorer"):
         scorers_named([])
