@@ -1,4 +1,4 @@
-"""``python -m dev.docs`` writes the generated pages anew; with ``strip``, ``report``, ``review`` its pictures too."""
+"""``python -m dev.docs`` writes generated pages; with ``strip``, ``report``, ``review``, ``scores`` pictures too."""
 
 import sys
 from pathlib import Path
@@ -27,5 +27,9 @@ if __name__ == "__main__":
         from dev.docs.review import write_pictures
 
         write_pictures(ROOT, ROOT / "docs")
+    if sys.argv[1:] == ["scores"]:
+        from dev.docs.score_examples import write_examples
+
+        write_examples(ROOT / "docs" / "scores")
     for name, page in PAGES.items():
         (ROOT / name).write_text(page(), encoding="utf-8")

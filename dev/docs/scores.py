@@ -15,7 +15,7 @@ No model is loaded, and no GPU is used, but for [features](heads.md).
 framescribe score clips/ -o captions/                 # videos, as `caption` takes them
 framescribe score captions/                           # the clips of a dataset folder
 framescribe caption clips/ -o captions/ --scores all  # while captioning, from the same decoding
-framescribe rows captions/ --where "motion >= 2 AND cuts = 0" --order-by "motion DESC"
+framescribe rows captions/ --where "motion >= 2 AND cuts = 0" --columns source_video,motion --order-by "motion DESC"
 ```
 
 ```python
@@ -27,9 +27,11 @@ print(Dataset.scored("captions/").count("motion < 1"), "clips hardly move")
 
 Scores are a table of the [dataset folder](rows.md), `scores/`: a row for each clip and scorer, with the
 scorer's version, or why there are none (`error_stage`, `error_message`). In SQL each score is a column beside captions;
-it is null where a clip has no such value, as one frame has no motion. Nothing is deleted: what a threshold keeps is for
-whoever reads. A run resumes: it scores what has no row yet, and measures anew where a scorer's version has risen;
-`--redo failed` tries again what failed, and `--hash` measures anew what has changed.
+it is null where a clip has no such value, as one frame has no motion. `rows` prints scored clips also where there are
+no captions yet; `rows FOLDER --where "error_message IS NOT NULL"` prints those that failed. Nothing is deleted: what a
+threshold keeps is for whoever reads. A run resumes: it scores what has no row yet, and measures anew where a scorer's
+version has risen; `--redo failed` tries again what failed. `--hash` keeps each source's SHA-256, and measures anew what
+has changed since it was kept.
 
 Of clips longer than {LOOKED_AT_S:g} s the first {LOOKED_AT_S:g} s are looked at: {SMALL_PER_S:g} pictures a
 second, small; about ten a second, tiny and grey, fewer where a video is coded with frames that no other refers to;
@@ -75,9 +77,9 @@ A fingerprint takes 6.4 kB, in the folder and in memory.
 ## Text
 
 The extra `text` brings PP-OCR with its weights; nothing is downloaded. Five pictures of a clip are read, in the process
-that decodes it; it runs only where it is named (`--scores text`). Detection finds text in any script, and things
-besides: a dog, a door, a wheel. So `text_area_share` counts boxes up to a fifth of the picture's height, or up to a
-third where they are at least twice as wide as high; columns of vertical text are left out with the things.
+that decodes it; it runs only where it is named (`--scores text`, or `all,text`). Detection finds text in any script,
+and things besides: a dog, a door, a wheel. So `text_area_share` counts boxes up to a fifth of the picture's height, or
+up to a third where they are at least twice as wide as high; columns of vertical text are left out with the things.
 `detected_text_area_share` counts all that the detector marks, as rapidocr alone does, and is near 1 for many clips
 without any text; it is there to compare with others' numbers. `read_text_area_share` counts what could be read as
 Chinese, Japanese or in Latin letters.
@@ -89,10 +91,7 @@ only where it is named (`--scores all` leaves it out). It is there for H.264 and
 which looks for what saves bits, not for movement. `motion` measures the pictures themselves, whatever their codec.
 """
 
-_EXAMPLES = """## What faults look like in scores
-
-![A clip as it is, and frozen, half frozen, shaken, cut together with others, as slides, as a screen recording, blurred,
-darkened, overexposed, grey and bordered; two scores of each](scores.jpg)
+_MOTION = """## Motion
 
 `motion` counts pixels of the video in half a second, so that published thresholds apply; `motion_diagonals` compares
 videos of different sizes. Both are of the whole picture: a small subject before a still background moves little.
@@ -106,10 +105,15 @@ half a second, find less than half of pans of 6 % of the diagonal, so that they 
 (`benchmarks/planted_faults.py`).
 """
 
+_MEASURED = """## What is measured
+
+Below each scorer's table stand example clips with a low and a high value of each score, by `python -m dev.docs scores`.
+"""
+
 
 def page() -> str:
     """The page ``docs/scores.md``."""
-    return "\n".join([_HEAD, _EXAMPLES, "## What is measured\n", *map(_section, SCORERS)])
+    return "\n".join([_HEAD, _MOTION, _MEASURED, *map(_section, SCORERS)])
 
 
 def _section(scorer: Scorer) -> str:
@@ -129,4 +133,8 @@ def _section(scorer: Scorer) -> str:
     vector = (
         f"Gives a vector, `{scorer.features_of}`, in the table of features.\n" if scorer.features_of else ""
     )
-    return f"### {scorer.name}\n\n{'; '.join(notes)}\n\n" + "\n".join(filter(None, (vector, table))) + "\n"
+    examples = (
+        f"\n![Clips with a low and a high value of each score](scores/{scorer.name}.jpg)\n" if rows else ""
+    )
+    parts = filter(None, (vector, table, examples))
+    return f"### {scorer.name}\n\n{'; '.join(notes)}\n\n" + "\n".join(parts) + "\n"
