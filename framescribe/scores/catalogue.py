@@ -77,7 +77,7 @@ SCORERS: tuple[Scorer, ...] = (
     ),
     Scorer(
         "stillness",
-        3,
+        4,
         (
             Score(
                 "frame_change",

@@ -30,8 +30,9 @@ def measure(pictures: ClipPictures) -> dict[str, float]:
     difference_SHW = differences(tiny_NHW[:-1], tiny_NHW[1:])
     same_S = are_same(difference_SHW)
     stretches = _stretches(tiny_NHW, same_S)
-    # A frame is shown until the next one; the last one as long as the one before it.
-    ends_s = np.append(seconds_N[1:], 2 * seconds_N[-1] - seconds_N[-2])
+    # A frame is shown until the next one; the last one as long as the one before it, and not beyond the clip.
+    over_s = max(pictures.looked_at_s, seconds_N[-1])
+    ends_s = np.append(seconds_N[1:], min(2 * seconds_N[-1] - seconds_N[-2], over_s))
     lengths_s = [float(ends_s[last] - seconds_N[first]) for first, last in stretches]
     is_still = [last > first for first, last in stretches]
     return {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from framescribe.scores.registry import SCORERS
+from framescribe.scores.registry import SCORERS, scorers_named
 
 from .synthetic import pictures_of
 
@@ -23,6 +24,14 @@ CLIPS = {
     "portrait": NOISE,
     "a strip": NOISE[:, :3, :, :],
 }
+
+
+def test_a_clip_stands_still_no_longer_than_it_is():
+    pictures = pictures_of(CLIPS["black"], 8.0)
+    seen = [0, 3, 6, 9, 12, 15, 18, 20, 23]
+    thinned = replace(pictures, tiny_NHW=pictures.tiny_NHW[seen], tiny_s=pictures.tiny_s[seen])
+    for each in (pictures, thinned):
+        assert dict(scorers_named(["stillness"])[0].measure(each))["longest_still_s"] == pytest.approx(3.0)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
