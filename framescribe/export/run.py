@@ -116,9 +116,9 @@ def _write(
     )
     if not report.exported:
         reasons = ", ".join(f"{number} {reason}" for reason, number in report.reasons.most_common())
-        raise UsageError(
-            f"nothing to export: of {report.rows} rows none passes ({reasons or 'there is none'})"
-        )
+        if not report.rows:
+            raise UsageError("nothing to export: there are no rows, or none for which `where` holds")
+        raise UsageError(f"nothing to export: of {report.rows} rows none passes ({reasons})")
     write_settings(to.layout, groups, to.folder, to.final)
     _check_written(to, written)
     report.left_out.sort(key=lambda row: (row.source_video, row.clip_id, row.reason))

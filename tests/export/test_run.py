@@ -136,8 +136,11 @@ def test_refusals_leave_everything_as_it_was(rows, tmp_path):
     ]:
         with pytest.raises(ValueError, match=said):
             export(rows, LAYOUTS[name], tmp_path / target, **options)
-    for nothing in ([], [rows[0] | {"caption_status": "error"}]):
-        with pytest.raises(ValueError, match="nothing to export"):
+    for nothing, said in (
+        ([], "there are no rows, or none for which"),
+        ([rows[0] | {"caption_status": "error"}], "of 1 rows none passes"),
+    ):
+        with pytest.raises(ValueError, match=f"nothing to export: {said}"):
             export(nothing, LTX, tmp_path / "set", overwrite=True)
     with pytest.raises(ValueError, match="not rows of `framescribe caption`"):
         export([{"caption": "x"}], LTX, tmp_path / "new")
