@@ -168,6 +168,15 @@ def test_near_vectors_meet_among_many():
     assert len(pairs) < 40_000
 
 
+def test_of_many_vectors_that_are_all_near_each_meets_a_few():
+    rng = np.random.default_rng(0)
+    alike = rng.normal(size=24) + 0.1 * rng.normal(size=(300, 24))
+    alike = (alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.float32)
+    pairs = candidates(lambda part, _: alike[part][:, None], len(alike))
+    assert np.bincount(pairs.ravel(), minlength=300).min() >= 6
+    assert len(pairs) <= 300 * 6
+
+
 def test_a_folder_gets_scores_that_filter_copies(tmp_path, films):
     videos = tmp_path / "videos"
     videos.mkdir()
