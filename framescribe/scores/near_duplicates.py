@@ -22,11 +22,11 @@ FLAT_LEVELS = 3.0
 STILL_LEVELS = 0.6
 """A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
 
-MOST_PICTURE, MOST_CHANGE = (5.5, 0.04), (0.55, 0.77)
+MOST_PICTURE, MOST_CHANGE = (4.2, 0.2), (0.3, 0.83)
 """By how much a sixteenth of the mean picture, and of the changes about it, differs at most between copies, root mean
-square: levels of 255, which coding costs however faint a clip is, and a share of the whole clip's deviation, for cuts
-and moments that are not quite the same. Another subject before the same background differs in one place only, which a
-correlation of all places hardly shows."""
+square: levels of 255, which coding costs however faint a clip is, and a share: of the picture's steps from pixel to
+pixel, for cuts that lie a part of a pixel apart, and of the changes' root mean square, for moments that do. Another
+subject before the same background differs in one place only, which a correlation of all places hardly shows."""
 
 MOST_GAIN, MOST_LIGHTER = 1.25, 20.0
 """How much more contrast (and a level, for what has none), and how much lighter in levels, a copy is at most. A video
@@ -93,7 +93,7 @@ def _differences_of_cuts(whole_PKSS: Floats, part_PKSS: Floats) -> Floats:
     """float32 [P]: by how much the best cut of the first clip of each pair differs from the whole second one."""
     mean, change = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
     means, changes = _parted(_best_cuts(whole_PKSS, mean))
-    of_picture = _most_other(means, mean) / (MOST_PICTURE[0] + MOST_PICTURE[1] * _rms(mean)[:, None])
+    of_picture = _most_other(means, mean) / (MOST_PICTURE[0] + MOST_PICTURE[1] * _steps(mean)[:, None])
     levels = np.maximum(_rms(change), STILL_LEVELS)[:, None]
     of_change = _most_other(changes, change) / (MOST_CHANGE[0] + MOST_CHANGE[1] * levels)
     low, high = (way(_rms(mean)[:, None], _rms(means)) for way in (np.minimum, np.maximum))
@@ -127,16 +127,25 @@ def _most_alike(of_pictures: Floats, mean_PF: Floats) -> NDArray[np.int64]:
 
 
 def _most_other(cuts: Floats, part: Floats) -> Floats:
-    """float32 [P, V]: the most that a sixteenth of the picture differs, root mean square, when both have one level.
+    """float32 [P, V]: the most that a sixteenth of the picture differs, wherever it lies: root mean square, at one
+    contrast.
 
     Args:
         cuts: [P, V, K * Y * X] of several cuts.
         part: [P, K * Y * X] of what they are compared with.
     """
     gain = (cuts * part[:, None]).sum(-1) / np.maximum((cuts**2).sum(-1), 1e-6)
-    blocks = (-1, _INNER // _BLOCK, _BLOCK, _INNER // _BLOCK, _BLOCK)
-    squared = ((gain[..., None] * cuts - part[:, None]) ** 2).reshape(*cuts.shape[:2], *blocks)
-    return np.asarray(np.sqrt(squared.mean((2, 4, 6)).max((-2, -1))))
+    squared = (
+        ((gain[..., None] * cuts - part[:, None]) ** 2).reshape(*cuts.shape[:2], -1, _INNER, _INNER).mean(2)
+    )
+    places = np.lib.stride_tricks.sliding_window_view(squared, (_BLOCK, _BLOCK), axis=(-2, -1))
+    return np.asarray(np.sqrt(places.mean((-2, -1)).max((-2, -1))))
+
+
+def _steps(mean_PF: Floats) -> Floats:
+    """float32 [P]: root mean square of the differences of neighbours, down and across."""
+    pictures = mean_PF.reshape(-1, _INNER, _INNER)
+    return np.asarray(np.sqrt(sum((np.diff(pictures, axis=axis) ** 2).mean((1, 2)) for axis in (1, 2))))
 
 
 def _rms(values: Floats) -> Floats:
