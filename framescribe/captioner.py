@@ -8,7 +8,7 @@ everything else runs in the caller's (``session.py``).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from os import fspath
 from pathlib import Path
@@ -195,7 +195,7 @@ class Captioner:
         spent: TimeSpent | None = None,
         beside: Beside | None = None,
         scoring: Scoring | None = None,
-    ) -> Iterator[CaptionRow]:
+    ) -> Generator[CaptionRow]:
         """As ``caption``, of different clips that are each asked their own questions.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ class CaptionSession:
         decoding: Decoding,
         batch_size: int,
         spent: TimeSpent,
-    ) -> Iterator[CaptionRow]:
+    ) -> Generator[CaptionRow]:
         """Captions clips that are prepared ahead; closes the session at the end.
 
         Args:

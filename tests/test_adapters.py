@@ -15,9 +15,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from framescribe import CaptionRow, CaptionSettings, GenerationSettings
+import framescribe
+from framescribe import (
+    CaptionRow,
+    CaptionSettings,
+    Dataset,
+    Endpoint,
+    GenerationSettings,
+    ModelSpec,
+    Observer,
+)
 from framescribe.captioner import Captioner
 from framescribe.checkpoint import open_checkpoint
+from framescribe.dataset.runs import OtherSettings
 from framescribe.errors import UsageError
 from framescribe.model.adapter import Adapter
 from framescribe.model.checkpoint import load_model
@@ -304,6 +314,49 @@ def test_captions_in_work_keep_their_adapter(a: Path, b: Path) -> None:
     captioner.caption(HORSE, SETTINGS)  # dropped at once
     captioner.use_adapter(b)
     assert caption(captioner) == caption(Captioner.from_pretrained(TINY, device="cpu", adapter=b))
+
+
+def test_runs_over_one_model_are_those_of_models_of_their_own(a: Path, b: Path, tmp_path: Path) -> None:
+    captioner = Captioner.from_pretrained(TINY, device="cpu", batch_size=2)
+
+    def run(folder: str, model: Captioner | ModelSpec) -> int:
+        options = {"model": model, "settings": SETTINGS, "progress": False}
+        return framescribe.caption(HORSE, tmp_path / folder, **options).rows
+
+    captioner.use_adapter(a)
+    assert run("a", captioner) == 1
+    assert run("a", ModelSpec(TINY, device="cpu", adapter=a)) == 0  # the same run, which is done
+    captioner.use_adapter(b)
+    with pytest.raises(OtherSettings, match="model"):
+        run("a", captioner)
+    assert run("b", captioner) == run("b-anew", ModelSpec(TINY, device="cpu", adapter=b)) == 1
+    (row,), (expected,) = (Dataset(tmp_path / folder).rows() for folder in ("b", "b-anew"))
+    assert row | {"created_at": ""} == expected | {"created_at": ""}
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 2}, {"executor": "ray"}, {"executor": Endpoint("http://x")}]
+)
+def test_a_loaded_model_is_taken_as_it_is(
+    options: dict[str, Any], captioner: Captioner, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="is loaded already"):
+        framescribe.caption(HORSE, tmp_path / "new", model=captioner, progress=False, **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_breaks_off_leaves_no_captions_in_work(a: Path, tmp_path: Path) -> None:
+    captioner = Captioner.from_pretrained(TINY, device="cpu", batch_size=1)
+
+    class Stopping(Observer):
+        def row(self, row: CaptionRow) -> None:
+            raise KeyboardInterrupt
+
+    clips = [HORSE, CLIPS / "kitten.mp4"]
+    with pytest.raises(KeyboardInterrupt) as stopped:  # keeps the frames that it went through
+        framescribe.caption(clips, tmp_path, model=captioner, settings=SETTINGS, progress=Stopping())
+    captioner.use_adapter(a)
+    assert stopped.tb is not None
 
 
 def test_a_server_keeps_its_adapter(a: Path) -> None:

@@ -20,6 +20,7 @@ from framescribe.task import DecodeLimits, check_prompts
 from framescribe.types import DEFAULT_MODEL, CaptionSettings, Clip
 
 if TYPE_CHECKING:
+    from framescribe.captioner import Captioner
     from framescribe.heads.apply import GivenHeads
     from framescribe.heads.head import Head
     from framescribe.pipeline.given import Source
@@ -58,7 +59,7 @@ class Ray:
 class CaptionOptions(TypedDict, total=False):
     """The options of ``framescribe.caption``, which says what they do."""
 
-    model: str | PathLike[str] | ModelSpec
+    model: str | PathLike[str] | ModelSpec | Captioner
     settings: CaptionSettings
     prompts: Iterable[str]
     txt: bool
@@ -89,6 +90,8 @@ class CaptionOptions(TypedDict, total=False):
 class CaptionRun:
     """A caption run; ``framescribe.caption`` says what each of its attributes does.
 
+    A model that is loaded already is the ``captioner``; ``model`` names it then.
+
     Raises:
         UsageError: options that exclude each other, or a value that makes no sense; nothing has been looked for, loaded
             or made yet.
@@ -98,6 +101,7 @@ class CaptionRun:
     output: str | None = None
     txt: bool = False
     model: ModelSpec = field(default_factory=ModelSpec)
+    captioner: Captioner | None = None
     batch_size: int | None = None
     settings: CaptionSettings = CaptionSettings()
     prompts: tuple[str, ...] = ()
@@ -135,6 +139,8 @@ class CaptionRun:
         self._check_output()
         if self.scores and self.limits.decoder == "gpu":
             raise UsageError("`scores` are measured where CPUs decode; leave out `decoder=gpu`")
+        if self.captioner is not None and (self.executor is not None or self.batch_size is not None):
+            raise UsageError("`model` is loaded already: leave out `batch_size` and `executor`")
         if isinstance(self.executor, Endpoint):
             self._check_endpoint(self.executor)
         elif self.executor is not None:
@@ -146,7 +152,7 @@ class CaptionRun:
         sources: Source | Iterable[Source],
         output: str | PathLike[str] | None,
         *,
-        model: str | PathLike[str] | ModelSpec = DEFAULT_MODEL,
+        model: str | PathLike[str] | ModelSpec | Captioner = DEFAULT_MODEL,
         prompts: Iterable[str] = (),
         scores: Literal["all"] | Iterable[str] = (),
         heads: GivenHeads | Iterable[GivenHeads] = (),
@@ -157,10 +163,14 @@ class CaptionRun:
         from framescribe.pipeline.given import listed
 
         check_options("caption", CaptionOptions, options)
+        captioner = None
+        if not isinstance(model, str | PathLike | ModelSpec):
+            captioner, model = model, ModelSpec(model.checkpoint.name)
         return cls(
             sources=tuple(listed(sources)),
             output=None if output is None else fspath(output),
             model=as_spec(model),
+            captioner=captioner,
             prompts=(prompts,) if isinstance(prompts, str) else tuple(prompts),
             scores=() if scores == () else scorers_named(scores),
             heads=given_heads(heads),

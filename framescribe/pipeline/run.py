@@ -58,7 +58,7 @@ def caption(
             for a span; videos in memory.
         output: a folder, which later runs add to, or a URL of one; or a ``.jsonl`` or ``.parquet`` file. None writes no
             rows: the observer is given them, and the default one prints the captions.
-        model: a name as in ``Captioner.from_pretrained``, or a ``ModelSpec``.
+        model: a name as in ``Captioner.from_pretrained``, or a ``ModelSpec``; or a ``Captioner``, which is loaded.
         settings: frames, prompt and decoding, the same for all clips.
         prompts: several prompts, in place of the settings' one: a row each, with ``prompt_index``, of one decoding.
         txt: also (or only) write CLIP.txt beside each video, unless its caption came out badly.
