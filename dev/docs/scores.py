@@ -97,7 +97,7 @@ _MOTION = """## Motion
 videos of different sizes. Both are of the whole picture: a small subject before a still background moves little.
 Of clips above three seconds the flow is measured in every other half second. What is fast is measured over an
 eighth of a second, so that pans count in full up to a fifth of the diagonal in half a second. Rotations of 6 % of the
-diagonal in half a second come out 8 % too slow in the median; faster ones were not measured.
+diagonal in half a second come out 7 % too slow in the median; faster ones were not measured.
 
 OpenCV's Farneback flow orders parts of real clips as `motion` does where its settings find the length of known
 movements: pictures of 192 pixels, windows of 25, over an eighth of a second. EasyAnimate's settings, at full size over
