@@ -34,7 +34,7 @@ import torch
 from benchmarks.provenance import provenance, publish
 from framescribe import Clip, near_duplicates, score
 from framescribe.scores import near_duplicates as comparing
-from framescribe.scores.fingerprint import PARTS, SIDE
+from framescribe.scores.fingerprint import PLANES, SIDE
 from framescribe.synthetic.batches import make_clip
 from framescribe.synthetic.render import render
 
@@ -188,10 +188,10 @@ def many(count: int, seed: int) -> dict[str, object]:
     """Random fingerprints as smooth as pictures, half of them copies of the other half with noise."""
     rng = np.random.default_rng(seed)
     half = count // 2
-    clips = np.empty((2 * half, PARTS, SIDE, SIDE), np.float16)
+    clips = np.empty((2 * half, PLANES, SIDE, SIDE), np.float16)
     for start in range(0, half, 1000):
         size = min(1000, half - start)
-        coarse = rng.normal(size=(size, PARTS, 5, 5)) * 20 + rng.normal(size=(size, 1, 5, 5)) * 40 + 128
+        coarse = rng.normal(size=(size, PLANES, 5, 5)) * 20 + rng.normal(size=(size, 1, 5, 5)) * 40 + 128
         smooth = coarse.repeat(4, 2).repeat(4, 3)
         clips[start : start + size] = smooth
         clips[half + start : half + start + size] = smooth + rng.normal(size=smooth.shape) * 3

@@ -18,14 +18,14 @@ from framescribe.errors import UsageError
 from framescribe.score_row import ScoreRow
 from framescribe.scores import near_duplicates as comparing
 from framescribe.scores.catalogue import COPY_SCORES
-from framescribe.scores.fingerprint import FEATURES_OF, PARTS, SIDE
+from framescribe.scores.fingerprint import FEATURES_OF, PLANES, SIDE
 from framescribe.shown import shown
 from framescribe.version import __version__
 
-SCORER, VERSION = "near_duplicates", 2
+SCORER, VERSION = "near_duplicates", 3
 
 _CLIP = ("clip_id", "source_video", "start_s", "end_s")
-_SIZE = 2 * PARTS * SIDE * SIDE
+_SIZE = 2 * PLANES * SIDE * SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def near_duplicates(folder: str | PathLike[str]) -> NearDuplicates:
     clips, vectors = _read(dataset)
     if not clips:
         raise UsageError(f"{shown(dataset.name)} has no fingerprints; `framescribe score` makes them")
-    first = comparing.near_duplicates(np.concatenate(vectors).reshape(-1, PARTS, SIDE, SIDE))
+    first = comparing.near_duplicates(np.concatenate(vectors).reshape(-1, PLANES, SIDE, SIDE))
     with locked(dataset):
         writer = SideWriter(dataset, SCORER)
         for row in _rows(clips, first):

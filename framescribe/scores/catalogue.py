@@ -245,7 +245,7 @@ SCORERS: tuple[Scorer, ...] = (
         ("vectors",),
         is_default=False,
     ),
-    Scorer("fingerprint", 3, (), ("tiny",), features_of="fingerprint-3"),
+    Scorer("fingerprint", 4, (), ("small", "tiny"), features_of="fingerprint-4"),
     Scorer(
         "text",
         3,

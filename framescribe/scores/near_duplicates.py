@@ -1,8 +1,8 @@
 """Which clips of a set are copies of one another, by their fingerprints.
 
 A copy shows the same picture, maybe a little less of it, and the same happens in it: the mean pictures have to agree,
-and so has what changes about them, everywhere, so that other clips of the same scene are no copies. ``nearest.py`` says
-which clips to compare, and ``grouping.py`` which make a group.
+so has what changes about them, and the mean colour, everywhere, so that other clips of the same scene are no copies.
+``nearest.py`` says which clips to compare, and ``grouping.py`` which make a group.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from framescribe.scores.fingerprint import SIDE, shares
+from framescribe.scores.fingerprint import PARTS, SIDE, shares
 from framescribe.scores.grouping import grouped
 from framescribe.scores.nearest import candidates
 
@@ -22,15 +22,15 @@ FLAT_LEVELS = 3.0
 STILL_LEVELS = 0.6
 """A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
 
-MOST_PICTURE, MOST_CHANGE = (4.2, 0.2), (0.3, 0.83)
-"""By how much a sixteenth of the mean picture, and of the changes about it, differs at most between copies, root mean
-square: levels of 255, which coding costs however faint a clip is, and a share: of the picture's steps from pixel to
-pixel, for cuts that lie a part of a pixel apart, and of the changes' root mean square, for moments that do. Another
-subject before the same background differs in one place only, which a correlation of all places hardly shows."""
+MOST_PICTURE, MOST_CHANGE, MOST_COLOUR = (4.2, 0.2), (0.3, 0.83), (3.0, 0.45)
+"""By how much a sixteenth of the mean picture, of the changes about it, and of the mean colour differs at most between
+copies, root mean square: levels of 255, which coding costs however faint a clip is, and a share: of the steps from
+pixel to pixel, for cuts that lie a part of a pixel apart, and of the changes' root mean square, for moments that do.
+Another subject before the same background differs in one place only, which a correlation of all places hardly shows."""
 
 MOST_GAIN, MOST_LIGHTER = 1.25, 20.0
-"""How much more contrast (and a level, for what has none), and how much lighter in levels, a copy is at most. A video
-whose range was taken for another has 1.16 times the contrast."""
+"""How much more contrast or saturation, and how much lighter in levels, a copy is at most. A video whose range was
+taken for another has 1.16 times the contrast."""
 
 _INNER, _BLOCK = 16, 4  # pixels of a side at which cuts, and parts of them, are compared
 _CUTS = tuple((left / 40, right / 40) for left in range(6) for right in range(6) if left + right <= 5)
@@ -61,7 +61,7 @@ def near_duplicates(fingerprints_NKSS: NDArray[np.float16]) -> NDArray[np.int64]
     parts = [
         fingerprints_NKSS[start : start + _AT_ONCE] for start in range(0, len(fingerprints_NKSS), _AT_ONCE)
     ]
-    deviations = [part.astype(np.float32).std((1, 2, 3)) for part in parts]
+    deviations = [part[:, :PARTS].astype(np.float32).std((1, 2, 3)) for part in parts]
     places = np.flatnonzero(np.concatenate([*deviations, np.empty(0)]) >= FLAT_LEVELS)
 
     def described(part: slice, with_cuts: bool) -> Floats:
@@ -91,22 +91,33 @@ def differences(one_PKSS: Floats, other_PKSS: Floats) -> Floats:
 
 def _differences_of_cuts(whole_PKSS: Floats, part_PKSS: Floats) -> Floats:
     """float32 [P]: by how much the best cut of the first clip of each pair differs from the whole second one."""
-    mean, change = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
-    means, changes = _parted(_best_cuts(whole_PKSS, mean))
-    of_picture = _most_other(means, mean) / (MOST_PICTURE[0] + MOST_PICTURE[1] * _steps(mean)[:, None])
-    levels = np.maximum(_rms(change), STILL_LEVELS)[:, None]
-    of_change = _most_other(changes, change) / (MOST_CHANGE[0] + MOST_CHANGE[1] * levels)
-    low, high = (way(_rms(mean)[:, None], _rms(means)) for way in (np.minimum, np.maximum))
-    lighter = np.abs(part_PKSS.mean((1, 2, 3)) - whole_PKSS.mean((1, 2, 3)))
-    is_graded = (high > MOST_GAIN * low + 1) | (lighter[:, None] > MOST_LIGHTER)
-    return np.asarray(np.where(is_graded, np.inf, np.maximum(of_picture, of_change)).min(1), np.float32)
+    mean, change, colour = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
+    means, changes, colours = _parted(_best_cuts(whole_PKSS, mean))
+    of_picture = _most_other(means, mean) / _limit(MOST_PICTURE, _steps(mean))
+    of_change = _most_other(changes, change) / _limit(MOST_CHANGE, np.maximum(_rms(change), STILL_LEVELS))
+    of_colour = _most_other(colours, colour) / _limit(MOST_COLOUR, _steps(colour))
+    lighter = np.abs((part_PKSS - whole_PKSS)[:, :PARTS].mean((1, 2, 3)))
+    is_graded = _is_graded(means, mean, 1) | _is_graded(colours, colour, MOST_COLOUR[0])
+    is_graded |= lighter[:, None] > MOST_LIGHTER
+    differ = np.maximum(np.maximum(of_picture, of_change), of_colour)
+    return np.asarray(np.where(is_graded, np.inf, differ).min(1), np.float32)
+
+
+def _limit(most: tuple[float, float], levels_P: Floats) -> Floats:
+    return np.asarray(most[0] + most[1] * levels_P[:, None])
+
+
+def _is_graded(cuts: Floats, part: Floats, faint: float) -> NDArray[np.bool_]:
+    """bool [P, V]: whether contrast or saturation is another one, by more than the levels of what has none."""
+    low, high = (way(_rms(part)[:, None], _rms(cuts)) for way in (np.minimum, np.maximum))
+    return np.asarray(high > MOST_GAIN * low + faint)
 
 
 def _best_cuts(whole_PKSS: Floats, mean_PF: Floats) -> Floats:
     """float32 [P, V, K, Y, X]: the cuts whose mean pictures are most like the other clip's, in coarse steps, and in
     fine ones about the best of these.
     """
-    pictures_PSS, pair = whole_PKSS.mean(1), np.arange(len(mean_PF))[:, None]
+    pictures_PSS, pair = whole_PKSS[:, :PARTS].mean(1), np.arange(len(mean_PF))[:, None]
     across, fine, number = _matrices(_CUTS), _matrices(_FINE_CUTS), len(_CUTS)
     of_pictures = _cut(pictures_PSS[:, None], across).reshape(len(mean_PF), number * number, -1)
     best = _most_alike(of_pictures, mean_PF)
@@ -144,8 +155,8 @@ def _most_other(cuts: Floats, part: Floats) -> Floats:
 
 def _steps(mean_PF: Floats) -> Floats:
     """float32 [P]: root mean square of the differences of neighbours, down and across."""
-    pictures = mean_PF.reshape(-1, _INNER, _INNER)
-    return np.asarray(np.sqrt(sum((np.diff(pictures, axis=axis) ** 2).mean((1, 2)) for axis in (1, 2))))
+    pictures = mean_PF.reshape(len(mean_PF), -1, _INNER, _INNER)
+    return np.asarray(np.sqrt(sum((np.diff(pictures, axis=axis) ** 2).mean((1, 2, 3)) for axis in (2, 3))))
 
 
 def _rms(values: Floats) -> Floats:
@@ -154,7 +165,7 @@ def _rms(values: Floats) -> Floats:
 
 def _described(fingerprints_NKSS: NDArray[np.float16], cuts: tuple[tuple[float, float], ...]) -> Floats:
     """float32 [N, cuts * cuts, features]: of length 1."""
-    mean, change = _parted(_cut(fingerprints_NKSS.astype(np.float32), _matrices(cuts)))
+    mean, change, _ = _parted(_cut(fingerprints_NKSS[:, :PARTS].astype(np.float32), _matrices(cuts)))
     coarse = change.reshape(*change.shape[:2], -1, _INNER // 2, 2, _INNER // 2, 2).mean((-3, -1))
     coarse = coarse.reshape(*change.shape[:2], -1)
     is_still = _rms(change)[..., None] < STILL_LEVELS
@@ -181,12 +192,15 @@ def _cut(clips_NKSS: Floats, across: Floats) -> Floats:
     return np.ascontiguousarray(apart).reshape(number, -1, parts, _INNER, _INNER)
 
 
-def _parted(clips: Floats) -> tuple[Floats, Floats]:
-    """Of clips [..., K, Y, X]: the mean picture about its own mean [..., Y * X], and each part's difference to it."""
-    mean = clips.mean(-3, keepdims=True)
-    change = (clips - mean).reshape(*clips.shape[:-3], -1)
+def _parted(clips: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of clips [..., K, Y, X]: the mean picture about its own mean [..., Y * X], each part's difference to it, and the
+    colour.
+    """
+    grey, colour = clips[..., :PARTS, :, :], clips[..., PARTS:, :, :]
+    mean = grey.mean(-3, keepdims=True)
+    change = (grey - mean).reshape(*clips.shape[:-3], -1)
     mean = mean.reshape(*clips.shape[:-3], -1)
-    return mean - mean.mean(-1, keepdims=True), change
+    return mean - mean.mean(-1, keepdims=True), change, colour.reshape(*clips.shape[:-3], -1)
 
 
 def _correlation(one: Floats, other: Floats) -> Floats:

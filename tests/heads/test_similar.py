@@ -26,7 +26,7 @@ def families(number: int) -> tuple[list[dict], np.ndarray]:
 def test_a_clips_family_comes_first(tmp_path):
     rows, family = families(200)
     others = [feature_row("old", np.ones(120), model=TINY.replace("0123", "99")),
-              feature_row("print", np.ones(8), model="fingerprint-3")]  # fmt: skip
+              feature_row("print", np.ones(8), model="fingerprint-4")]  # fmt: skip
     folder = write_features(tmp_path / "set", rows + others)
     with pytest.raises(UsageError, match="several models"):
         similar(folder, like="c3")

@@ -10,7 +10,7 @@ import pytest
 from framescribe import Clip, Dataset, score
 from framescribe.errors import UsageError
 from framescribe.pipeline.near_duplicates import near_duplicates
-from framescribe.scores.fingerprint import PARTS, SIDE, features
+from framescribe.scores.fingerprint import PARTS, PLANES, SIDE, features
 from framescribe.scores.grouping import grouped
 from framescribe.scores.near_duplicates import differences
 from framescribe.scores.near_duplicates import near_duplicates as compared
@@ -88,9 +88,33 @@ def test_the_same_scene_in_another_light_is_no_copy():
     one, two = (fingerprint_of(film(f"near/24/{number}"))[None].astype(np.float32) for number in (58, 174))
     assert differences(one, two)[0] > 1
     one = fingerprint_of(film("d/31/399"))[None].astype(np.float32)
-    assert differences(one, 0.86 * one + 16)[0] < 0.1  # full range as limited
-    assert differences(one, 0.7 * one + 0.3 * one.mean())[0] > 1
-    assert differences(one, one - 30)[0] > 1
+    grey, colour = one[:, :PARTS], one[:, PARTS:]
+
+    def with_colour(grey):
+        return np.concatenate([grey, colour], axis=1)
+
+    assert differences(one, with_colour(0.86 * grey + 16))[0] < 0.1  # full range as limited
+    assert differences(one, with_colour(0.7 * grey + 0.3 * grey.mean()))[0] > 1
+    assert differences(one, with_colour(grey - 30))[0] > 1
+
+
+def test_what_is_as_light_and_of_another_colour_is_no_copy(films):
+    """Something red or green before the same background; tiny pictures are as light as red, green and blue together."""
+    red, green = films[0].copy(), films[0].copy()
+    red[:, 60:120, 60:120], green[:, 60:120, 60:120] = (150, 100, 80), (100, 150, 80)
+    one, two = (fingerprint_of(each)[None].astype(np.float32) for each in (red, green))
+    np.testing.assert_array_equal(one[:, :PARTS], two[:, :PARTS])
+    assert differences(one, two)[0] > 1
+
+
+def test_a_copy_has_about_the_same_saturation(films):
+    def graded(saturation):
+        grey = films[1].mean(-1, keepdims=True)
+        return fingerprint_of((grey + saturation * (films[1] - grey)).clip(0, 255).round().astype(np.uint8))
+
+    assert compared(np.stack([graded(each) for each in (1, 0.9, 1.15)])).tolist() == [0, 0, 0]
+    assert compared(np.stack([graded(each) for each in (1, 0.5, 0)])).tolist() == [0, 1, 2]
+    assert compared(np.stack([graded(0), graded(0)])).tolist() == [0, 0]
 
 
 def test_groups_are_joined_where_at_least_half_of_the_pairs_between_them_agree():
@@ -132,7 +156,7 @@ def test_a_part_that_differs_by_a_few_levels_is_coding_and_by_more_another_clip(
     """The same difference in proportion, of a faint clip and of a clear one."""
     one = fingerprint_of(film("d/31/399"))[None].astype(np.float32)
     spot = np.zeros_like(one)
-    spot[..., 5:10, 5:10] = (12 + 9 * (-1.0) ** np.arange(8))[:, None, None]
+    spot[:, :PARTS, 5:10, 5:10] = (12 + 9 * (-1.0) ** np.arange(8))[:, None, None]
     faint = 128 + 0.12 * (one - 128)
     assert differences(faint, faint + 0.12 * spot)[0] <= 1
     assert differences(one, one + spot)[0] > 1
@@ -217,7 +241,26 @@ def test_a_fingerprint_is_of_parts_of_time_and_picture():
     frames = np.zeros((16, 40, 60, 3), np.uint8)
     frames[8:, :, 20:] = 200
     frames[:8, :, 20:] = 100
-    parts = features(pictures_of(frames, FPS))
-    assert parts.shape == (PARTS, SIDE, SIDE)
-    np.testing.assert_allclose(parts[:4], 100, atol=1)
-    np.testing.assert_allclose(parts[4:], 200, atol=1)
+    planes = features(pictures_of(frames, FPS))
+    assert planes.shape == (PLANES, SIDE, SIDE)
+    np.testing.assert_allclose(planes[:4], 100, atol=1)
+    np.testing.assert_allclose(planes[4 : 2 * 4], 200, atol=1)
+    np.testing.assert_allclose(planes[PARTS:], 0, atol=0.1)
+
+
+def test_a_fingerprint_has_the_mean_colour_over_the_time():
+    """Cb and Cr are what blue and red exceed luma by, divided by 1.772 and 1.402. The second picture is the nearest one
+    for seven eighths of the time.
+    """
+    frames = np.zeros((8, 40, 60, 3), np.uint8)
+    frames[:4], frames[4:] = (200, 100, 100), (100, 100, 180)
+    frames[:, :, :20] = 0
+    red, blue = (
+        ((100 - 129.9) / 1.772, (200 - 129.9) / 1.402),
+        ((180 - 109.12) / 1.772, (100 - 109.12) / 1.402),
+    )
+    pictures = replace(pictures_of(frames, FPS), looked_at_s=2.0)
+    assert pictures.small_s.tolist() == [0, 0.5]
+    colour = features(pictures)[PARTS:]
+    for plane, first, second in zip(colour, red, blue, strict=True):
+        np.testing.assert_allclose(plane, first / 8 + 7 * second / 8, atol=0.1)
