@@ -63,11 +63,11 @@ kept = Dataset.scored("captions/").rows(where="duplicate_number = 0")
 `framescribe similar captions/ --duplicates` prints the groups, a clip a line, with its source.
 
 Two clips are copies where their mean pictures agree, in grey and in colour, and so does what changes about them in
-grey, each over an eighth of the clip's time; still clips need the same picture. So another moment of a scene is no copy,
-unless it looks the same all along. Clips of one colour (black, white) are not compared, and counted apart: they have no
-`duplicate_number`. Not found: mirrored clips, cuts of more than a tenth, parts of a longer clip, and copies with more
-than 1.25 times the contrast or saturation (in black and white, for one), with a tint of more than about 4 levels, or
-more than 20 levels lighter: by day and in the evening a place is two clips.
+grey, each over an eighth of the clip's time; still clips need the same picture. So another moment of a scene is no
+copy, unless it looks the same all along. Clips of one colour (black, white) are not compared, and counted apart: they
+have no `duplicate_number`. Not found: mirrored clips, cuts of more than a tenth, parts of a longer clip, and copies
+with more than 1.25 times the contrast or saturation (in black and white, for one), with a tint of more than about 4
+levels, or more than 20 levels lighter: by day and in the evening a place is two clips.
 Two groups of copies are one where at least half of the pairs of clips between them are copies (at most 36 pairs are
 looked at), the least different first; so a chain of copies that drift apart is several groups. A group's first clip is
 the one that was scored first. The scores `near_duplicates` (how
