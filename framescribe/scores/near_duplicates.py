@@ -22,11 +22,14 @@ FLAT_LEVELS = 3.0
 STILL_LEVELS = 0.6
 """A clip in which the changes have a smaller root mean square is still: coding alone changes less."""
 
-MOST_PICTURE, MOST_CHANGE, MOST_COLOUR = (4.2, 0.2), (0.3, 0.83), (3.0, 0.45)
+MOST_PICTURE, MOST_CHANGE, MOST_COLOUR = (4.8, 0.23), (0.48, 1.33), (3.45, 0.52)
 """By how much a sixteenth of the mean picture, of the changes about it, and of the mean colour differs at most between
 copies, root mean square: levels of 255, which coding costs however faint a clip is, and a share: of the steps from
 pixel to pixel, for cuts that lie a part of a pixel apart, and of the changes' root mean square, for moments that do.
 Another subject before the same background differs in one place only, which a correlation of all places hardly shows."""
+
+MOST_CHANGE_IN_ALL = 0.7, 0.31
+"""The same of all changes: most of them may be in one sixteenth, and another moment's are others."""
 
 MOST_GAIN, MOST_LIGHTER = 1.25, 20.0
 """How much more contrast or saturation, and how much lighter in levels, a copy is at most. A video whose range was
@@ -93,13 +96,16 @@ def _differences_of_cuts(whole_PKSS: Floats, part_PKSS: Floats) -> Floats:
     """float32 [P]: by how much the best cut of the first clip of each pair differs from the whole second one."""
     mean, change, colour = _parted(_cut(part_PKSS, _matrices(_CUTS[:1]))[:, 0])
     means, changes, colours = _parted(_best_cuts(whole_PKSS, mean))
-    of_picture = _most_other(means, mean) / _limit(MOST_PICTURE, _steps(mean))
-    of_change = _most_other(changes, change) / _limit(MOST_CHANGE, np.maximum(_rms(change), STILL_LEVELS))
-    of_colour = _most_other(colours, colour) / _limit(MOST_COLOUR, _steps(colour))
+    of_picture = _other(means, mean)[0] / _limit(MOST_PICTURE, _steps(mean))
+    of_colour = _other(colours, colour)[0] / _limit(MOST_COLOUR, _steps(colour))
+    in_place, in_all = _other(changes, change)
+    levels = np.maximum(_rms(change), STILL_LEVELS)
+    of_change = in_place / _limit(MOST_CHANGE, levels)
+    of_all_change = in_all / _limit(MOST_CHANGE_IN_ALL, levels)
     lighter = np.abs((part_PKSS - whole_PKSS)[:, :PARTS].mean((1, 2, 3)))
     is_graded = _is_graded(means, mean, 1) | _is_graded(colours, colour, MOST_COLOUR[0])
     is_graded |= lighter[:, None] > MOST_LIGHTER
-    differ = np.maximum(np.maximum(of_picture, of_change), of_colour)
+    differ = np.max([of_picture, of_colour, of_change, of_all_change], axis=0)
     return np.asarray(np.where(is_graded, np.inf, differ).min(1), np.float32)
 
 
@@ -137,20 +143,19 @@ def _most_alike(of_pictures: Floats, mean_PF: Floats) -> NDArray[np.int64]:
     return np.argpartition(alike, (-_BEST_CUTS, -1), axis=1)[:, -_BEST_CUTS:]
 
 
-def _most_other(cuts: Floats, part: Floats) -> Floats:
-    """float32 [P, V]: the most that a sixteenth of the picture differs, wherever it lies: root mean square, at one
-    contrast.
+def _other(cuts: Floats, part: Floats) -> tuple[Floats, Floats]:
+    """float32 [P, V]: the most that a sixteenth of the picture differs, wherever it lies, and how much all of it does:
+    root mean square, at one contrast.
 
     Args:
         cuts: [P, V, K * Y * X] of several cuts.
         part: [P, K * Y * X] of what they are compared with.
     """
     gain = (cuts * part[:, None]).sum(-1) / np.maximum((cuts**2).sum(-1), 1e-6)
-    squared = (
-        ((gain[..., None] * cuts - part[:, None]) ** 2).reshape(*cuts.shape[:2], -1, _INNER, _INNER).mean(2)
-    )
+    squared = (gain[..., None] * cuts - part[:, None]) ** 2
+    squared = squared.reshape(*cuts.shape[:2], -1, _INNER, _INNER).mean(2)
     places = np.lib.stride_tricks.sliding_window_view(squared, (_BLOCK, _BLOCK), axis=(-2, -1))
-    return np.asarray(np.sqrt(places.mean((-2, -1)).max((-2, -1))))
+    return np.sqrt(places.mean((-2, -1)).max((-2, -1))), np.sqrt(squared.mean((-2, -1)))
 
 
 def _steps(mean_PF: Floats) -> Floats:

@@ -158,7 +158,7 @@ def test_a_part_that_differs_by_a_few_levels_is_coding_and_by_more_another_clip(
     """The same difference in proportion, of a faint clip and of a clear one."""
     one = fingerprint_of(film("d/31/399"))[None].astype(np.float32)
     spot = np.zeros_like(one)
-    spot[:, :PARTS, 5:10, 5:10] = (12 + 9 * (-1.0) ** np.arange(8))[:, None, None]
+    spot[:, :PARTS, 5:10, 5:10] = (15 + 11 * (-1.0) ** np.arange(8))[:, None, None]
     faint = 128 + 0.12 * (one - 128)
     assert differences(faint, faint + 0.12 * spot)[0] <= 1
     assert differences(one, one + spot)[0] > 1
