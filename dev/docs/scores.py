@@ -66,8 +66,9 @@ Two clips are copies where their mean pictures agree, in grey and in colour, and
 grey, each over an eighth of the clip's time; still clips need the same picture. So another moment of a scene is no
 copy, unless it looks the same all along. Clips of one colour (black, white) are not compared, and counted apart: they
 have no `duplicate_number`. Not found: mirrored clips, cuts of more than a tenth, parts of a longer clip, and copies
-with more than 1.25 times the contrast or saturation (in black and white, for one), with a tint of more than about 4
-levels, or more than 20 levels lighter: by day and in the evening a place is two clips.
+with more than 1.25 times the contrast or saturation (in black and white, for one), with a tint of more than about 5
+levels, or more than 20 levels lighter: by day and in the evening a place is two clips. In black-and-white footage
+more pairs are taken for copies that are none, as brightness alone tells.
 Two groups of copies are one where at least half of the pairs of clips between them are copies (at most 36 pairs are
 looked at), the least different first; so a chain of copies that drift apart is several groups. A group's first clip is
 the one that was scored first. The scores `near_duplicates` (how
