@@ -40,8 +40,8 @@ They come from the decoding processes, which measure them too, under the same li
 
 While captioning, scores look at the same pictures as alone, and are the same; CPUs then decode all clips, also where
 a GPU has a decoder. As captioning by itself reads 24 s of a clip as published, more is decoded of longer clips.
-On two CPU cores they add 18 % (720p, 24 frames a second) and 22 % (480p, 8) to the CPU time of decoding and
-transform. Alone, all default scores take 0.7 and 1.3 times the CPU time of decoding every frame
+On two CPU cores they add 20 % (720p, 24 frames a second) and 24 % (480p, 8) to the CPU time of decoding and
+transform. Alone, all default scores take 0.8 and 1.2 times the CPU time of decoding every frame
 (`benchmarks/score_speed.py`).
 
 On a [cluster](scale.md), `score --ray` spreads clips over the hosts' CPUs, and the command writes all rows.
