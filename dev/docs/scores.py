@@ -74,7 +74,8 @@ looked at), the least different first; so a chain of copies that drift apart is 
 the one that was scored first. The scores `near_duplicates` (how
 many other clips are copies) and `duplicate_number` (0 for the first) are of the set as it was: after new clips, call it
 again.
-A fingerprint takes 8 kB, in the folder and in memory.
+A fingerprint takes 8 kB, in the folder and in memory. The copies among 100,000 were found in eleven minutes, on two
+busy CPU cores and with 0.3 GB besides the fingerprints (`benchmarks/near_duplicates.py`).
 
 ## Text
 
