@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
+
+from framescribe.interrupts import uninterrupted
 
 T = TypeVar("T")
 
@@ -26,9 +28,13 @@ def run(work: Coroutine[Any, Any, T], stop: Callable[[], None] | None = None) ->
     except RuntimeError:
         return asyncio.run(work)
     begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+    interrupts: list[KeyboardInterrupt] = []
 
     async def noted() -> T:
         begun.append((asyncio.get_running_loop(), asyncio.current_task()))
+        if interrupts and stop is None:
+            work.close()
+            raise asyncio.CancelledError
         return await work
 
     def cancel() -> None:
@@ -36,15 +42,16 @@ def run(work: Coroutine[Any, Any, T], stop: Callable[[], None] | None = None) ->
             if task is not None:
                 loop.call_soon_threadsafe(task.cancel)
 
+    answer: Future[T] | None = None
     with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(asyncio.run, noted())
-        interrupt: KeyboardInterrupt | None = None
-        while not answer.done():
+        while answer is None or not answer.done():
             try:
+                with uninterrupted():  # or the work would go on with nobody to end it
+                    answer = answer or threads.submit(asyncio.run, noted())
                 wait([answer])
             except KeyboardInterrupt as error:
-                interrupt = error
+                interrupts.append(error)
                 (stop or cancel)()
-        if interrupt is not None:
-            raise interrupt
+        if interrupts:
+            raise interrupts[0]
         return answer.result()

@@ -6,7 +6,9 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
@@ -16,13 +18,15 @@ from framescribe.event_loop import run
 from tests.reviewing.served import make_folder
 
 CELL = """
-import asyncio, signal, sys
+import asyncio, signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import framescribe
 from framescribe.event_loop import run
 
 async def waits():
     print("here", flush=True)
+    if "at once" in sys.argv:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
     try:
         await asyncio.Event().wait()
     finally:
@@ -63,22 +67,44 @@ def test_answers_and_errors_come_back_in_a_script_and_in_a_notebook() -> None:
                 threads.submit(call, -3).result()
 
 
-def test_ctrl_c_ends_the_work_and_then_the_cell() -> None:
-    command = [sys.executable, "-u", "-c", CELL.format(call="run(waits())")]
+@contextmanager
+def notebook(call: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-u", "-c", CELL.format(call=call), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as cell:
+        try:
+            yield cell
+        finally:
+            cell.kill()
+
+
+def test_ctrl_c_ends_the_work_and_then_the_cell() -> None:
+    with notebook("run(waits())") as cell:
         assert cell.stdout is not None
         assert cell.stdout.readline() == "here\n"
         cell.send_signal(signal.SIGINT)
-        printed, error = cell.communicate(timeout=20)
+        printed, error = cell.communicate(timeout=60)
     assert printed == "ended\n"
     assert error.strip().endswith("KeyboardInterrupt")
+
+
+def test_ctrl_c_while_the_work_begins_ends_it_too() -> None:
+    again = """
+    for _ in range(50):
+        try:
+            run(waits())
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    with notebook(again, "at once") as cell:
+        printed, error = cell.communicate(timeout=60)
+    assert printed.split() == ["here", "ended", "interrupted"] * 50 + ["after"]
+    assert error == ""
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_server_in_a_notebook_answers_until_ctrl_c(name: str, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "clips", 2) if name == "review" else tmp_path
-    command = [sys.executable, "-u", "-c", CELL.format(call=CALLS[name]), str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as cell:
+    with notebook(CALLS[name], str(folder)) as cell:
         assert cell.stdout is not None
         address = cell.stdout.readline().strip()
         url = address if name == "review" else address.removesuffix("/v1") + "/health/live"
