@@ -381,11 +381,12 @@ def test_nothing_is_kept_of_the_layers_before(quant: Any, a: Path, b: Path) -> N
     first = open_checkpoint(str(TINY), adapter=str(a))
     model, other = first.load(precision), first.with_adapter(str(b))
     first.rewrite(model, precision, other)
+    gc.collect()  # of other tests, whose tensors might go meanwhile
     before = held_bytes()
     for _ in range(3):
         other.rewrite(model, precision, first)
         first.rewrite(model, precision, other)
-    assert held_bytes() == before
+    assert held_bytes() <= before
 
 
 @pytest.mark.gpu
