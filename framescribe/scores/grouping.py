@@ -61,7 +61,7 @@ def grouped(
 def _voters(one: list[int], two: list[int]) -> Pairs:
     """Pairs of some clips of each of two groups."""
     some = [
-        np.array(group)[np.linspace(0, len(group) - 1, min(_VOTERS, len(group))).astype(int)]
+        [group[place] for place in np.linspace(0, len(group) - 1, min(_VOTERS, len(group))).astype(int)]
         for group in (one, two)
     ]
     return np.sort(np.stack(np.meshgrid(*some), -1).reshape(-1, 2), axis=1)
