@@ -165,7 +165,8 @@ class CaptionRun:
         check_options("caption", CaptionOptions, options)
         captioner = None
         if not isinstance(model, str | PathLike | ModelSpec):
-            captioner, model = model, ModelSpec(model.checkpoint.name)
+            captioner = _loaded(model)
+            model = ModelSpec(captioner.checkpoint.name)
         return cls(
             sources=tuple(listed(sources)),
             output=None if output is None else fspath(output),
@@ -256,6 +257,14 @@ class CaptionRun:
             raise UsageError("on a cluster `decode_workers` must be at least 1")
         if self.limits.decoder == "gpu":
             raise UsageError("on a cluster CPUs decode; leave out `decoder=gpu`")
+
+
+def _loaded(model: Any) -> Captioner:
+    from framescribe.captioner import Captioner
+
+    if not isinstance(model, Captioner):
+        raise UsageError(f"`model` takes a name, ModelSpec(…) or a Captioner, not {model!r}")
+    return model
 
 
 def given_heads(heads: GivenHeads | Iterable[GivenHeads]) -> tuple[Head, ...]:
