@@ -208,12 +208,12 @@ class Captioner:
         Raises:
             UsageError: ``limits`` ask for a GPU's decoder, and this captioner has none.
         """
-        session = self.session(settings, beside)
         workers, threads = None, decoding_threads()
         if limits.workers != 0:
             workers, threads = self.decoders.within(limits)
         prepare = partial(self.preparer.prepare, settings=settings, workers=workers, scoring=scoring)
         decoding = Decoding(prepare, threads, workers)
+        session = self.session(settings, beside)
         return session.caption(tasks, decoding, self.batch_size, spent or TimeSpent())
 
     def longest_in_progress(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from framescribe.errors import UsageError
-from framescribe.task import DecodeLimits
+from framescribe.task import DecodeLimits, DecoderChoice
 from framescribe.video.cpus import usable_cpus
 from framescribe.video.gpu import GpuDecoders
 from framescribe.video.worker_process import Worker
@@ -43,11 +43,15 @@ class Decoders:
             raise UsageError(
                 "`decode_workers` must be at least 1 here: a video is decoded in a process of its own"
             )
-        if limits.decoder == "gpu" and self.gpu is None:
-            raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
+        self.check(limits.decoder)
         gpu = None if limits.decoder == "cpu" else self.gpu
         workers = DecodeWorkers(self.idle, limits.timeout_s, limits.memory_gb, gpu)
         return workers, (limits.workers or decoding_threads()) + (0 if gpu is None else gpu.count)
+
+    def check(self, decoder: DecoderChoice) -> None:
+        """Raises UsageError if a GPU's decoder is asked for, and there is none."""
+        if decoder == "gpu" and self.gpu is None:
+            raise UsageError("`decoder=gpu`: load the captioner with it; this one has no video decoder")
 
     def close(self) -> None:
         """Ends those that are idle."""

@@ -20,6 +20,7 @@ from framescribe import (
     CaptionRow,
     CaptionSettings,
     Dataset,
+    DecodeLimits,
     Endpoint,
     GenerationSettings,
     ModelSpec,
@@ -335,14 +336,28 @@ def test_runs_over_one_model_are_those_of_models_of_their_own(a: Path, b: Path, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"batch_size": 2}, {"executor": "ray"}, {"executor": Endpoint("http://x")}]
+    ("options", "said"),
+    [
+        ({"batch_size": 2}, "is loaded already"),
+        ({"executor": "ray"}, "is loaded already"),
+        ({"executor": Endpoint("http://x")}, "is loaded already"),
+        ({"limits": DecodeLimits(decoder="gpu")}, "has no video decoder"),
+    ],
 )
 def test_a_loaded_model_is_taken_as_it_is(
-    options: dict[str, Any], captioner: Captioner, tmp_path: Path
+    options: dict[str, Any], said: str, captioner: Captioner, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="is loaded already"):
+    with pytest.raises(UsageError, match=said):
         framescribe.caption(HORSE, tmp_path / "new", model=captioner, progress=False, **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_call_that_is_refused_leaves_no_captions_in_work(a: Path) -> None:
+    captioner = Captioner.from_pretrained(TINY, device="cpu")
+    with pytest.raises(UsageError) as refused:  # keeps the frames that it went through
+        captioner.caption_tasks(iter(()), SETTINGS, DecodeLimits(decoder="gpu"))
+    captioner.use_adapter(a)
+    assert refused.tb is not None
 
 
 def test_a_run_that_breaks_off_leaves_no_captions_in_work(a: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class ThisProcess:
 
     def __init__(self, run: CaptionRun) -> None:
         if (captioner := run.captioner) is not None:
+            captioner.decoders.check(run.limits.decoder)
             precision, revision = captioner.precision, captioner.checkpoint.revision
             self.made_by = MadeBy(str(precision), precision.hardware, lambda: revision)
             return
