@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,18 +23,24 @@ from tests.cli.run import invoke
 from tests.serving.served import video
 
 
-def started(*options: str) -> tuple[subprocess.Popen[str], str]:
+@contextmanager
+def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-u", "-m", "framescribe", "serve", "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("Serving at http://127.0.0.1:"), line
-    return process, line.split()[-1]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Serving at http://127.0.0.1:"), line
+            yield process, line.split()[-1]
+        finally:
+            process.kill()
 
 
 def test_a_server_ends_after_its_last_answer(clip: Path) -> None:
-    process, url = started()
-    with process, httpx.Client(base_url=url.removesuffix("/v1"), timeout=60) as client:
+    with (
+        started() as (process, url),
+        httpx.Client(base_url=url.removesuffix("/v1"), timeout=60) as client,
+    ):
         while client.get("/health/ready").status_code == 503:
             time.sleep(0.05)
         body = {"model": "tiny", "messages": [{"role": "user", "content": video(clip)}], "max_tokens": 500}
@@ -53,16 +61,14 @@ def test_a_server_ends_after_its_last_answer(clip: Path) -> None:
 
 def test_a_server_may_end_while_it_loads() -> None:
     for _ in range(3):
-        process, url = started()
-        with process:
+        with started() as (process, url):
             assert httpx.get(f"{url.removesuffix('/v1')}/health/live", timeout=60).status_code == 200
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
 
 
 def test_a_model_that_cannot_be_had_ends_it() -> None:
-    process, _ = started("--model", "no-such-model")
-    with process:
+    with started("--model", "no-such-model") as (process, _):
         assert process.wait(30) == 2
 
 
