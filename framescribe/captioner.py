@@ -240,7 +240,7 @@ class Captioner:
 
         Raises:
             UsageError: captions are in work, the adapter is not one of this model, or the checkpoint has changed.
-            DeviceError: memory ran out.
+            DeviceError: memory ran out; if it does so again while the layers before are put back, load the model anew.
 
         Examples:
             >>> captioner.use_adapter("runs/style/adapter")

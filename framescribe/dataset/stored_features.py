@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from framescribe.version import __version__
 
 if TYPE_CHECKING:
     import pyarrow
+
+log = logging.getLogger("framescribe")
 
 _CLIP = ("clip_id", "source_video", "start_s", "end_s")
 _COLUMNS = (*_CLIP, "features_of", "features")
@@ -85,7 +88,8 @@ class StoredFeatures:
         self._wanted = wanted
 
     def __iter__(self) -> Iterator[FeatureBatch]:
-        """
+        """All but clips whose features are no numbers, of which a warning tells.
+
         Raises:
             UsageError: vectors of different sizes.
         """
@@ -105,7 +109,18 @@ class StoredFeatures:
                 raise UsageError(
                     f"{shown(self.folder.name)}: the features of {shown(self.features_of)} differ in size"
                 )
-            yield FeatureBatch(batch.select(list(_CLIP)), _vectors(batch["features"], size))
+            clips, vectors_ND = batch.select(list(_CLIP)), _vectors(batch["features"], size)
+            is_finite = _are_finite(vectors_ND)
+            if not is_finite.all():
+                left_out = clips["clip_id"][int(np.argmin(is_finite))].as_py()
+                log.warning(
+                    "%s: features that are no numbers are left out, as of %s",
+                    self.folder.name,
+                    shown(left_out),
+                )
+                clips, vectors_ND = clips.filter(pa.array(is_finite)), vectors_ND[is_finite]
+            if len(clips):
+                yield FeatureBatch(clips, vectors_ND)
 
     def write_scores(
         self,
@@ -156,6 +171,12 @@ def _vectors(array: Any, size: int) -> np.ndarray[Any, np.dtype[np.float16]]:
     start = int(np.frombuffer(array.buffers()[1], np.int32)[array.offset])
     content = np.frombuffer(array.buffers()[2], np.uint8, len(array) * size, start)
     return content.view("<f2").reshape(len(array), -1)
+
+
+def _are_finite(vectors_ND: np.ndarray[Any, np.dtype[np.float16]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """bool [N]. By exponents, all of whose bits are set otherwise: three times as fast as ``isfinite``."""
+    exponents_ND = vectors_ND.view(np.uint16) & 0x7C00
+    return np.asarray(exponents_ND.max(1) != 0x7C00)
 
 
 def _lists(values: Any, each: int) -> Any:

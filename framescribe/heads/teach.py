@@ -96,7 +96,7 @@ def teach(
         UsageError: labels or features cannot be read, or no label has enough clips.
         OSError: the head cannot be written.
     """
-    if hidden not in range(MOST_HIDDEN + 1):
+    if type(hidden) is not int or not 0 <= hidden <= MOST_HIDDEN:
         raise UsageError(f"`hidden` must be from 0 to {MOST_HIDDEN}, not {hidden!r}")
     path = Path(fspath(output))
     if path.suffix != ".safetensors":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from framescribe import Dataset, UsageError, apply_heads, teach
+from framescribe import Dataset, UsageError, apply_heads, similar, teach
 from framescribe.heads.head import Head
 from framescribe.heads.labels import read_labels
 from framescribe.heads.logistic import _auc, _minimize, fit, judge
@@ -97,7 +97,7 @@ def test_a_hidden_layer_learns_what_no_line_tells(tmp_path):
         assert others.auc > 0.9 and others.calibration_error < 0.1 if hidden else others.auc < 0.65
     assert heads[6].hidden_KHD.shape == (1, 6, 40)
     assert apply_heads(features, heads[6]) == 900
-    for hidden in (-1, 257, 1.5, "16"):
+    for hidden in (-1, 257, 1.5, 2.0, True, "16"):
         with pytest.raises(UsageError, match=f"`hidden` must be from 0 to 256, not {hidden!r}"):
             teach(labels_of(has_it), tmp_path / "head.safetensors", features=features, hidden=hidden)
 
@@ -280,3 +280,20 @@ def test_the_command_shows_the_numbers(folder, tmp_path):
     assert (applied.exit_code, applied.stderr.strip()) == (0, "200 clips scored")
     assert Dataset.scored(features).count("kind BETWEEN 0 AND 1") == 200
     assert done.stdout.splitlines()[1].split()[:3] == ["kind", str(has_it.sum()), str((~has_it).sum())]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_clips_whose_features_are_no_numbers_are_left_out(bad: float, tmp_path, caplog) -> None:
+    x, has_it = planted(60)
+    x[3, 0] = bad
+    folder = write_features(tmp_path / "set", [feature_row(f"c{n}", vector) for n, vector in enumerate(x)])
+    labels = {f"c{n}": {"planted": bool(yes)} for n, yes in enumerate(has_it)}
+    lesson = teach(labels, tmp_path / "head.safetensors", features=folder)
+    assert "1 labelled clips have no features: c3" in lesson.notes
+    assert "features that are no numbers are left out, as of c3" in caplog.text
+    found = similar(folder, like="c1", limit=60)
+    assert len(found) == 58
+    assert all(np.isfinite(row["similarity"]) for row in found)
+    assert apply_heads(folder, lesson.head) == 59
+    with pytest.raises(UsageError, match="no features of c3"):
+        similar(folder, like="c3")
