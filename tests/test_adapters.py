@@ -208,6 +208,11 @@ def _with_nan(tensors: dict[str, Tensor]) -> None:
     tensors[max(tensors)][0, 0] = torch.nan
 
 
+def _with_a_product_beyond_fp32(tensors: dict[str, Tensor]) -> None:
+    for each in tensors.values():
+        each[0, 0] = 1e30
+
+
 def _without_half_a_layer(tensors: dict[str, Tensor]) -> None:
     del tensors[max(tensors)]
 
@@ -224,6 +229,7 @@ def _of_the_embedding(tensors: dict[str, Tensor]) -> None:
     ("change", "said"),
     [
         (_with_nan, "not all numbers"),
+        (_with_a_product_beyond_fp32, "not all numbers up to 1,000,000"),
         (_without_half_a_layer, "is no linear layer"),
         (_of_the_embedding, r"embed_tokens.* is no linear layer"),
         (dict.clear, "holds no layer"),

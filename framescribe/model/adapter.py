@@ -28,6 +28,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 # Training takes some tens; what is no number, or endless, would make weights of the same kind.
 _MOST_ALPHA = 1_000_000
+_MOST_FACTOR = 1_000_000
 # What would change the product of the two matrices; `read_adapter` reads adapters without it.
 _OTHER_FORMS = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "lora_bias")
 
@@ -120,8 +121,10 @@ def read_adapter(folder: Path, expected: Mapping[str, Tensor]) -> Adapter:
                 if shapes != [[rank, weight.shape[1]], [weight.shape[0], rank]]:
                     raise UsageError(f"{path}: the matrices of {layer} do not fit this model's")
                 a, b = (file.get_tensor(name).float() for name in pair)
-                if not (a.isfinite().all() and b.isfinite().all()):
-                    raise UsageError(f"{path}: the matrices of {layer} are not all numbers")
+                if not (a.abs().max() <= _MOST_FACTOR and b.abs().max() <= _MOST_FACTOR):  # nor NaN
+                    raise UsageError(
+                        f"{path}: the matrices of {layer} are not all numbers up to {_MOST_FACTOR:,}"
+                    )
                 factors[f"{layer}.weight"] = a, b
     except (OSError, SafetensorError) as error:
         raise UsageError(f"{path} is not a readable safetensors file ({error})") from error
