@@ -99,12 +99,7 @@ def teach(
     if type(hidden) is not int or not 0 <= hidden <= MOST_HIDDEN:
         raise UsageError(f"`hidden` must be from 0 to {MOST_HIDDEN}, not {hidden!r}")
     path = Path(fspath(output))
-    if path.suffix != ".safetensors":
-        raise UsageError(f"`output` names a head, such as lectures.safetensors, not {shown(str(path))}")
-    name = slug(path.stem)
-    check_name(name)
-    if not path.parent.is_dir():
-        raise UsageError(f"`output` lies in {shown(str(path.parent))}, which is no folder")
+    name = _name(path)
     known = read_labels(labels)
     stored = StoredFeatures(fspath(features), features_of)
     vectors, notes = _labelled(stored, known)
@@ -123,6 +118,17 @@ def teach(
     )
     head.save(path)
     return Lesson(head, tuple(notes))
+
+
+def _name(path: Path) -> str:
+    """The name of a head that is to be written there."""
+    if path.suffix != ".safetensors":
+        raise UsageError(f"`output` names a head, such as lectures.safetensors, not {shown(str(path))}")
+    name = slug(path.stem)
+    check_name(name)
+    if not path.parent.is_dir():
+        raise UsageError(f"`output` lies in {shown(str(path.parent))}, which is no folder")
+    return name
 
 
 def _hidden_layers(fitted: Sequence[Fitted]) -> tuple[Floats, Floats] | tuple[None, None]:
