@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any, TypeVar, cast
 
-from framescribe.interrupts import uninterrupted
+from framescribe.interrupts import interrupting
 
 T = TypeVar("T")
+_SIGNALS_S = 0.2
 
 
 def run(work: Coroutine[Any, Any, T], stop: Callable[[], None] | None = None) -> T:
@@ -27,31 +29,27 @@ def run(work: Coroutine[Any, Any, T], stop: Callable[[], None] | None = None) ->
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
-    interrupts: list[KeyboardInterrupt] = []
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    ended = False
 
     async def noted() -> T:
-        begun.append((asyncio.get_running_loop(), asyncio.current_task()))
-        if interrupts and stop is None:
+        begun.append((asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())))
+        if ended:
             work.close()
             raise asyncio.CancelledError
         return await work
 
     def cancel() -> None:
+        nonlocal ended
+        ended = True
         for loop, task in begun:
-            if task is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended, and its loop is closed
                 loop.call_soon_threadsafe(task.cancel)
 
-    answer: Future[T] | None = None
-    with ThreadPoolExecutor(1) as threads:
-        while answer is None or not answer.done():
-            try:
-                with uninterrupted():  # or the work would go on with nobody to end it
-                    answer = answer or threads.submit(asyncio.run, noted())
-                wait([answer])
-            except KeyboardInterrupt as error:
-                interrupts.append(error)
-                (stop or cancel)()
-        if interrupts:
-            raise interrupts[0]
+    with interrupting(stop or cancel), ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(asyncio.run, noted())
+        # Python calls what a signal asks for between two of its steps. One that comes when a wait is about to begin
+        # does not end it, and is seen only after it.
+        while not answer.done():
+            wait([answer], timeout=_SIGNALS_S)
         return answer.result()

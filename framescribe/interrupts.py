@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -35,3 +35,30 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if pending:
         handler(signal.SIGINT, pending[0])
+
+
+@contextmanager
+def interrupting(end: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls ``end``, each time, and KeyboardInterrupt is raised after the block, which waits for what ends.
+
+    Waiting takes locks that what is waited for needs too; KeyboardInterrupt between two steps of that would leave one
+    taken for good. In threads other than the main one, and where SIGINT is ignored, this does nothing.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    interrupted = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        end()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if interrupted:
+            raise KeyboardInterrupt

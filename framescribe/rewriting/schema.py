@@ -51,7 +51,11 @@ def validator_of(schema: str) -> jsonschema_rs.Validator:
 
 
 def problem_of(value: Any, schema: str) -> str | None:
-    """Where and how a JSON value does not fit a schema; None if it does."""
+    """Where and how a JSON value does not fit a schema; None if it does.
+
+    Raises:
+        RecursionError: it is nested too deeply; newer Pythons read what the library does not check.
+    """
     validator = validator_of(schema)
     import jsonschema_rs
 
@@ -61,8 +65,8 @@ def problem_of(value: Any, schema: str) -> str | None:
         path = problem.instance_path
         place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path)
         return f"${shorten(place, _MAX_SHOWN)}: {shorten(problem.message, _MAX_SHOWN)}"
-    except ValueError as error:  # nested too deeply
-        return shorten(str(error), _MAX_SHOWN)
+    except ValueError as error:
+        raise RecursionError(str(error)) from None
     return None
 
 

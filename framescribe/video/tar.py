@@ -84,15 +84,22 @@ class _Pieces(RandomAccess):
 
 
 class _Bounded:
-    """The tar as ``tarfile`` reads it, for headers only: a header that claims gigabytes is not read into memory."""
+    """The tar as ``tarfile`` reads it, for headers only: one that claims gigabytes is not read into memory.
+
+    Attributes:
+        left: bytes that the headers of the next member may still have; newer Pythons read them in pieces.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+        self._file, self.left = file, _MAX_HEADER_BYTES
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= _MAX_HEADER_BYTES:
-            raise OSError(f"it has a header of {size:,} bytes")
+        self.left -= size
+        if size < 0 or self.left < 0:
+            raise OSError(
+                f"it has a header of no possible size; at most {_MAX_HEADER_BYTES:,} bytes are read"
+            )
         return self._file.read(size)
 
 
@@ -153,10 +160,13 @@ def _kept_index(tar: str, changed_ns: int, size: int) -> TarIndex:
 
 
 def _headers(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    bounded = cast("IO[bytes]", _Bounded(file))
-    with tarfile.open(fileobj=bounded, mode="r:", errors="surrogateescape", errorlevel=2) as archive:
+    bounded = _Bounded(file)
+    with tarfile.open(
+        fileobj=cast("IO[bytes]", bounded), mode="r:", errors="surrogateescape", errorlevel=2
+    ) as archive:
         last = -1
         for count in itertools.count():
+            bounded.left = _MAX_HEADER_BYTES
             member = archive.next()
             archive.members.clear()  # type: ignore[attr-defined]  # it would remember every member
             if member is None:
