@@ -1,4 +1,6 @@
 import time
+from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.reviewing.served import (
 
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 RIGHT_TO_LEFT = "طائرة ورقية حمراء ترتفع فوق البحر."
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +93,7 @@ def pages(browser):
         page.goto(server.address)
         page.wait_for_selector(".focus h2:not(:empty)")
         if at:
-            page.goto("about:blank")
+            page.goto("about:blank")  # so that it opens anew
             page.goto(f"{server.origin}/#{at}")
             page.wait_for_selector("#view > div")
         return page
@@ -113,11 +115,33 @@ def saved(page):
     until(page, "document.querySelector('.state').textContent === 'saved'")
 
 
+@contextmanager
+def held_back(page, path):
+    """Requests for a path, which are answered only after the block."""
+    held, is_over = [], False
+
+    def answer(route):
+        if is_over:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.context.route(path, answer)
+    yield held
+    is_over = True
+    for route in held:
+        route.continue_()
+
+
+def link_to(row):
+    """The address of the one clip, from its ``#`` on."""
+    return "#" + urlencode({"where": f"clip_id = '{row['clip_id']}'"})
+
+
 def opens(page, row):
-    """Goes to a row by its clip's id, and waits until all of it is shown."""
-    page.evaluate(
-        "id => { location.hash = `where=${encodeURIComponent(`clip_id = '${id}'`)}` }", row["clip_id"]
-    )
-    page.reload()
+    """Opens the page anew with the row's clip alone, and waits until all of it is shown."""
+    origin = page.evaluate("location.origin")
+    page.goto("about:blank")  # to another hash alone it would go without opening anew
+    page.goto(f"{origin}/{link_to(row)}")
     until(page, "text => document.querySelector('textarea')?.value === text && document.querySelector('.history')",
           row["edited_caption"] or row["caption"])  # fmt: skip

@@ -1,12 +1,14 @@
 """A folder of small clips with captions, and the real server over it as a process that can be killed."""
 
 import os
+import random
 import re
 import resource
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import httpx
 import numpy as np
@@ -93,6 +95,15 @@ def make_folder(where, number, changes=None):
     return where / "captions"
 
 
+def free_port():
+    """One that the system gives to nobody by itself, so that it is still free when a server starts there again."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+
+
 class Server:
     """``framescribe review`` as a process.
 
@@ -103,9 +114,7 @@ class Server:
 
     def __init__(self, folder, cache, *options):
         self.folder, self.cache, self.options = folder, cache, options
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     def start(self):
@@ -127,11 +136,13 @@ class Server:
             env=os.environ | {"XDG_CACHE_HOME": str(self.cache), "PYTHONUNBUFFERED": "1"},
         )
         line = self.process.stdout.readline()
-        self.address = re.search(r"http://\S+", line)[0]
+        found = re.search(r"http://\S+", line)
+        assert found, f"it said {line!r} and ended"
+        self.address = found[0]
         self.token = self.address.partition("token=")[2]
         self.origin = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(
-            base_url=self.origin, follow_redirects=True, headers={"origin": self.origin}, timeout=30
+            base_url=self.origin, follow_redirects=True, headers={"origin": self.origin}, timeout=300
         )
         self.client.get("/", params={"token": self.token}).raise_for_status()
         return self
@@ -174,6 +185,6 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=300)
         self.process.stdout.close()
         return code

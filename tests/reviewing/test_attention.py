@@ -3,7 +3,7 @@
 import pytest
 
 from framescribe import Decisions
-from tests.reviewing.conftest import opens, saved, until
+from tests.reviewing.conftest import held_back, opens, saved, until
 
 pytestmark = pytest.mark.browser
 
@@ -140,17 +140,13 @@ def test_the_grid_shows_what_was_decided_on_clips_that_were_left_at_once(own, pa
 def test_a_view_that_is_left_before_its_rows_are_there_does_not_come_back(own, pages):
     page = pages(own)
     saved(page)
-    held = []
-    page.context.route("**/api/rows?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
-    page.keyboard.press("g")
-    until(page, "document.querySelector('.grid')")
-    while not held:
-        page.wait_for_timeout(20)
-    page.keyboard.press("f")
-    until(page, "document.querySelector('.focus')")
-    for route in tuple(held):
-        with page.expect_response("**/api/rows?*"):
-            route.continue_()
+    with page.expect_response("**/api/rows?*"), held_back(page, "**/api/rows?*") as held:
+        page.keyboard.press("g")
+        until(page, "document.querySelector('.grid')")
+        while not held:
+            page.wait_for_timeout(20)
+        page.keyboard.press("f")
+        until(page, "document.querySelector('.focus')")
     page.wait_for_timeout(100)
     until(page, "document.querySelector('.focus') && !document.querySelector('.grid')")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from framescribe import Decisions
-from tests.reviewing.conftest import opens, saved, until
+from tests.reviewing.conftest import held_back, link_to, opens, saved, until
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +45,24 @@ def test_search_sql_and_chips_find_what_the_server_counts(lively, pages):
     until(page, f"{FOUND}.startsWith('41 of 41')")
     page.fill("input[type=search]", "nothing says this")
     until(page, "document.querySelector('#view').textContent.includes('No caption fits')")
+
+
+def test_a_link_that_is_pasted_into_an_open_page_is_followed(own, pages):
+    rows = own.all_rows()
+    page = pages(own)
+    shows = "text => document.querySelector('.focus textarea')?.value === text"
+    with held_back(page, "**/api/clip?*"):  # what the page then writes into the address is not the link
+        page.keyboard.press("n")
+        page.evaluate("link => { location.hash = link }", link_to(rows[5]))
+    until(page, shows, rows[5]["caption"])
+    until(page, f"{FOUND}.startsWith('1 of 12')")
+    page.goto(f"{own.origin}/#view=grid&q=clip-007&order=length(caption)")
+    until(page, "document.querySelectorAll('.card[data-clip]').length === 1")
+    assert page.locator("input[type=search]").input_value() == "clip-007"
+    page.goto(f"{own.origin}/#order=source_video&at=3")
+    until(page, shows, sorted(rows, key=lambda row: row["source_video"])[3]["caption"])
+    assert page.locator("select[aria-label=Order]").input_value() == "source_video"
+    assert page.locator("input[type=search]").input_value() == ""
 
 
 def test_a_condition_that_is_none_is_said_and_leaves_what_was_found(lively, pages):

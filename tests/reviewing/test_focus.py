@@ -1,5 +1,7 @@
 """One clip in a real browser: it plays within its span, frame by frame; its caption is edited and measured."""
 
+from itertools import pairwise
+
 import pytest
 from tokenizers import Tokenizer
 
@@ -39,7 +41,7 @@ def test_a_clip_plays_in_a_loop_within_its_span(span):
       const video = document.querySelector('video'), times = [];
       video.playbackRate = 4;
       video.play();
-      for (let turns = 0; turns < 2;) {
+      for (let turns = 0; turns < 2 || Math.max(...times) <= 2.2;) {
         await new Promise(requestAnimationFrame);
         if (times.length && video.currentTime < times.at(-1) - 0.5) turns++;
         times.push(video.currentTime);
@@ -47,8 +49,8 @@ def test_a_clip_plays_in_a_loop_within_its_span(span):
       return times;
     }""")
     assert min(times) >= 0.95
-    assert max(times) <= 2.5 + 0.1
-    assert max(times) > 2.2
+    beyond = [first for first, second in pairwise(times) if min(first, second) > 2.5 + 0.1]
+    assert not beyond  # a page that was busy comes late, but then it goes back at once
 
 
 def test_frames_are_stepped_and_numbered_as_the_file_has_them(span):
@@ -84,7 +86,8 @@ def test_speed_is_kept_and_without_the_loop_it_stops_at_the_end(span):
     assert span.get_by_role("button", name="Loop").get_attribute("aria-pressed") == "false"
     span.keyboard.press("Space")
     until(span, f"{VIDEO}.paused && {VIDEO}.currentTime > 2.3")
-    assert span.evaluate(f"{VIDEO}.currentTime") < 2.6
+    # In its last frame, however late a busy page came.
+    assert span.evaluate(f"{VIDEO}.currentTime") == pytest.approx(2.45)
 
 
 def test_what_the_model_saw_is_marked_and_what_it_did_not_is_shaded(span):

@@ -3,7 +3,7 @@
 import pytest
 
 from framescribe import Decisions
-from tests.reviewing.conftest import opens, saved, until
+from tests.reviewing.conftest import held_back, opens, saved, until
 
 pytestmark = pytest.mark.browser
 
@@ -130,16 +130,12 @@ def test_keys_in_the_grid_act_on_what_is_shown_while_rows_are_read_anew(own, pag
     rows = own.all_rows()
     page = pages(own, "view=grid")
     page.wait_for_selector(".card[data-clip].here")
-    held = []
-    page.context.route("**/api/rows?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it calls
-    own.decide("others-accept", "accept", rows[5], reviewer="ben")
-    while not held:
-        page.wait_for_timeout(20)
-    for key in ("x", "ArrowRight", "x", "a", "ArrowRight", "r", "ArrowRight"):
-        page.keyboard.press(key)
-    for route in tuple(held):
-        route.continue_()
-    page.context.unroute("**/api/rows?*")
+    with held_back(page, "**/api/rows?*") as held:
+        own.decide("others-accept", "accept", rows[5], reviewer="ben")
+        while not held:
+            page.wait_for_timeout(20)
+        for key in ("x", "ArrowRight", "x", "a", "ArrowRight", "r", "ArrowRight"):
+            page.keyboard.press(key)
     until(page, "document.querySelectorAll('.card .tag.accept').length === 3")
     until(page, "document.querySelectorAll('.card .tag.reject').length === 1")
     saved(page)

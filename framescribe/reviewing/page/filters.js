@@ -58,6 +58,9 @@ export class Filters {
   draw() {
     const offered = this.#offered(), known = new Set(offered.map(([sql]) => sql));
     const own = this.query.where.filter((sql) => !known.has(sql));
+    const chips = JSON.stringify([offered, this.query.where]);
+    if (chips === this.drawn) return;  // one that somebody clicks right now stays
+    this.drawn = chips;
     redraw(this.chips, ...offered.map(([sql, name, tone, count]) => h("button", { class: `chip ${tone}`, "aria-pressed": String(this.query.where.includes(sql)), title: sql, onclick: () => this.toggle(sql) }, `${name} ${count.toLocaleString("en")}`)),
       ...own.map((sql) => h("button", { class: "chip sql", "aria-pressed": "true", title: "Remove this condition", onclick: () => this.toggle(sql) }, sql, " ×")));
   }
@@ -75,11 +78,12 @@ export class Filters {
     this.onchange(this.query);
   }
 
-  /** @param {{search: string, where: string[], order: string}} query */
-  set(query) {
+  /** @param {{search: string, where: string[], order: string}} query @param {any} folder as `/api/folder` tells it */
+  set(query, folder) {
     this.query = query;
     this.search.value = query.search;
-    this.draw();
+    this.offer(folder);
+    this.order.value = query.order;
   }
 
   /** @param {string} problem */

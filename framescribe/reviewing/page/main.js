@@ -56,8 +56,16 @@ export class Page {
     this.#saving();
   }
 
-  /** @param {{search: string, where: string[], order: string}} query @param {number | "here"} [place] */
-  async find(query, place = 0) {
+  /** Goes where a link leads, the page's own or one that is pasted while it is open. @param {string} hash */
+  follow(hash) {
+    const given = new URLSearchParams(hash.slice(1)), view = given.get("view");
+    const query = { search: given.get("q") ?? "", where: given.getAll("where"), order: given.get("order") ?? "" };
+    this.filters.set(query, this.folder);
+    return this.find(query, Number(given.get("at") ?? 0), view === "grid" || view === "blind" ? view : "focus");
+  }
+
+  /** @param {{search: string, where: string[], order: string}} query @param {number | "here"} [place] @param {"focus" | "grid" | "blind"} [view] */
+  async find(query, place = 0, view) {
     const asked = (this.asked = Symbol("query"));
     try {
       await this.results.find(query);
@@ -70,8 +78,7 @@ export class Page {
     this.fresh.hidden = true;
     this.seenRows = this.results.loaded;
     this.found.textContent = `${this.results.count.toLocaleString("en")} of ${Number(this.folder.total).toLocaleString("en")}`;
-    this.#remember();
-    await this.open(this.view, place === "here" ? this.#here : place);
+    await this.open(view ?? this.view, place === "here" ? this.#here : place);
   }
 
   /** Where what is looked at stands among the rows that are found now. */
@@ -272,14 +279,9 @@ async function open() {
   const view = /** @type {HTMLElement} */ (document.getElementById("view"));
   try {
     const page = new Page(await get("/api/folder"));
-    const given = new URLSearchParams(location.hash.slice(1));
-    const query = { search: given.get("q") ?? "", where: given.getAll("where"), order: given.get("order") ?? "" };
-    const name = given.get("view");
-    page.view = name === "grid" || name === "blind" ? name : "focus";
-    page.filters.set(query);
-    page.filters.offer(page.folder);
+    window.addEventListener("hashchange", (event) => page.follow(new URL(event.newURL).hash));
     page.outbox.send();
-    await page.find(query, Number(given.get("at") ?? 0));
+    await page.follow(location.hash);
     page.poll();
   } catch (error) {
     view.replaceChildren(h("p", { class: "message", role: "alert" }, error instanceof Error ? error.message : String(error)));

@@ -107,7 +107,10 @@ export class Player {
     if (this.isLooping) {
       this.video.currentTime = this.start;
       this.video.play().catch(() => undefined);
-    } else this.video.pause();
+    } else {
+      this.video.pause();
+      this.video.currentTime = Math.min(this.video.currentTime, this.end - 0.5 / this.fps);  // a busy page stops it late
+    }
   }
 
   #tick() {
