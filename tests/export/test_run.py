@@ -279,12 +279,12 @@ def test_a_pair_that_is_lost_on_the_way_ends_the_export(rows, tmp_path):
 
 
 def test_clips_behind_urls_and_in_tars_are_fetched(rows, tmp_path):
-    with fsspec.open("memory://bucket/far.mp4", "wb") as file:
+    with fsspec.open("memory://exported/far.mp4", "wb") as file:
         file.write(video(92))
     (tmp_path / "near.mp4").write_bytes(video(93))
     with tarfile.open(tmp_path / "shard.tar", "w") as tar:
         tar.add(tmp_path / "near.mp4", "near.mp4")
-    sources = {"memory://bucket/far.mp4": video(92), f"{tmp_path}/shard.tar::near.mp4": video(93)}
+    sources = {"memory://exported/far.mp4": video(92), f"{tmp_path}/shard.tar::near.mp4": video(93)}
     for number, (source, content) in enumerate(sources.items()):
         clips = [row(70, source, "A cat.")]
         export(clips, LTX, tmp_path / f"set{number}")

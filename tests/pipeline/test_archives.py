@@ -82,13 +82,13 @@ def test_tars_by_glob(tmp_path):
 def test_folders_behind_urls(tmp_path):
     memory = fsspec.filesystem("memory")
     memory.pipe(
-        {f"/bucket/dir/{name}": b"x" for name in ("b.mp4", "sub/c.MKV", "a.txt", ".h/d.mp4", "a.mp4")}
+        {f"/archives/dir/{name}": b"x" for name in ("b.mp4", "sub/c.MKV", "a.txt", ".h/d.mp4", "a.mp4")}
     )
-    expected = [f"memory:///bucket/dir/{name}" for name in ("a.mp4", "b.mp4", "sub/c.MKV")]
-    for spelling in ("memory://bucket/dir/", "memory://bucket/dir"):
+    expected = [f"memory:///archives/dir/{name}" for name in ("a.mp4", "b.mp4", "sub/c.MKV")]
+    for spelling in ("memory://archives/dir/", "memory://archives/dir"):
         found = [clip.source_video.replace("memory:///", "memory://") for clip in clips(spelling)]
         assert found == [name.replace("memory:///", "memory://") for name in expected]
-    memory.rm("/bucket", recursive=True)
+    memory.rm("/archives", recursive=True)
 
 
 def test_a_video_of_a_table_behind_a_signed_address(tmp_path):

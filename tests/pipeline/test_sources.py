@@ -115,22 +115,22 @@ def test_order_is_that_of_the_names(tree):
 @pytest.fixture
 def memory():
     filesystem = fsspec.filesystem("memory")
-    filesystem.pipe({"/bucket/a.mp4": b"a", "/bucket/b.mp4": b"b", "/bucket/dir.mp4/c.mp4": b"c"})
+    filesystem.pipe({"/globs/a.mp4": b"a", "/globs/b.mp4": b"b", "/globs/dir.mp4/c.mp4": b"c"})
     yield
-    filesystem.rm("/bucket", recursive=True)
+    filesystem.rm("/globs", recursive=True)
 
 
 def test_url_globs(memory):
-    found = names("memory://bucket/*.mp4")
+    found = names("memory://globs/*.mp4")
     assert [fsspec.open(name).open().read() for name in found] == [b"a", b"b"]  # and not the folder
-    assert names("memory://bucket/a.mp4") == ["memory://bucket/a.mp4"]
-    assert names("memory://bucket/**/*.mp4") == [
-        "memory://bucket/a.mp4", "memory://bucket/b.mp4", "memory://bucket/dir.mp4/c.mp4"
+    assert names("memory://globs/a.mp4") == ["memory://globs/a.mp4"]
+    assert names("memory://globs/**/*.mp4") == [
+        "memory://globs/a.mp4", "memory://globs/b.mp4", "memory://globs/dir.mp4/c.mp4"
     ]  # fmt: skip
     with pytest.raises(UsageError, match="nothing matches this pattern"):
-        names("memory://bucket/z*.mp4")
-    fsspec.filesystem("memory").pipe("/bucket/odd [1]?.mp4", b"odd")
-    assert names("memory://bucket/odd [1]?.mp4") == ["memory://bucket/odd [1]?.mp4"]
+        names("memory://globs/z*.mp4")
+    fsspec.filesystem("memory").pipe("/globs/odd [1]?.mp4", b"odd")
+    assert names("memory://globs/odd [1]?.mp4") == ["memory://globs/odd [1]?.mp4"]
 
 
 @pytest.mark.parametrize("url", ["https://host/a.mp4?x=[1]*", "https://host/folder/", "https://host/*.mp4"])

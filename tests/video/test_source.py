@@ -78,17 +78,17 @@ def test_an_open_file_is_rewound_and_left_open():
 
 
 def test_memory_url():
-    with fsspec.open("memory://bucket/video.mp4", "wb") as file:
+    with fsspec.open("memory://opened/video.mp4", "wb") as file:
         file.write(CONTENT)
-    with open_source(Clip("memory://bucket/video.mp4")) as file:
+    with open_source(Clip("memory://opened/video.mp4")) as file:
         file.seek(-1, os.SEEK_END)
         assert file.read() == CONTENT[-1:]
 
 
 def test_a_url_that_is_a_folder():
-    with fsspec.open("memory://bucket/video.mp4", "wb") as file:
+    with fsspec.open("memory://opened/video.mp4", "wb") as file:
         file.write(CONTENT)
-    assert "is a folder" in error_of(Clip("memory://bucket"))
+    assert "is a folder" in error_of(Clip("memory://opened"))
 
 
 def test_a_server_without_ranges_still_gives_a_seekable_file(server_url):
