@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,28 @@ torch.set_num_threads(1)
 # How fast examples are drawn says how busy the machine is.
 settings.register_profile("framescribe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("framescribe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU, a cluster or minutes may take an hour; the others, as long as pyproject.toml says."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("gpu", "ray", "slow")):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+_CLOCK = pytest.StashKey[Any]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    item.stash[_CLOCK] = settings
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that is run again may take as long again: pytest-timeout times the first run alone."""
+    if getattr(item, "execution_count", 1) > 1 and (settings := item.stash.get(_CLOCK, None)):
+        item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)
 
 
 @pytest.hookimpl(wrapper=True)
