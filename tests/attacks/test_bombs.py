@@ -29,7 +29,7 @@ from framescribe.video.source import open_source
 from tests.attacks.server import endless, send
 
 LIMIT_GB = "0.002"
-QUICK_S = 20.0
+QUICK_S = 100.0
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,13 @@ def invoke(*arguments: object, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, with_quick_model(arguments), input=stdin)
 
 
+FEW_LINES = {"pipesize": 4096}
+"""An option of ``start``: what the command says fills the pipe soon, and then it waits until it is read.
+
+So a run of many clips is still at work when a test has read a few lines, however late the test is.
+"""
+
+
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(

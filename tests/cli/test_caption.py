@@ -14,7 +14,7 @@ from framescribe.dataset.dataset import Dataset
 from framescribe.dataset.store import RowFolder
 from framescribe.engine.model_runner import ModelRunner
 from framescribe.types import CaptionSettings, GenerationSettings
-from tests.cli.run import invoke, start
+from tests.cli.run import FEW_LINES, invoke, start
 from tests.reference import CLIPS, TINY, changed_sizes
 
 SHORT, ONE = CLIPS / "short-half-second.mp4", CLIPS / "one-frame.mp4"
@@ -307,10 +307,10 @@ def until_rows_are_written(process, rows: int = 3) -> None:
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_ctrl_c_keeps_the_rows_so_far(suffix, many):
     output = many.parent / f"rows{suffix}"
-    process = start("caption", many, "-o", output, *QUICK)
+    process = start("caption", many, "-o", output, *QUICK, **FEW_LINES)
     until_rows_are_written(process)
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[1]
+    rest = process.communicate(timeout=240)[1]
     assert process.returncode == 130
     assert "Traceback" not in rest
     assert "stopped by Ctrl-C" in rest
@@ -322,10 +322,10 @@ def test_ctrl_c_keeps_the_rows_so_far(suffix, many):
 
 def test_a_kill_leaves_whole_rows_that_the_next_run_does_not_overwrite(many):
     output = many.parent / "rows.parquet"
-    process = start("caption", many, "-o", output, *QUICK)
+    process = start("caption", many, "-o", output, *QUICK, **FEW_LINES)
     until_rows_are_written(process)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     partial = many.parent / "rows.parquet.partial"
     assert len(rows_of_lines(partial)) >= 3
     result = invoke("caption", many, "-o", output, *QUICK)
@@ -343,7 +343,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_rows(many):
         "caption", many, "-o", output, *QUICK,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY)),
     )  # fmt: skip
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=240)[1]
     assert process.returncode == 1
     assert "File too large" in said
     assert "Traceback" not in said
@@ -380,7 +380,7 @@ def test_names_that_are_no_utf8_are_shown_as_escapes(tmp_path):
     listed = tmp_path / "l.txt"
     listed.write_bytes(name + b"\n/missing-\xfe.mp4\n")
     process = start("caption", listed, *QUICK)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 1
     assert r"clip-\udcff.mp4" in out
     assert r"/missing-\udcfe.mp4" in err
@@ -392,5 +392,5 @@ def test_a_reader_that_goes_away_is_no_traceback(many):
     process.stdout.readline()
     process.stdout.close()
     err = process.stderr.read()
-    process.wait(timeout=60)
+    process.wait(timeout=240)
     assert "Traceback" not in err

@@ -85,7 +85,7 @@ def test_a_full_disk_ends_it(tmp_path):
         "split", *[CLIPS / "short-half-second.mp4"] * 2, "--write", tmp_path / "cuts",
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.RLIM_INFINITY)),
     )  # fmt: skip
-    output, messages = process.communicate(timeout=120)
+    output, messages = process.communicate(timeout=240)
     assert process.returncode == 1
     assert output == ""
     assert messages.count("File too large") == messages.count("framescribe:") == 1

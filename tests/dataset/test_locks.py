@@ -32,7 +32,7 @@ class Bucket(MemoryFileSystem):
 
     def pipe_file(self, path, value, mode="overwrite", **named):
         if self.gate is not None and path.endswith("_lock"):
-            self.gate.wait(10)  # all have looked, and found nothing
+            self.gate.wait(200)  # all have looked, and found nothing
         with self.guard:
             return super().pipe_file(path, value, mode=mode, **named)
 
@@ -64,7 +64,7 @@ fsspec.register_implementation("plainbucket", PlainBucket, clobber=True)
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    monkeypatch.setattr(lock_module, "_SETTLE_S", 0.2)
+    monkeypatch.setattr(lock_module, "_SETTLE_S", 1.0)
     yield
     for kind in (Bucket, OtherBucket, PlainBucket):
         kind.store.clear()
@@ -81,7 +81,7 @@ def race(target: str, others: int, monkeypatch) -> tuple[int, list[str]]:
         try:
             with locked(RowFolder(target)):
                 holding.append(1)
-                end.wait(20)
+                end.wait(200)
         except UsageError as error:
             said.append(str(error))
         finally:
@@ -92,7 +92,7 @@ def race(target: str, others: int, monkeypatch) -> tuple[int, list[str]]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(250)
     return len(holding), said
 
 

@@ -140,9 +140,11 @@ def _kill_often(
     for _ in range(kills):
         process = start(folder / "clips", folder / "killed", server.url, shard)
         enough = server.requests + chance.randrange(1, max(2, 2 * clips // (kills + 1)))
+        server.holds_after = enough  # so that it is at work when the kill comes
         wait_until(lambda enough=enough: server.requests >= enough, process, server.looked_at_every_s)
         process.kill()
         process.communicate()
+        server.holds_after = None
         killed += process.returncode == -signal.SIGKILL
         rows_of(folder / "killed")  # whatever a reader's glob meets is whole
     process = start(folder / "clips", folder / "killed", server.url, shard)
@@ -154,6 +156,7 @@ def _kill_often(
 class OwnServer:
     """``framescribe serve``, on a free port."""
 
+    holds_after: int | None = None  # which it does not
     looked_at_every_s = 0.2  # each look is a request, which takes time from the answers
 
     def __init__(self, model: str) -> None:

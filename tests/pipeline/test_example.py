@@ -28,7 +28,7 @@ def test_a_folder_is_captioned_over_a_kill_filtered_and_exported(executor, tmp_p
     command = [sys.executable, str(SCRIPT), str(videos), str(captions), str(target), executor]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 280
     while not list(captions.glob("rows/*.parquet")):
         assert first.poll() is None
         assert time.monotonic() < deadline

@@ -132,7 +132,7 @@ def test_control_characters_are_in_no_text(hidden):
 
 def run(folder, server, **options):
     options = {"preset": "short", "progress": False, "tries": 1} | options
-    return rewrite(folder, Endpoint(server.url, timeout_s=0.5), "short", **options)
+    return rewrite(folder, Endpoint(server.url, timeout_s=2.0), "short", **options)
 
 
 def dataset(tmp_path, *captions):

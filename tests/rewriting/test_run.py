@@ -15,6 +15,7 @@ from framescribe.endpoint.spec import BudgetSpent, Endpoint
 from framescribe.errors import UsageError
 from tests.dataset.test_row_file import ERROR, ROOT, row
 from tests.dataset.test_store import write
+from tests.endpoint.kill_resume import wait_until
 from tests.endpoint.server import FakeServer
 
 CAPTIONS = [f"A man number {n} walks a dog in a park." for n in range(1, 5)]
@@ -217,13 +218,12 @@ def test_kills_lose_nothing_and_double_nothing(tmp_path):
     def fault(number, body):
         return ["500", "garbage", "other"][number % 3] if number % 7 == 0 else None
 
-    with FakeServer(fault, say=shortened, delay_s=0.01) as server:
-        for part in (12,):
-            process = subprocess.Popen([sys.executable, "-c", PROGRAM, target, server.url], cwd=ROOT)
-            while server.requests < part and process.poll() is None:
-                pass
-            process.kill()
-            assert process.wait() == -9
+    with FakeServer(fault, say=shortened, delay_s=0.01, holds_after=12) as server:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, target, server.url], cwd=ROOT)
+        wait_until(lambda: server.requests > 12, process)
+        process.kill()
+        assert process.wait() == -9
+        server.holds_after = None
         subprocess.run([sys.executable, "-c", PROGRAM, target, server.url], cwd=ROOT, check=True)
     found = RowFolder(target).rewrites
     times = Counter(

@@ -63,7 +63,7 @@ def serving(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         root = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with httpx.Client(base_url=root, timeout=60) as client:
+        with httpx.Client(base_url=root, timeout=240) as client:
             try:
                 yield Served(f"{root}/v1", service, server, client)
             finally:

@@ -51,7 +51,7 @@ def fronted(*backends: Backend, read_timeout_s: float = 60.0) -> Iterator[tuple[
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         root = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with httpx.Client(base_url=root, timeout=60) as client:
+        with httpx.Client(base_url=root, timeout=240) as client:
             try:
                 yield front, client
             finally:
@@ -113,7 +113,7 @@ def test_keys_and_limits_hold_behind_it(tiny: Captioner) -> None:
 def silent_host() -> Iterator[tuple[socket.socket, str, ServerSettings]]:
     """A host that never answers: whoever asks about its video keeps a server busy."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(30)
+        silent.settimeout(240)
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         rules = ServerSettings(allowed_domains=(host,), limits=DecodeLimits(1, 300.0))
         yield silent, f"http://{host}/a.mp4", rules
@@ -124,7 +124,7 @@ def asking(client: httpx.Client, url: str) -> Iterator[socket.socket]:
     """A client that waits for the answer about a video."""
     content = [{"type": "video_url", "video_url": url}]
     body = json.dumps({"model": "tiny", "messages": [{"role": "user", "content": content}]}).encode()
-    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=60) as waiting:
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=240) as waiting:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
         waiting.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
         yield waiting
@@ -147,7 +147,7 @@ def test_the_least_busy_one_is_asked_and_a_client_that_leaves_frees_it(tiny: Cap
 def test_a_request_that_stands_still_is_given_up(served: Served) -> None:
     with (
         fronted(backend(served), read_timeout_s=0.2) as (front, client),
-        socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as slow,
+        socket.create_connection((client.base_url.host, client.base_url.port), timeout=240) as slow,
     ):
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
         slow.sendall(head + b"Content-Type: application/json\r\n\r\n{")
@@ -182,7 +182,7 @@ def test_no_request_reaches_another_host(target: str) -> None:
         fronted(Backend("http://127.0.0.1:9")) as (_, client),
     ):
         target = target.format(port=other.getsockname()[1])
-        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as asking:
+        with socket.create_connection((client.base_url.host, client.base_url.port), timeout=240) as asking:
             asking.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             assert asking.recv(4096).startswith(b"HTTP/1.1 40")
         other.settimeout(0.0)

@@ -14,6 +14,13 @@ SAMPLING = FrameSampling("uniform", 6)
 HORSE = CLIPS / "horse.mp4"
 
 
+def answer(connection: socket.socket, content: bytes) -> None:
+    """Answers a request with this video."""
+    connection.recv(65536)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+    connection.sendall(head.encode() + content)
+
+
 class Server:
     """An HTTP server that a fetching worker waits on: it says who has come, and answers when told to."""
 
@@ -27,14 +34,12 @@ class Server:
     def serve(self, content: bytes) -> None:
         """Answers every request from now on."""
 
-        def answer() -> None:
+        def answer_all() -> None:
             while True:
                 with self.accept() as connection:
-                    connection.recv(65536)
-                    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
-                    connection.sendall(head.encode() + content)
+                    answer(connection, content)
 
-        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=answer_all, daemon=True).start()
 
 
 EARLIER: set[int] = set()

@@ -109,7 +109,7 @@ kept = np.ones(150_000_000, np.uint8)
 time.sleep(0.2)
 print("still here", flush=True)
 more = np.ones(400_000_000, np.uint8)
-time.sleep(10)
+time.sleep(200)
 """
     run = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=False)
     assert (run.returncode, run.stdout) == (EXIT_CODE, b"still here\n")

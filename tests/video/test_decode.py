@@ -99,7 +99,7 @@ def test_failing_inputs_are_refused_with_their_name_and_no_noise(name, folder, c
         decode_frames(source, FrameSampling())
     assert caught.value.stage == AWKWARD[name].outcome
     assert str(caught.value).startswith(source.source_video[:100])  # long names are shortened
-    assert time.monotonic() - started_s < 20
+    assert time.monotonic() - started_s < 100
     assert capfd.readouterr() == ("", "")
 
 

@@ -98,7 +98,7 @@ def test_awkward_inputs_give_what_they_give_without(tmp_path):
 )
 def test_what_it_does_not_decode_a_cpu_does(does):
     wanted = decode_frames(Clip(str(HORSE)), SAMPLING)
-    with workers(does, timeout_s=3) as found, found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
+    with workers(does, timeout_s=10) as found, found.decoded(Clip(str(HORSE)), SAMPLING) as frames:
         assert frames.decoder == "cpu"
         assert_equal(frames, wanted)
 
@@ -122,7 +122,7 @@ def test_why_a_clip_is_not_for_it_is_logged(caplog):
     try:
         with workers("takes nothing") as found, found.decoded(Clip(str(HORSE)), SAMPLING):
             pass
-        while "not decoded by the GPU" not in (message := said.get(timeout=10).message):
+        while "not decoded by the GPU" not in (message := said.get(timeout=240).message):
             pass
     finally:
         logging.getLogger("framescribe").removeHandler(handler)
