@@ -22,6 +22,9 @@ from framescribe.integrations.vllm.processing import FIELD, DummyInputs, Process
 from framescribe.model.decoder import rope_dtype
 from framescribe.prompt import position_ids
 
+# vLLM's newer model runner does not run the tower before it gives the memory to its KV cache: so many frames take no more
+# than its largest step of text does.
+_FRAMES = 48
 _INV_FREQ = re.compile(r"model\.layers\.(\d+)\.self_attn\.rotary_emb\.inv_freq")
 
 
@@ -93,8 +96,9 @@ class CogVLMVideoForCausalLM(nn.Module, SupportsMultiModal, SupportsMRoPE, Suppo
         videos = kwargs.get(FIELD)
         if videos is None:
             return []
-        features = self.vision(torch.cat(list(videos)).to(self.vision.boi.dtype))
-        return [each.flatten(0, 1) for each in features.split([len(video) for video in videos])]
+        frames_F3SS = torch.cat(list(videos)).to(self.vision.boi.dtype)
+        features_FVD = torch.cat([self.vision(some) for some in frames_F3SS.split(_FRAMES)])
+        return [each.flatten(0, 1) for each in features_FVD.split([len(video) for video in videos])]
 
     def forward(
         self,
