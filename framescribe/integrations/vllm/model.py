@@ -22,8 +22,8 @@ from framescribe.integrations.vllm.processing import FIELD, DummyInputs, Process
 from framescribe.model.decoder import rope_dtype
 from framescribe.prompt import position_ids
 
-# vLLM's newer model runner does not run the tower before it gives the memory to its KV cache: so many frames take no more
-# than its largest step of text does.
+# vLLM's newer model runner does not run the tower before it gives the memory to its KV cache: so many frames take
+# no more than its largest step of text does.
 _FRAMES = 48
 _INV_FREQ = re.compile(r"model\.layers\.(\d+)\.self_attn\.rotary_emb\.inv_freq")
 
