@@ -2,6 +2,7 @@
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 from tests.reference import ROOT
 
@@ -11,7 +12,12 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     stored = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
     executed = nbformat.from_dict(stored.copy())
     client = NotebookClient(
-        executed, timeout=600, startup_timeout=300, resources={"metadata": {"path": str(ROOT / "docs")}}
+        executed,
+        timeout=280,
+        startup_timeout=280,
+        resources={"metadata": {"path": str(ROOT / "docs")}},
+        # Over TCP the kernel would listen on ports that were free a moment ago.
+        config=Config(KernelManager={"transport": "ipc", "ip": str(tmp_path / "kernel")}),
     )
     client.execute()
     assert [_shown(cell) for cell in executed.cells] == [_shown(cell) for cell in stored.cells]

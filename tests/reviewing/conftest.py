@@ -36,6 +36,7 @@ def served(tmp_path_factory):
     second = caption_row(home / "clips" / "clip-000.mp4", 0, "Only the kite moves.", prompt_index=1)
     append(folder, [caption_row(missing, 30), second])
     server = Server(folder, home / "cache")
+    server.all_rows()  # until these are read it says so
     yield server
     server.stop()
 
@@ -62,6 +63,7 @@ def lively(tmp_path_factory):
         folder, home / "cache", "--t5-tokenizer", str(TINY / "tokenizer.json"), "--clip-tokenizer",
         str(TINY / "tokenizer.json"),
     )  # fmt: skip
+    server.all_rows()
     yield server
     server.kill()
 
