@@ -7,10 +7,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from fastapi import Response
+
 from framescribe.serving.errors import ApiError
 from framescribe.serving.settings import ServerSettings
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _SLOWEST_BYTES_PER_S = 100_000
 _LINGERS_S = 2.0
@@ -102,12 +105,9 @@ class Body:
             with contextlib.suppress(ApiError, ClientLeft):
                 await self.read(keep=False)
 
-    async def linger(self) -> None:
-        """Reads on for a moment, for nothing: what is unread when a connection closes takes the answer along."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGERS_S):
-                while not self._is_read:
-                    self._is_read = not (await self._receive()).get("more_body", False)
+    async def refuse(self, response: Response, send: Send) -> None:
+        """Sends an error whose connection is closed, though not all of the body was read."""
+        await refuse(response, self._receive, send, is_read=self._is_read)
 
     def release(self) -> None:
         """It is held no more."""
@@ -118,6 +118,22 @@ class Body:
         return ApiError(
             413, "request_too_large", f"a request may have {self._settings.max_body_mb:g} MB", closes=True
         )
+
+
+async def refuse(response: Response, receive: Receive, send: Send, *, is_read: bool) -> None:
+    """Sends an error, and then reads on for a moment, for nothing.
+
+    What is unread when a connection closes takes the answer along.
+    """
+    await send(
+        {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    )
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGERS_S):
+            while not is_read:
+                is_read = not (await receive()).get("more_body", False)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def unless_gone(gone: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:

@@ -76,11 +76,7 @@ class ChatResponse(Response):
             await body.skip()
             await response(scope, receive, send)
             return
-        start = {"type": "http.response.start", "status": error.status, "headers": response.raw_headers}
-        await send(start)
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        await body.linger()
-        await send({"type": "http.response.body", "body": b""})
+        await body.refuse(response, send)
 
     async def _answer(self, body: Body, scope: Any, receive: Any, send: Any) -> None:
         reply = await self._service.reply(lambda: parse(body.take(), ChatRequest), body.shrink)

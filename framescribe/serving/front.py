@@ -12,7 +12,7 @@ import httpx2
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from framescribe.errors import FramescribeError
-from framescribe.serving.bodies import ClientLeft, Receive, gone, unless_gone
+from framescribe.serving.bodies import ClientLeft, Receive, gone, refuse, unless_gone
 from framescribe.serving.engines import Engine
 from framescribe.serving.errors import ApiError
 from framescribe.serving.gate import two_lengths
@@ -58,6 +58,7 @@ class Front:
 
     async def __call__(self, scope: Any, receive: Receive, send: Any) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        client = _Client(receive, send, any(name in headers for name in _LENGTHS), self._read_timeout_s)
         try:
             if (error := two_lengths(headers)) is not None:
                 raise error
@@ -71,9 +72,9 @@ class Front:
             elif scope["path"] == "/metrics":
                 await (await self._metrics(scope))(scope, receive, send)
             else:
-                await self._pass_on(scope, receive, send)
+                await self._pass_on(scope, client)
         except ApiError as error:
-            await JSONResponse(error.body, error.status, error.headers)(scope, receive, send)
+            await client.refuse(error)
 
     def _least_busy(self) -> Engine:
         """
@@ -108,13 +109,11 @@ class Front:
             )
         return self._client
 
-    async def _pass_on(self, scope: Any, receive: Receive, send: Any) -> None:
+    async def _pass_on(self, scope: Any, client: _Client) -> None:
         engine = self._least_busy()
         self.in_work += 1
         engine.in_work += 1
         try:
-            has_body = any(name in _LENGTHS for name, _ in scope["headers"])
-            client = _Client(receive, send, has_body, self._read_timeout_s)
             with contextlib.suppress(ClientLeft):
                 await unless_gone(client.gone(), self._exchange(engine, scope, client))
         finally:
@@ -149,7 +148,7 @@ class Front:
         return PlainTextResponse(summed(texts), media_type="text/plain; version=0.0.4")
 
 
-_LENGTHS = (b"content-length", b"transfer-encoding")
+_LENGTHS = ("content-length", "transfer-encoding")
 
 
 class _Client:
@@ -180,6 +179,10 @@ class _Client:
         """Returns when it has left."""
         await self._is_read.wait()
         await gone(self._receive)
+
+    async def refuse(self, error: ApiError) -> None:
+        response = JSONResponse(error.body, error.status, error.headers)
+        await refuse(response, self._receive, self._send, is_read=self._is_read.is_set())
 
     async def answer(self, response: httpx2.Response) -> None:
         headers = [each for each in response.headers.raw if each[0].lower() not in _OF_A_CONNECTION]

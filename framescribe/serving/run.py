@@ -129,7 +129,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family)
+        # As TCP by name: else asyncio leaves Nagle's algorithm on, and what is written in parts waits 40 ms.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except (OSError, OverflowError) as error:
         raise UsageError(f"`host={host}` cannot be listened on: {error}") from error
     try:

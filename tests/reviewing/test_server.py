@@ -10,6 +10,7 @@ import pytest
 import framescribe
 from framescribe import Dataset, Decisions
 from framescribe.errors import UsageError
+from framescribe.reviewing.serve import _listening
 from tests.reviewing.conftest import HOSTILE
 from tests.reviewing.served import Server, append, append_scores, caption_row, make_folder
 
@@ -17,6 +18,7 @@ from tests.reviewing.served import Server, append, append_scores, caption_row, m
 @pytest.fixture
 def own(tmp_path):
     server = Server(make_folder(tmp_path / "clips", 6), tmp_path / "cache")
+    server.all_rows()  # until these are read it says so
     yield server
     if server.process.poll() is None:
         server.stop()
@@ -244,6 +246,11 @@ def test_media_come_in_ranges_and_as_strips(served):
     assert "No such file" in answer.json()["error"]
 
 
+def test_what_is_written_in_parts_goes_out_at_once():
+    with _listening("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # without it asyncio leaves Nagle's algorithm on
+
+
 def test_texts_are_measured(served):
     found = served.post("/api/check", text="A red kite rises over the")
     assert found == {"words": 6, "chars": 25, "flags": ["cut_off"], "t5": None, "clip": None}
@@ -354,7 +361,7 @@ def test_paths_lead_nowhere_but_to_the_folders_clips(served, path):
 
 def raw(port, method, path, headers):
     """A request exactly as it is written, which no client would tidy."""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), 240) as connection:
         lines = [
             f"{method} {path} HTTP/1.1",
             *(f"{name}: {value}" for name, value in headers.items()),

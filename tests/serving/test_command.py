@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from framescribe.serving.run import listen, serve
 from framescribe.serving.settings import ServerSettings
 from framescribe.task import DecodeLimits
 from tests.cli.run import invoke
-from tests.serving.served import video
+from tests.serving.served import Served, video
 
 
 @contextmanager
@@ -57,6 +58,13 @@ def test_a_server_ends_after_its_last_answer(clip: Path) -> None:
         assert process.wait(240) == 0
     assert answers[0].status_code == 200
     assert json.loads(answers[0].text)["choices"][0]["message"]["content"]
+
+
+def test_what_is_written_in_parts_goes_out_at_once(served: Served) -> None:
+    assert served.client.get("/health/live").status_code == 200
+    sockets = [each.transport.get_extra_info("socket") for each in served.server.server_state.connections]
+    assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1] * len(sockets)
+    assert sockets
 
 
 def test_a_server_may_end_while_it_loads() -> None:

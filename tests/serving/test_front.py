@@ -23,6 +23,7 @@ from framescribe.caption_row import CaptionRow
 from framescribe.captioner import Captioner
 from framescribe.errors import UsageError
 from framescribe.model_spec import ModelSpec
+from framescribe.serving import bodies
 from framescribe.serving.front import Front, summed
 from framescribe.serving.listening import Server, config_of
 from framescribe.serving.run import listen, serve
@@ -171,6 +172,20 @@ def test_one_that_is_gone_is_said_and_none_is_said(served: Served) -> None:
             assert ask(client, "hello", max_tokens=1).status_code == 200
             front.is_draining = True
             assert ask(client, "hello").json()["error"]["code"] == "stopping"
+
+
+def test_an_error_reaches_a_client_that_is_still_sending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is closed with something unread is reset, and what was said on it may be lost."""
+    monkeypatch.setattr(bodies, "_LINGERS_S", 240.0)
+    with (
+        fronted(Backend(None)) as (_, client),
+        socket.create_connection((client.base_url.host, client.base_url.port), timeout=240) as sending,
+    ):
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n\r\n"
+        sending.sendall(head + bytes(9_000_000))
+        answer = b"".join(iter(lambda: sending.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "starting"
 
 
 @pytest.mark.parametrize(
