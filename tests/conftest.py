@@ -22,8 +22,11 @@ from tests.reference import CPU, TINY
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
-# How fast examples are drawn says how busy the machine is.
-settings.register_profile("framescribe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast examples are drawn says how busy the machine is. By default all runs draw the same ones.
+settings.register_profile(
+    "framescribe", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile("search", settings.get_profile("framescribe"), derandomize=False)
 settings.load_profile("framescribe")
 
 

@@ -218,9 +218,11 @@ def groups(root, files: dict[str, str]):
 )  # fmt: skip
 def test_the_least_of_what_machine_and_groups_leave_counts(files, free, tmp_path):
     """Files as the kernel's documentation of both versions of control groups describes them."""
+    before = psutil.virtual_memory().available
     found = host_free_bytes(groups(tmp_path, files))
-    if free is None:
-        assert found == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    if free is None:  # others on the machine take some and give it back meanwhile
+        seen = before, psutil.virtual_memory().available
+        assert 0.8 * min(seen) <= found <= 1.25 * max(seen)
     else:
         assert found == free
 

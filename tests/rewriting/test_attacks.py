@@ -88,7 +88,7 @@ def test_no_answer_makes_a_schema_slow(schema, value):
     started = time.process_time()
     with suppress(Unfit):
         fitting(json.dumps(value), CAPTION, recipe)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 RECIPES = [
