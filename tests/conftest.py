@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +45,26 @@ _CLOCK = pytest.StashKey[Any]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
     item.stash[_CLOCK] = settings
+    _end_process_later(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    _end_process_later(item)  # anew, as pytest cancels it where a test fails
+
+
+def _end_process_later(item: pytest.Item) -> None:
+    """What still hangs then, as a thread that is waited for in a ``finally``; xdist starts another process."""
+    if settings := item.stash.get(_CLOCK, None):
+        faulthandler.dump_traceback_later(2 * settings.timeout, exit=True, file=sys.__stderr__)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(tryfirst=True)
