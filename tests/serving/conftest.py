@@ -8,7 +8,9 @@ import pytest
 
 from framescribe.caption_row import CaptionRow
 from framescribe.captioner import Captioner
+from framescribe.serving.settings import ServerSettings
 from framescribe.synthetic.files import file_clips, write_clips
+from framescribe.task import DecodeLimits
 from tests.serving.served import Served, serving
 
 
@@ -27,7 +29,7 @@ def endless(tiny: Captioner) -> Captioner:
 
 @pytest.fixture(scope="session")
 def served(tiny: Captioner) -> Iterator[Served]:
-    with serving(tiny) as served:
+    with serving(tiny, ServerSettings(limits=DecodeLimits(timeout_s=240))) as served:
         yield served
 
 

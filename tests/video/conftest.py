@@ -20,7 +20,7 @@ def server() -> Server:
 @pytest.fixture
 def workers() -> Iterator[DecodeWorkers]:
     idle: list[Worker] = []
-    with DecodeWorkers(idle, timeout_s=60) as run:
+    with DecodeWorkers(idle, timeout_s=240) as run:
         yield run
     for worker in idle:
         worker.close()

@@ -42,7 +42,7 @@ def test_a_bomb_takes_no_more_than_the_limit(name, tmp_path, peak_bytes):
     path = BOMBS[name](tmp_path)
     idle: list[Worker] = []
     here = psutil.Process().memory_info().rss
-    with DecodeWorkers(idle, 60, LIMIT_GB) as run:
+    with DecodeWorkers(idle, 240, LIMIT_GB) as run:
         told = None
         try:
             with run.decoded(Clip(str(path)), FrameSampling("chat")) as frames:
@@ -69,12 +69,12 @@ def test_the_limit_is_told_and_can_be_raised(tmp_path):
     clip, sampling = Clip(str(path)), FrameSampling("uniform", 10)
     idle: list[Worker] = []
     with (
-        DecodeWorkers(idle, 60, 0.2) as run,
+        DecodeWorkers(idle, 240, 0.2) as run,
         pytest.raises(ClipError, match=r"more memory than the 0\.2 GB that `decode_memory_gb` allows"),
         run.decoded(clip, sampling),
     ):
         pass
-    with DecodeWorkers(idle, 60, 1.0) as run, run.decoded(clip, sampling) as frames:
+    with DecodeWorkers(idle, 240, 1.0) as run, run.decoded(clip, sampling) as frames:
         assert np.array_equal(frames.pixels, decode_frames(clip, sampling).pixels)
     for worker in idle:
         worker.close()
@@ -85,7 +85,7 @@ def test_the_memory_of_a_large_clip_is_given_back(tmp_path):
     small_one = Clip(str(small(tmp_path)))
     sampling = FrameSampling("uniform", 6)
     idle: list[Worker] = []
-    with DecodeWorkers(idle, 60) as run:
+    with DecodeWorkers(idle, 240) as run:
         with run.decoded(large, sampling) as frames:
             assert frames.pixels.nbytes > 300e6
         assert idle == []

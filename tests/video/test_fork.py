@@ -35,7 +35,7 @@ def clips(tmp_path_factory) -> list[Clip]:
 def idle(clips) -> Iterator[list[Worker]]:
     """Two workers that have been used."""
     idle: list[Worker] = []
-    with DecodeWorkers(idle, 60) as run, run.decoded(clips[0], ONE), run.decoded(clips[1], ONE):
+    with DecodeWorkers(idle, 240) as run, run.decoded(clips[0], ONE), run.decoded(clips[1], ONE):
         pass
     assert len(idle) == 2
     yield idle
@@ -46,7 +46,7 @@ def idle(clips) -> Iterator[list[Worker]]:
 def count_wrong(idle: list[Worker], clips: list[Clip], number: int, times: int = 30) -> int:
     """How often a clip gives other frames than its own, among ``times``."""
     wrong = 0
-    with DecodeWorkers(idle, 60) as run:
+    with DecodeWorkers(idle, 240) as run:
         for _ in range(times):
             with run.decoded(clips[number], ONE) as frames:
                 wrong += abs(float(frames.pixels.mean()) - LEVELS[number]) > 6
@@ -74,7 +74,7 @@ def test_idle_workers_serve_one_side_only(idle, clips):
 
 
 def test_busy_workers_serve_one_side_only(idle, clips):
-    with DecodeWorkers(idle, 60) as run, ThreadPoolExecutor(2) as pool:
+    with DecodeWorkers(idle, 240) as run, ThreadPoolExecutor(2) as pool:
         stop = threading.Event()
 
         def decode(number: int) -> int:
@@ -93,7 +93,7 @@ def test_busy_workers_serve_one_side_only(idle, clips):
 
 def test_the_same_run_goes_on_in_a_fork(idle, clips):
     """A run that the child found open: neither its lock, which a thread may hold, nor its workers are the child's."""
-    with DecodeWorkers(idle, 60) as run:
+    with DecodeWorkers(idle, 240) as run:
 
         def decode() -> int:
             with run.decoded(clips[2], ONE) as frames:
@@ -108,7 +108,7 @@ def test_the_same_run_goes_on_in_a_fork(idle, clips):
 
 def test_pixels_that_a_fork_has_seen_stay_as_they_are(idle, clips):
     parent_end, child_end = multiprocessing.Pipe()
-    with DecodeWorkers(idle, 60) as run:
+    with DecodeWorkers(idle, 240) as run:
         with run.decoded(clips[0], ONE) as frames:
 
             def look_later() -> int:
@@ -131,7 +131,7 @@ from framescribe.types import Clip, FrameSampling
 from framescribe.video.workers import DecodeWorkers
 
 idle, one = [], FrameSampling("uniform", 1)
-with DecodeWorkers(idle, 60) as run, run.decoded(Clip(sys.argv[1]), one):
+with DecodeWorkers(idle, 240) as run, run.decoded(Clip(sys.argv[1]), one):
     pass
 folders = os.listdir(os.environ["TMPDIR"])
 if (child := os.fork()) == 0:
@@ -139,7 +139,7 @@ if (child := os.fork()) == 0:
 os.waitpid(child, 0)
 assert os.listdir(os.environ["TMPDIR"]) == folders != []
 pid = idle[0]._process.pid
-with DecodeWorkers(idle, 60) as run, run.decoded(Clip(sys.argv[1]), one):
+with DecodeWorkers(idle, 240) as run, run.decoded(Clip(sys.argv[1]), one):
     pass
 assert [worker._process.pid for worker in idle] == [pid]
 """
@@ -159,7 +159,7 @@ from framescribe.types import Clip, FrameSampling
 from framescribe.video.workers import DecodeWorkers
 
 idle = []
-with DecodeWorkers(idle, 60) as run, run.decoded(Clip(sys.argv[1]), FrameSampling("uniform", 1)):
+with DecodeWorkers(idle, 240) as run, run.decoded(Clip(sys.argv[1]), FrameSampling("uniform", 1)):
     pass
 if (child := os.fork()) == 0:
     os.close(1)  # what the test reads to its end
@@ -213,7 +213,7 @@ def test_captions_in_a_fork(captioner, clips, tmp_path):
     list(captioner.caption(clips, settings, decode_workers=2))
 
     def decode() -> int:
-        with DecodeWorkers(captioner.decoders.idle, 60) as run, run.decoded(clips[3], ONE) as frames:
+        with DecodeWorkers(captioner.decoders.idle, 240) as run, run.decoded(clips[3], ONE) as frames:
             return int(abs(float(frames.pixels.mean()) - LEVELS[3]) > 6)
 
     child = in_fork(decode)

@@ -144,7 +144,7 @@ def test_a_process_that_is_left_without_an_answer_is_not_asked_again(monkeypatch
     def fail(self: hardware.HostMemory, size: int) -> bytes:
         raise RuntimeError("on purpose")
 
-    with workers("works", timeout_s=20) as found:
+    with workers("works", timeout_s=240) as found:
         with monkeypatch.context() as broken:
             broken.setattr(hardware.HostMemory, "lend", fail)
             with pytest.raises(RuntimeError, match="on purpose"), found.decoded(Clip(str(HORSE)), SAMPLING):

@@ -67,7 +67,7 @@ def test_a_span_shows_the_picture_that_is_held(screen, start_s, end_s, numbers, 
 
 
 def test_no_window_of_a_screen_recording_is_without_a_picture(screen):
-    with DecodeWorkers([], 60) as workers:
+    with DecodeWorkers([], 240) as workers:
         parts = list(segment(screen, SegmentRule("window", 1), workers))
     assert len(parts) == 10
     assert [levels(part)[0] for part in parts[1:]] == [29] * 8 + [30]

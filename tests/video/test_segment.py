@@ -25,7 +25,7 @@ FPS = 10
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[DecodeWorkers]:
-    with DecodeWorkers([], 60) as workers:
+    with DecodeWorkers([], 240) as workers:
         yield workers
 
 

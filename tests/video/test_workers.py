@@ -94,7 +94,7 @@ def _slow_steps(clip: Clip, seconds: float, count: int) -> Iterator[None]:
 
 def test_the_time_out_of_what_goes_on_is_that_of_a_step():
     idle: list[Worker] = []
-    with DecodeWorkers(idle, timeout_s=60) as run:
+    with DecodeWorkers(idle, timeout_s=240) as run:
         assert run.call(_slow_steps, Clip("x"), 0, 1) == 1  # it has started, which may take longer
     with DecodeWorkers(idle, timeout_s=6) as run:
         assert run.call(_slow_steps, Clip("x"), 0.5, 14) == 14
@@ -112,7 +112,11 @@ def test_relative_paths_follow_this_process(workers, tmp_path, monkeypatch):
 def test_a_stuck_clip_is_stopped_and_others_go_on(server):
     idle: list[Worker] = []
     horse = Clip(str(HORSE))
-    with DecodeWorkers(idle, timeout_s=60) as run, run.decoded(horse, SAMPLING), run.decoded(horse, SAMPLING):
+    with (
+        DecodeWorkers(idle, timeout_s=240) as run,
+        run.decoded(horse, SAMPLING),
+        run.decoded(horse, SAMPLING),
+    ):
         pass  # two of them have started: that takes longer than a clip
     with DecodeWorkers(idle, timeout_s=6) as workers:
         with pytest.raises(
@@ -162,7 +166,7 @@ def test_a_worker_that_dies_each_time_costs_its_clip(sent, server, workers):
 def test_idle_workers_that_died_cost_nothing(tmp_path):
     idle: list[Worker] = []
     clips = [Clip(str(HORSE)), Clip(str(CLIPS / "vfr-6s.mp4"))]
-    with DecodeWorkers(idle, timeout_s=60) as run, ThreadPoolExecutor(4) as pool:
+    with DecodeWorkers(idle, timeout_s=240) as run, ThreadPoolExecutor(4) as pool:
         barrier = threading.Barrier(4)
 
         def decode(number: int) -> None:
@@ -174,7 +178,7 @@ def test_idle_workers_that_died_cost_nothing(tmp_path):
     for child in own_children():
         child.send_signal(signal.SIGSEGV)  # three such deaths would be the clip's
     psutil.wait_procs(own_children(), timeout=0)
-    with DecodeWorkers(idle, timeout_s=60) as run:
+    with DecodeWorkers(idle, timeout_s=240) as run:
         for clip in clips * 3:
             assert np.array_equal(pixels(run, clip), decode_frames(clip, SAMPLING).pixels)
     assert len(idle) == 1
@@ -189,7 +193,7 @@ def test_an_interpreter_that_cannot_start_is_told(monkeypatch, workers):
 
 def test_a_worker_of_a_run_that_is_over_does_not_serve_the_next(server):
     idle: list[Worker] = []
-    with DecodeWorkers(idle, timeout_s=60) as run:
+    with DecodeWorkers(idle, timeout_s=240) as run:
         decoded = run.decoded(Clip(str(HORSE)), SAMPLING)
         decoded.__enter__()
     decoded.__exit__(None, None, None)
