@@ -114,6 +114,15 @@ def test_all_ways_to_generate_see_the_right_frames(model: Any, three: dict[str, 
         assert new_tokens(model, alone, num_beams=2) == beams[row : row + 1]
 
 
+def test_the_tower_takes_a_bounded_number_of_frames(model: Any, three: dict[str, Tensor]) -> None:
+    taken = []
+    hook = model.model.vision.register_forward_pre_hook(lambda _, given: taken.append(len(given[0])))
+    new_tokens(model, three, 1)
+    hook.remove()
+    assert sum(taken) == 24 + 24 + 7
+    assert max(taken) <= 48
+
+
 def test_without_a_mask_slots_are_not_taken_for_padding(model: Any, processor: Any) -> None:
     inputs = case_inputs("chat-5f", processor)
     wanted = recorded("chat-5f")["greedy_ids"].tolist()
@@ -143,6 +152,8 @@ def test_what_would_go_wrong_is_refused(model: Any, processor: Any, three: dict[
         model(torch.tensor([[5]] * 3), **kept)
     with pytest.raises(UsageError, match="each prompt takes one clip"):
         processor(["One?", "Two?"], [CLIPS / "horse.mp4"] * 3)
+    with pytest.raises(UsageError, match="there are no clips"):
+        processor("An empty folder's?", [])
     with pytest.raises(UsageError, match="must be a path"):
         processor("Two clips?", [[CLIPS / "horse.mp4", CLIPS / "kitten.mp4"]])
 

@@ -26,6 +26,8 @@ from framescribe.model.decoder import RMSNorm
 
 # The cache's name changed within the versions that were tried.
 _CACHE = "cache" if "cache" in inspect.signature(create_causal_mask).parameters else "past_key_values"
+# That the tower takes at a time: all of a large batch's would need gigabytes for no speed.
+_FRAMES = 48
 
 
 class CogVLMVideoPreTrainedModel(PreTrainedModel):
@@ -124,7 +126,10 @@ class CogVLMVideoModel(CogVLMVideoPreTrainedModel):
         pixels = given_frames(slots_BL, pixels_BF3SS, num_frames_B, tokens_per_frame)
         if pixels is None or not len(pixels):
             return x_BLD
-        features = self.vision(pixels.to(self.vision.boi.dtype)).to(x_BLD)
+        # With gradients all activations are kept, and data-parallel processes must call the tower equally often.
+        at_once = len(pixels) if torch.is_grad_enabled() else _FRAMES
+        parts = [self.vision(some.to(self.vision.boi.dtype)) for some in pixels.split(at_once)]
+        features = torch.cat(parts).to(x_BLD)
         return x_BLD.masked_scatter(slots_BL[..., None].to(x_BLD.device), features.flatten(0, 1))
 
 

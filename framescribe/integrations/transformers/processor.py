@@ -99,6 +99,8 @@ class CogVLMVideoProcessor(ProcessorMixin):
         if return_tensors != "pt":
             raise UsageError(f"`return_tensors` must be 'pt', not {return_tensors!r}")
         clips = [] if videos is None else list(listed(videos))
+        if videos is not None and not clips:
+            raise UsageError("there are no clips; videos=None asks a question without one")
         several = [text] if isinstance(text, str) else list(text)
         questions = several * len(clips) if clips and len(several) == 1 else several
         answers = [None] * len(questions) if answer is None else list(answer)

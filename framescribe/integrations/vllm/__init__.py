@@ -12,9 +12,12 @@ from framescribe.integrations.versions import untried
 
 LOADER = "framescribe"
 
-# BOS, the frames, then all turns, as ``prompt.render`` writes them for ``chat``.
+# BOS, the frames, then all turns, as ``prompt.render`` writes them for ``chat``; it has no place for a system message.
 CHAT_TEMPLATE = """
 {{- bos_token }}
+{%- for message in messages %}{% if message.role != ('assistant' if loop.index0 % 2 else 'user') %}
+{{- raise_exception('messages must be of user and assistant in turns, the first of user: not ' + message.role) }}
+{%- endif %}{% endfor %}
 {%- for message in messages %}{% for part in message.content %}
 {%- if part.type == 'video' %}<|reserved_special_token_0|>{% endif %}{% endfor %}{% endfor %}
 {%- for message in messages %}
