@@ -140,7 +140,18 @@ def test_what_would_go_wrong_is_refused(llm: Any, make: PromptMaker) -> None:
             {"multi_modal_data": {"video": [(video[0], {"video_backend": "opencv"})]}},
             "video loader opencv chooses",
         ),
+        *(
+            ({"multi_modal_data": {"video": [(frames, video[1] | {"seconds": seconds})]}}, reason)
+            for frames, seconds, reason in (
+                (video[0], [0, 1], "a whole second for each"),
+                (video[0], [float("nan")], "a whole second for each"),
+                (video[0], None, "a whole second for each"),
+                (video[0][:0], [], "a video must be frames"),
+                (video[0][:, 0], [0], "a video must be frames"),
+            )
+        ),
         ({"mm_processor_kwargs": {"template": "story"}}, "unknown template"),
+        ({"mm_processor_kwargs": {"temlate": "base"}}, "takes template, not temlate"),
         ({"prompt_token_ids": [509, 30]}, "placeholder|prompt"),
         ({"multi_modal_data": {"image": np.zeros((8, 8, 3), np.uint8)}}, "image"),
     ):
@@ -164,6 +175,8 @@ def test_a_chat_with_a_file_has_the_published_tokens(llm: Any, make: PromptMaker
         seconds = make(CLIPS / "horse.mp4")["multi_modal_data"]["video"][1]["seconds"]
         wanted = prompts.build(question, "chat", seconds, history=history).input_ids
         assert tuple(output.prompt_token_ids) == wanted
+    with pytest.raises(Exception, match="user and assistant in turns"):
+        llm.chat([{"role": "system", "content": "Be brief."}, asked], greedy, chat_template=CHAT_TEMPLATE)
 
 
 def test_the_loader_decodes_as_framescribe_does(llm: Any, make: PromptMaker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,27 @@ class DummyInputs(BaseDummyInputsBuilder):
         return {"video": [(video, {"seconds": list(range(frames))})] * mm_counts.get("video", 0)}
 
 
+def checked_frames(video: Any, metadata: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """A video's frames, [T, 3, H, W], with as many seconds as there are vision features: vLLM ends where they differ.
+
+    Raises:
+        UsageError: there are none, or not a whole second for each.
+    """
+    frames = np.asarray(video)
+    if frames.ndim != 4 or not frames.size:
+        raise UsageError(f"a video must be frames [T, 3, H, W] or [T, H, W, 3], not {list(frames.shape)}")
+    seconds = metadata.get("seconds", range(len(frames)))
+    if (
+        not isinstance(seconds, Sequence)
+        or len(seconds) != len(frames)
+        or not all(isinstance(second, Integral) for second in seconds)
+    ):
+        raise UsageError(
+            f"a video of {len(frames)} frames must have a whole second for each, not {seconds!r}"
+        )
+    return frames if frames.shape[1] == 3 else frames.transpose(0, 3, 1, 2)
+
+
 class Processor(FramesProcessor):
     """Frames and their seconds to pixels and tokens."""
 
@@ -66,7 +88,7 @@ class Processor(FramesProcessor):
         """Normalized frames of each video, float32 [F, 3, S, S].
 
         Raises:
-            UsageError: frames that another loader chose.
+            UsageError: frames that another loader chose, or what are no frames with a second each.
         """
         pixels = []
         for video, metadata in data.get("videos", ()):
@@ -75,8 +97,7 @@ class Processor(FramesProcessor):
                     f"the video loader {chosen_by} chooses other frames than the model was trained on; serve with "
                     f"""--media-io-kwargs '{{"video": {{"video_backend": "{MADE_BY}"}}}}'"""
                 )
-            frames = np.asarray(video)
-            frames = frames if frames.shape[1] == 3 else frames.transpose(0, 3, 1, 2)
+            frames = checked_frames(video, metadata)
             pixels.append(transform(frames, self.info.sizes.vision_config.image_size))
         return {FIELD: pixels} if pixels else {}
 
@@ -86,6 +107,8 @@ class Processor(FramesProcessor):
     def _get_prompt_updates(
         self, mm_items: Any, hf_processor_mm_kwargs: Mapping[str, Any], out_mm_kwargs: Any
     ) -> Sequence[PromptReplacement]:
+        if unknown := set(hf_processor_mm_kwargs) - {"template"}:
+            raise UsageError(f"mm_processor_kwargs takes template, not {', '.join(sorted(unknown))}")
         template = hf_processor_mm_kwargs.get("template", "chat")
         if template not in TEMPLATES:
             raise UsageError(f"unknown template {template!r}; choose one of {', '.join(TEMPLATES)}")
