@@ -60,9 +60,8 @@ class EndpointCaptioner:
 
     def __init__(self, endpoint: str | Endpoint, sampling: FrameSampling | None = None) -> None:
         self.endpoint = Endpoint(endpoint) if isinstance(endpoint, str) else endpoint
-        self._client = Client(
-            self.endpoint, [probe_media(self.endpoint, sampling or FrameSampling()).message("What is this?")]
-        )
+        media = probe_media(self.endpoint, sampling or FrameSampling())
+        self._client = Client(self.endpoint, [media.message("What is this?")], media.fields)
         self._decoders = Decoders()
 
     def __enter__(self) -> EndpointCaptioner:

@@ -32,6 +32,7 @@ class Client:
     Args:
         endpoint: which servers, and within which limits.
         probe_messages: what it must be able to answer, beside text.
+        probe_fields: what is said beside these messages.
 
     Raises:
         UsageError: the HTTP client is not installed.
@@ -42,12 +43,17 @@ class Client:
         '…'
     """
 
-    def __init__(self, endpoint: Endpoint, probe_messages: Sequence[Message] = (HELLO,)) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        probe_messages: Sequence[Message] = (HELLO,),
+        probe_fields: dict[str, Any] | None = None,
+    ) -> None:
         require("httpx2", "an endpoint")
         from framescribe.endpoint.http import Http
 
         self.endpoint = endpoint
-        self._probe = Probe(endpoint, probe_messages)
+        self._probe = Probe(endpoint, probe_messages, probe_fields or {})
         self._learned: Learned | None = None
         self._probing = threading.Lock()
         self._checking = asyncio.Lock()

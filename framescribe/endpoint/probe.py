@@ -45,11 +45,13 @@ class Probe:
     Args:
         endpoint: says which model.
         messages: with media as the run sends it.
+        fields: what requests say beside their messages.
     """
 
-    def __init__(self, endpoint: Endpoint, messages: Sequence[Message]) -> None:
+    def __init__(self, endpoint: Endpoint, messages: Sequence[Message], fields: dict[str, Any]) -> None:
         self._endpoint = endpoint
         self._messages = messages
+        self._fields = fields | {"max_tokens": _TOKENS}
 
     async def learn(self, http: Http, server: Server) -> Learned:
         """
@@ -77,7 +79,7 @@ class Probe:
         Raises:
             Failure: the server does not answer as it did.
         """
-        await http.chat(server, body_of(learned, self._messages, {"max_tokens": _TOKENS}), _TOKENS)
+        await http.chat(server, body_of(learned, self._messages, self._fields), _TOKENS)
 
     async def _models(self, http: Http, server: Server) -> dict[str, dict[str, Any]]:
         """What the server lists, by name; none if it has no list. One that is starting is waited for."""
@@ -109,7 +111,7 @@ class Probe:
     async def _first_answer(self, http: Http, server: Server, learned: Learned) -> tuple[Learned, Answer]:
         tries = 0
         while True:
-            body = body_of(learned, self._messages, {"max_tokens": _TOKENS})
+            body = body_of(learned, self._messages, self._fields)
             try:
                 answer, server.echoes = await http.chat(server, body, _TOKENS)
                 return learned, answer
@@ -166,9 +168,10 @@ class Probe:
 
     @property
     def _advice(self) -> str:
-        others = {"video": "frames` or `images", "frames": "images", "png": "frames", "images": "frames"}
-        is_text = isinstance(self._messages[0]["content"], str)
-        return "look at its log" if is_text else f"try `send={others[self._endpoint.send]}`"
+        if isinstance(self._messages[0]["content"], str):
+            return "look at its log"
+        ways = [way for way in ("frames", "images", "video") if way != self._endpoint.send]
+        return f"try {' or '.join(f'`send={way}`' for way in ways)}"
 
 
 def body_of(learned: Learned, messages: Sequence[Message], fields: dict[str, Any]) -> bytes:

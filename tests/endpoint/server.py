@@ -36,6 +36,7 @@ class FakeServer:
         models: that it lists.
         takes: types of message parts that it takes; others are refused with 400.
         ignores: types that it passes over without a word.
+        refuses: fields of a request that it refuses with 400.
         most: requests at a time; more are answered with 429.
         owned_by, extra: as framescribe's server.
         echoes: whether answers have the id of their request.
@@ -51,6 +52,7 @@ class FakeServer:
     models: tuple[str, ...] = (MODEL,)
     takes: tuple[str, ...] = ("text", "video_url", "image_url")
     ignores: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
     most: int = 1000
     owned_by: str = "someone"
     extra: dict | None = None
@@ -141,6 +143,8 @@ class FakeServer:
         parts = [{"type": "text"}] if isinstance(content, str) else content
         if wrong := [part["type"] for part in parts if part["type"] not in self.takes + self.ignores]:
             return _send(writer, 400, {"error": {"message": f"unknown part {wrong[0]}"}})
+        if wrong := [name for name in self.refuses if name in body]:
+            return _send(writer, 400, {"error": {"message": f"{wrong[0]} is not taken from clients"}})
         fault = self.fault(number, body)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)

@@ -143,8 +143,9 @@ def test_servers_that_take_no_such_media(videos):
     for server in (
         FakeServer(takes=("text", "image_url")),
         FakeServer(ignores=("video_url",), takes=("text",)),
+        FakeServer(refuses=("media_io_kwargs",)),  # as vLLM 0.32, unless it is told to trust
     ):
-        with server, pytest.raises(UsageError, match=r"frames jpeg q=2.*try `send=images`"):
+        with server, pytest.raises(UsageError, match=r"frames jpeg q=2.*try `send=images` or `send=video`"):
             rows_of(server, videos)
     with FakeServer(takes=("text", "image_url")) as server:
         assert len(rows_of(server, videos, send="images")) == 3
