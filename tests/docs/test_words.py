@@ -24,7 +24,7 @@ FOLDERS = (".", "framescribe", "framescribe/engine", "framescribe/model/kernels"
 OTHERS = {
     "--lowest", "--newest", "--nproc-per-node", "--logdir", "--object-store-memory", "--target",
     *("--chat-template", "--enable-lora", "--limit-mm-per-prompt", "--max-model-len", "--media-io-kwargs"),  # of vLLM
-    *("--quantization", "--trust-remote-code"),
+    *("--quantization", "--trust-remote-code", "--trust-request-mm-kwargs"),
 }  # fmt: skip
 
 
