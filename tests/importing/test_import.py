@@ -189,7 +189,11 @@ def test_what_cannot_be_used_is_said_line_by_line_and_the_rest_goes_on(videos, t
         assert words in reason
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfeU\x00T\x00F\x00", b"caf\xe9", b"x" * ((1 << 20) + 1)])
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff\xfeU\x00T\x00F\x00", b"caf\xe9", b"x" * ((1 << 20) + 1)],
+    ids=["UTF-16", "Latin-1", "huge"],  # else a megabyte in the environment of what the test starts
+)
 def test_texts_in_other_encodings_and_huge_ones_are_refused_alone(text, videos, tmp_path):
     (videos / "a.txt").write_bytes(text)
     (videos / "b.txt").write_text("Good.")

@@ -84,7 +84,7 @@ def test_each_key_does_what_the_list_says(own, pages):
             page.keyboard.press("Escape")
     with page.expect_popup() as tab:
         page.keyboard.press("o")
-    assert tab.value.url == f"{own.origin}/report"
+    tab.value.wait_for_url(f"{own.origin}/report")
     tab.value.close()
     page.keyboard.press("g")
     page.wait_for_selector(".card[data-clip].here")

@@ -76,7 +76,7 @@ def test_planted_text_is_measured_without_the_network(monkeypatch):
         cv2.putText(frame, "SUBTITLES HERE", (170, 330), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255, 255, 255), 3)
     values = measure(pictures_of(frames))
     (width, height), _ = cv2.getTextSize("SUBTITLES HERE", cv2.FONT_HERSHEY_SIMPLEX, 1.2, 3)
-    assert values["text_area_share"] == pytest.approx(width * height / (640 * 360), rel=0.6)
+    assert values["text_area_share"] == pytest.approx(width * height / (640 * 360), rel=0.8)
     assert values["read_text_area_share"] == values["text_area_share"]
     assert (values["text_persistence"], values["subtitle_share"], values["corner_text_share"]) == (1, 1, 0)
 
