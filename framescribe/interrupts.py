@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any]
 
 
 @contextmanager
@@ -17,23 +20,17 @@ def uninterrupted() -> Iterator[None]:
     lock, or that holds back what it prints until a counter is down again, it leaves that so for good. Signals reach the
     main thread only; in others, and where SIGINT is ignored, this does nothing.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
+    handler = _handler()
     pending: list[FrameType | None] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
-        if pending:
+        if pending and handler is not None:
             handler(number, frame)
         pending.append(frame)
 
-    signal.signal(signal.SIGINT, wait)
-    try:
+    with _handled(handler, wait):
         yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if pending:
+    if pending and handler is not None:
         handler(signal.SIGINT, pending[0])
 
 
@@ -44,10 +41,6 @@ def interrupting(end: Callable[[], None]) -> Iterator[None]:
     Waiting takes locks that what is waited for needs too; KeyboardInterrupt between two steps of that would leave one
     taken for good. In threads other than the main one, and where SIGINT is ignored, this does nothing.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
     interrupted = False
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -55,10 +48,29 @@ def interrupting(end: Callable[[], None]) -> Iterator[None]:
         interrupted = True
         end()
 
-    signal.signal(signal.SIGINT, note)
+    try:
+        with _handled(_handler(), note):
+            yield
+    finally:
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def _handler() -> Handler | None:
+    """What handles SIGINT; None in threads other than the main one, and where it is ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    return handler if is_main and callable(handler) else None
+
+
+@contextmanager
+def _handled(before: Handler | None, handler: Handler) -> Iterator[None]:
+    """Has another one handle SIGINT, where one does."""
+    if before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        if interrupted:
-            raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ CLIPS = [Clip(str(EXAMPLES / "kite.mp4")), Clip(str(EXAMPLES / "rose.mp4"), end_
 def attentions() -> list[str]:
     """What there is beside SDPA."""
     names = transformers.utils.import_utils
-    flash = [number for number in (2, 3, 4) if getattr(names, f"is_flash_attn_{number}_available", bool)()]
+    flash = [number for number in (2, 3, 4) if getattr(names, f"is_flash_attn_{number}_available")()]
     return ["eager", *(f"flash_attention_{number}" for number in flash)]
 
 
