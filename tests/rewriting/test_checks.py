@@ -9,6 +9,7 @@ from framescribe.rewriting.checks import Unfit, fitting
 from framescribe.rewriting.facts import colours, names, numbers, quotes
 from framescribe.rewriting.language import is_in
 from framescribe.rewriting.recipe import data, recipe_of
+from framescribe.rewriting.schema import problem_of
 
 CAPTION = 'Two men in grey coats pass the "Café Roma" in Paris at 7:30, while 1,000 people watch.'
 WHOLE = "At 7:30 in Paris two men in gray coats pass the “Café Roma”, watched by 1000 people."
@@ -84,6 +85,14 @@ def test_json(value, problem):
     else:
         with pytest.raises(Unfit, match=problem):
             fitting(answer, CAPTION, recipe)
+
+
+def test_what_the_validator_of_schemas_does_not_look_through_is_nested_too_deeply():
+    nested = []
+    for _ in range(9_900):
+        nested = [nested]
+    with pytest.raises(RecursionError):
+        problem_of(nested, recipe_of("json", None).schema)
 
 
 def test_facts():
