@@ -70,6 +70,39 @@ def test_two_runs(tmp_path, pages):
     assert len(Decisions(one).state()) == len(Decisions(two).state()) == 2
 
 
+def test_a_late_answer_shows_no_pair_again(tmp_path, pages):
+    one, two = make_folder(tmp_path / "clips", 2), tmp_path / "second-run"
+    append(two, [caption_row(tmp_path / "clips" / f"clip-{n:03}.mp4", n, f"Second {n}.") for n in (0, 1)])
+    server = Server(one, tmp_path / "cache", "--compare", str(two))
+    late = []
+
+    def answer(route):
+        if late:
+            route.continue_()
+        else:
+            late.append((route, route.fetch()))
+
+    try:
+        page = pages(server, "view=blind")
+        until(page, f"{PAIR}.every((each) => each)")
+        page.context.route("**/api/compare*", answer)
+        page.keyboard.press("R")  # as the page does by itself once all rows are read
+        while not late:
+            page.evaluate("1")
+        shown = page.evaluate(PAIR)
+        page.keyboard.press("1")
+        until(page, f"before => {PAIR}.every((each) => !before.includes(each))", shown)
+        page.keyboard.press("1")
+        until(page, "document.querySelector('.blind h2').textContent === 'That was the last pair.'")
+        route, response = late[0]
+        with page.expect_response("**/api/compare*"):
+            route.fulfill(response=response)
+        page.evaluate("fetch('/api/folder').then((answer) => answer.text())")
+        assert page.locator(".blind h2").inner_text() == "That was the last pair."
+    finally:
+        server.kill()
+
+
 def test_a_choice_that_is_made_while_the_server_is_down_is_saved_once_it_answers(tmp_path, pages):
     one, two = make_folder(tmp_path / "clips", 2), tmp_path / "second-run"
     append(two, [caption_row(tmp_path / "clips" / f"clip-{n:03}.mp4", n, f"Second {n}.") for n in (0, 1)])

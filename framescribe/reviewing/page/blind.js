@@ -36,9 +36,11 @@ export class Blind {
   }
 
   async show() {
+    const asked = (this.asked = Symbol("pair"));  // a late answer to an earlier question would show a pair again
     this.hasFailed = false;
     try {
       const { pair } = await get("/api/compare", { after: this.after });
+      if (asked !== this.asked) return;
       this.pair = pair;
       this.sides.hidden = !pair;
       this.player.element.hidden = !pair;
@@ -47,9 +49,11 @@ export class Blind {
       this.left.text.textContent = pair.left;
       this.right.text.textContent = pair.right;
       const { row } = await get("/api/clip", { clip: pair.clip_id, prompt: pair.prompts[0] });
+      if (asked !== this.asked) return;
       this.player.show(row);
       this.page.moved(row);
     } catch (error) {
+      if (asked !== this.asked) return;
       this.hasFailed = true;
       this.page.say(error instanceof Error ? error.message : String(error));
     }
